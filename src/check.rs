@@ -131,12 +131,14 @@ impl Checker<'_> {
         problems: &mut Vec<Problem>,
     ) {
         // It belongs to the object that follows, which is counted.
-        file.documents += usize::from(!matches!(item, Item::Beside(_) | Item::Pod(_)));
+        file.documents += usize::from(!matches!(item, Item::Beside(_) | Item::Pod(_) | Item::Claim(_)));
         match item {
             Item::Pod(pod) => {
                 file.sees_pods = true;
                 file.pods.extend(pod.map(|pod| *pod));
             }
+            // Without Pods it matters to nothing.
+            Item::Claim(claim) => file.live.claims.extend(Some(*claim).filter(|_| reading.may_have_pods)),
             Item::Beside(found) => name_unjudged(&found, reading.name, reading.lines, file),
             Item::Skipped(reason) => *file.skipped.entry(reason).or_default() += 1,
             Item::Unjudged(found) => not_judged(&found, reading.name, reading.lines, file),

@@ -14,6 +14,7 @@ mod moment;
 mod mounts;
 pub mod objects;
 mod processes;
+mod readers;
 pub mod report;
 mod rescue;
 mod setup;
@@ -35,8 +36,8 @@ use look::Look;
 use moment::Moment;
 use mounts::{Location, MountTable};
 use objects::{Given, Seen};
+use readers::Readers;
 use report::{ConfReport, NodeReport, ReadError};
-use setup::Readers;
 use usage::Counter;
 
 /// The mount table of this process, whatever `/proc` the node has.
@@ -138,8 +139,9 @@ impl Node<'_> {
             Some(path) => Some(Conf::read_named(path)),
             None => sees_node.then(|| Conf::read(Path::new(NFSMOUNT_CONF))),
         };
-        let readers =
-            conf.as_ref().map(|conf| Readers::of(conf, &listing.volumes, &pods_dir)).unwrap_or_default();
+        let gives_options = conf.as_ref().is_some_and(|conf| !conf.settings().is_empty());
+        let with_csi = gives_options || self.objects.is_some();
+        let readers = Readers::of(&listing.volumes, &pods_dir, &moment, self.policy.drivers(), with_csi);
         let kernel = kernel::running(self.proc_dir);
         let compared = self.objects.map(|given| {
             let (volumes, conf) = (&*listing.volumes, conf.as_ref());
@@ -171,7 +173,7 @@ impl Node<'_> {
         let (files, problems) = conf.map(|conf| (conf.files, conf.problems)).unzip();
         report.nfsmount_conf = files.map(|files| ConfReport {
             files: files.iter().map(|file| file.display().to_string()).collect(),
-            drivers: readers.drivers,
+            drivers: if gives_options { readers.drivers } else { Vec::new() },
             unread: problems.as_ref().map_or(0, Vec::len),
         });
         let problems: Vec<(PathBuf, String)> = problems.unwrap_or_default();

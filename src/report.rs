@@ -1,5 +1,6 @@
 //! Reports on findings and rules, one file for each format.
 
+mod by_policy;
 pub mod concise;
 pub mod diff;
 pub mod driver_page;
@@ -35,6 +36,7 @@ use crate::kind::Kind;
 use crate::source::Skip;
 use crate::subject::driver::Nfs;
 use crate::subject::pod::MountingPod;
+pub use by_policy::PolicyOrigin;
 use exposed::Exposed;
 use fingerprint::Fingerprints;
 use live::Live;
@@ -101,23 +103,6 @@ impl Default for Tool {
     fn default() -> Self {
         Self { name: "nfs-mount-guard", version: env!("CARGO_PKG_VERSION") }
     }
-}
-
-/// The policy that applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PolicyOrigin {
-    /// The policy file; `None` for a profile as it is.
-    pub file: Option<String>,
-    /// The profile, with its version.
-    pub profile: String,
-    /// `enforce` or `observe`.
-    pub mode: &'static str,
-    /// The policy's fingerprint.
-    pub hash: String,
-    /// The fingerprint of the webhook's policy, where it was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub webhook_hash: Option<String>,
 }
 
 /// Counts of one run.

@@ -28,6 +28,7 @@ use std::fmt;
 use crate::called;
 use crate::count::named;
 use crate::kind::Kind;
+use crate::subject::binding::VolumeClaim;
 use crate::subject::pod::MountingPod;
 use object::Object;
 use rewrite::Replacement;
@@ -50,6 +51,8 @@ pub enum Item<'i> {
     /// The object that follows is a Pod of a cluster: what it mounts, where it mounts
     /// something and has not ended.
     Pod(Option<Box<MountingPod>>),
+    /// The object that follows is a claim that names its volume.
+    Claim(Box<VolumeClaim>),
     /// Something that cannot be read.
     Unreadable(Problem),
 }

@@ -15,7 +15,7 @@ use crate::report::exposed::{Exposed, ExposedPod, ExposureState};
 use crate::report::tie::Binding;
 use crate::report::{Report, Reported, SubjectReport};
 use crate::rules::BACKGROUND_MOUNT;
-use crate::subject::binding::Uid;
+use crate::subject::binding::{ClaimName, Uid, VolumeClaim};
 use crate::subject::pod::{MountingPod, Phase};
 
 /// An exposure's object, rule, subject, claim and workload.
@@ -27,6 +27,7 @@ pub fn join(report: &mut Report) {
     if !report.sees_pods {
         return;
     }
+    bind(report);
     let mut mounting = Mounting::default();
     for subject in report.subjects.iter().filter(|subject| is_told(subject)) {
         if let Binding::Bound(claim) = &subject.tie.binding {
@@ -52,6 +53,20 @@ pub fn join(report: &mut Report) {
     let mut exposed: Vec<Exposed> = all.into_iter().map(|(_, entry)| entry).collect();
     together(&mut exposed);
     report.exposed = exposed;
+}
+
+/// Gives volumes without a claim of their own the one that names them: the controller binds the two,
+/// and until then a Pod with the claim waits (kubernetes `pkg/controller/volume/persistentvolume`).
+fn bind(report: &mut Report) {
+    let mut claims: BTreeMap<&str, &ClaimName> = BTreeMap::new();
+    for VolumeClaim { claim, volume } in &report.live.claims {
+        claims.entry(volume).or_insert(claim);
+    }
+    for subject in report.subjects.iter_mut().filter(|subject| subject.tie.is_unclaimed) {
+        if let Some(claim) = claims.get(&*subject.name) {
+            subject.tie.binding = Binding::Bound(Box::new(ClaimName::clone(claim)));
+        }
+    }
 }
 
 /// Each Pod once, though several inputs may have it; of those that were read at different times

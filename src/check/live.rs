@@ -20,11 +20,13 @@ pub(super) fn bind(tie: &mut Tie, object: &Object<'_>, is_live: bool) {
     let read = if is_volume || is_live { object.bound_volume() } else { None };
     tie.uid = read.as_ref().and_then(BoundVolume::uid);
     if is_volume {
+        let is_unclaimed = read.as_ref().is_some_and(BoundVolume::is_unclaimed);
         tie.binding = match read.map(|volume| volume.claim()) {
             Some(Some(claim)) => Binding::Bound(Box::new(claim)),
             Some(None) => Binding::Free,
             None => Binding::Unreadable,
         };
+        tie.is_unclaimed = is_unclaimed;
     }
 }
 

@@ -90,7 +90,7 @@ fn repair_text(
     let mut wishes = Wishes::default();
     visit_each(text, &lines, &mut |item| match item {
         Item::Unreadable(problem) => repaired.unread.push(problem),
-        Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) | Item::Pod(_) => {}
+        Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) | Item::Pod(_) | Item::Claim(_) => {}
         Item::Object(object) => {
             let mut intended = Intended::default();
             if wants(&object) {

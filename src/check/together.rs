@@ -102,6 +102,7 @@ pub(super) fn tie(subject: &Subject<'_>) -> Tie {
         class: subject.storage_class.map(ToOwned::to_owned),
         options: options.map(ToOwned::to_owned).collect(),
         is_class,
+        is_flex_volume: subject.is_flex_volume(),
         ..Tie::default()
     }
 }

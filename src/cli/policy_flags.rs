@@ -87,8 +87,12 @@ impl PolicyFlags {
             mode: policy.mode().as_str(),
             hash: policy.fingerprint().to_string(),
             webhook_hash: None,
+            not_run: Vec::new(),
         };
-        Ok((self.selected(&policy)?, name))
+        let selected = self.selected(&policy)?;
+        let is_unrun = |rule: &&&Rule| policy.runs(rule) && !selected.runs(rule);
+        let not_run = RULES.iter().filter(is_unrun).map(|rule| rule.code).collect();
+        Ok((selected, PolicyOrigin { not_run, ..name }))
     }
 
     /// Returns the policy file that holds in a directory, as in the working directory of `check`.

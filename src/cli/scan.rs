@@ -22,7 +22,7 @@ use crate::check::baseline::Baseline;
 use crate::check::{self, Checker};
 use crate::cluster::connect::{self, Where, connect};
 use crate::cluster::pages::{Pace, Pager};
-use crate::cluster::scan::{Extent, scan};
+use crate::cluster::scan::{Extent, namespace, scan};
 use crate::cluster::scan_status::ScanStatus;
 use crate::cluster::webhook_policy::{self, Place};
 use crate::policy::Policy;
@@ -65,7 +65,8 @@ pub struct Args {
     /// Use the policy in this ConfigMap; with --policy or --no-policy, warn if it differs
     #[arg(long, value_name = "NAMESPACE/NAME", env = "NFS_MOUNT_GUARD_WEBHOOK_POLICY")]
     webhook_policy: Option<Place>,
-    /// Write the findings as reports to the cluster, and remove those that are cured
+    /// Write the findings as reports to the cluster, and remove those that are cured; results of
+    /// rules that --select or --ignore leaves out stay
     #[arg(long, value_enum, value_name = "API", env = "NFS_MOUNT_GUARD_REPORTS", default_value = "none")]
     reports: Reports,
     /// Most objects in the report, and results in --reports, exposed first; counts are of all
@@ -182,6 +183,7 @@ fn unknown() -> PolicyOrigin {
         mode: Policy::default().mode().as_str(),
         hash: String::new(),
         webhook_hash: None,
+        not_run: Vec::new(),
     }
 }
 
@@ -258,6 +260,13 @@ impl Scanning<'_> {
         self.reload(is_first);
         let (policy, name) = self.policy(&mut pager).await?;
         report.policy = name;
+        if let Some(name) = &args.namespace
+            && namespace::is_missing(&mut pager, name).await
+        {
+            bail!(
+                "--namespace: there is no namespace {name:?} in the cluster; kubectl get namespaces lists them"
+            );
+        }
         let api = args.reports.api(&mut pager).await;
         if let Err((true, message)) = &api
             && is_first
@@ -272,7 +281,9 @@ impl Scanning<'_> {
             marks_unfixed: false,
         };
         let most = usize::try_from(args.max_results).unwrap_or(usize::MAX);
-        let extent = Extent { namespace: args.namespace.as_deref(), most };
+        // Results of other rules stay in the reports while their objects are there.
+        let notes_names = matches!(api, Ok(Some(_))) && !report.policy.not_run.is_empty();
+        let extent = Extent { namespace: args.namespace.as_deref(), most, notes_names };
         let shows = io::stderr().is_terminal();
         let progress = |what: &'static str, seen: u64, remaining: Option<u64>| {
             if shows {

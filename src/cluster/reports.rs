@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::http::Method;
 use kube::core::Status;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::FIELD_MANAGER;
 use super::pages::{Answer, Ask, Error, JSON, Listed, METADATA, PageReader, Pager, encoded};
-use crate::report::policy_report::{ANNOTATION, Api, COMPONENT, NAME, Wanted};
+use crate::report::Report;
+use crate::report::policy_report::{ANNOTATION, Api, COMPONENT, Kept, NAME, Wanted};
 
 /// The form of server-side apply; JSON is YAML.
 const APPLY: &str = "application/apply-patch+yaml";
@@ -72,16 +74,50 @@ struct Resource {
     name: String,
 }
 
+/// Reads the results of rules that the scan did not run from the reports that there are; nothing is
+/// asked for if it ran all of the policy's.
+///
+/// # Errors
+///
+/// Returns the error of a list, and its remedy.
+pub async fn kept(pager: &mut Pager, api: Api, report: &Report) -> Result<Kept, String> {
+    let mut kept = Kept::default();
+    if report.policy.not_run.is_empty() {
+        return Ok(kept);
+    }
+    for metadata_only in [listed(api, false), listed(api, true)] {
+        let whole = Listed { form: JSON, ..metadata_only };
+        let mut results = Results::default();
+        pager.list(whole, whole.path, &selector(), &mut results).await.map_err(|error| match error {
+            Error::Unknown { .. } => removed(api),
+            other => other.to_string(),
+        })?;
+        for (namespace, results) in results.reports {
+            kept.take(namespace, results, report);
+        }
+    }
+    Ok(kept)
+}
+
+/// Selects the objects of this program.
+fn selector() -> String {
+    format!(
+        "&labelSelector={}",
+        encoded(&format!("app.kubernetes.io/managed-by={NAME},app.kubernetes.io/component={COMPONENT}"))
+    )
+}
+
+/// Returns true if a report of this name is one of ours, and not the heartbeat.
+fn is_ours(namespace: Option<&str>, name: &str) -> bool {
+    name.starts_with(NAME) && (namespace.is_some() || name != NAME)
+}
+
 /// Makes the reports of the cluster those that are wanted. The heartbeat is none of them.
 pub async fn write(pager: &mut Pager, api: Api, wanted: &[Wanted]) -> Written {
     let mut written = Written::default();
     let mut existing = Existing::default();
-    let selector = format!(
-        "&labelSelector={}",
-        encoded(&format!("app.kubernetes.io/managed-by={NAME},app.kubernetes.io/component={COMPONENT}"))
-    );
     for listed in [listed(api, false), listed(api, true)] {
-        if let Err(error) = pager.list(listed, listed.path, &selector, &mut existing).await {
+        if let Err(error) = pager.list(listed, listed.path, &selector(), &mut existing).await {
             written.errors.push(match error {
                 Error::Unknown { .. } => removed(api),
                 other => other.to_string(),
@@ -114,8 +150,8 @@ pub async fn write(pager: &mut Pager, api: Api, wanted: &[Wanted]) -> Written {
     let wanted: BTreeSet<(Option<&str>, &str)> =
         wanted.iter().map(|report| (report.namespace.as_deref(), &*report.name)).collect();
     for (namespace, name) in existing.reports.keys() {
-        let is_ours = name.starts_with(NAME) && (namespace.is_some() || name != NAME);
-        let is_cured = is_ours && !wanted.contains(&(namespace.as_deref(), &**name));
+        let is_cured =
+            is_ours(namespace.as_deref(), name) && !wanted.contains(&(namespace.as_deref(), &**name));
         if is_cured && let Err(error) = remove(pager, api, namespace.as_deref(), name).await {
             written.errors.push(error);
             return written;
@@ -237,6 +273,41 @@ fn is_without_namespace(status: &Status) -> bool {
     let Some(details) = &status.details else { return false };
     let is_ending = details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating");
     status.code == 404 && details.kind == "namespaces" || status.code == 403 && is_ending
+}
+
+/// The results of the reports that there are, each with the report's namespace.
+#[derive(Default)]
+struct Results {
+    reports: Vec<(Option<String>, Vec<Box<RawValue>>)>,
+}
+
+#[derive(Deserialize)]
+struct WholePage {
+    #[serde(default)]
+    items: Vec<WholeReport>,
+}
+
+#[derive(Deserialize)]
+struct WholeReport {
+    metadata: ItemMetadata,
+    #[serde(default)]
+    results: Vec<Box<RawValue>>,
+}
+
+impl PageReader for Results {
+    fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
+        let Ok(page) = serde_json::from_slice::<WholePage>(&bytes) else { return };
+        for WholeReport { metadata, results } in page.items {
+            let namespace = metadata.namespace.filter(|namespace| !namespace.is_empty());
+            if is_ours(namespace.as_deref(), &metadata.name) {
+                self.reports.push((namespace, results));
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        self.reports.clear();
+    }
 }
 
 /// The reports that there are, by namespace and name.

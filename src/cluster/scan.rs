@@ -5,6 +5,7 @@
 //! another object may make of it. Secrets are never read, claims need not be: a volume
 //! names its claim.
 
+pub mod namespace;
 mod templates;
 
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use super::pages::{Error, JSON, Listed, PageReader, Pager, encoded};
 use crate::check::Checker;
 use crate::check::together::quiet::Quiet;
-use crate::report::live::CLUSTER;
+use crate::report::live::{self, CLUSTER};
 use crate::report::tie::Binding;
 use crate::report::{FileReport, ReadError, Report, Reported, Snippet, SubjectReport};
 use crate::source::Skip;
@@ -58,6 +59,8 @@ pub struct Extent<'e> {
     /// Objects of which everything is kept though their findings are only counted: of a
     /// cluster of 100,000 volumes each may have one.
     pub most: usize,
+    /// True if the report needs to know which objects there are.
+    pub notes_names: bool,
 }
 
 /// Looks at the whole cluster, or at one namespace of it, and adds what was found to
@@ -76,7 +79,7 @@ pub async fn scan(
     for (listed, version) in
         [(CLASSES, "storage.k8s.io/v1"), (VOLUMES, "v1"), (SNAPSHOT_CLASSES, "snapshot.storage.k8s.io/v1")]
     {
-        let mut reader = Judging::new(check, version, progress, listed, extent.most);
+        let mut reader = Judging::new(check, version, progress, listed, extent);
         let listed_all = pager.list(listed, listed.path, "", &mut reader).await;
         report.add(reader.file);
         if listed == VOLUMES {
@@ -121,7 +124,7 @@ async fn pods(
     }
     let path = path_of(PODS, extent.namespace);
     let selector = format!("&fieldSelector={}", encoded(ALIVE));
-    let judging = Judging::new(check, "v1", progress, PODS, extent.most);
+    let judging = Judging::new(check, "v1", progress, PODS, extent);
     let mut reader = Pods { judging, claims: &claims };
     let listed_all = pager.list(PODS, &path, &selector, &mut reader).await;
     report.add(reader.judging.file);
@@ -203,6 +206,7 @@ struct Judging<'c> {
     quiet: Quiet,
     /// Objects whose findings are only counted: how many are kept, and at most.
     counted: (usize, usize),
+    notes_names: bool,
 }
 
 impl<'c> Judging<'c> {
@@ -211,7 +215,7 @@ impl<'c> Judging<'c> {
         version: &'static str,
         progress: Progress<'c>,
         listed: Listed,
-        most: usize,
+        extent: Extent<'_>,
     ) -> Self {
         Self {
             check,
@@ -221,7 +225,8 @@ impl<'c> Judging<'c> {
             seen: 0,
             file: FileReport::default(),
             quiet: Quiet::default(),
-            counted: (0, most),
+            counted: (0, extent.most),
+            notes_names: extent.notes_names,
         }
     }
 
@@ -235,6 +240,8 @@ impl<'c> Judging<'c> {
         for subject in &mut page.subjects {
             as_of_cluster(subject, self.version);
             self.file.live.take_exempted(subject, self.counted.1);
+            let identity = self.notes_names.then(|| live::identity(subject.kind, &subject.name));
+            self.file.live.seen.extend(identity);
         }
         for error in &mut page.errors {
             (error.line, error.column) = (None, None);

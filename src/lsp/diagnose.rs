@@ -157,6 +157,7 @@ pub(super) fn report(
         mode: "",
         hash: String::new(),
         webhook_hash: None,
+        not_run: Vec::new(),
     };
     let mut report = Report::new(policy);
     let bytes = document.text.clone().into_bytes();

@@ -30,9 +30,6 @@ const SECOND_LOOK: Duration = Duration::from_millis(200);
 const ANOTHER_MOUNT: &str = "this process sees another file system mounted there than the node does; \
 a hostPath volume wants mountPropagation: HostToContainer";
 
-/// The step in the path of every directory that kubelet keeps for a CSI driver.
-const DRIVERS_FOLDER: &str = "plugins/kubernetes.io/csi";
-
 /// One look at the volumes of a node.
 #[derive(Debug)]
 pub(super) struct Look<'a> {
@@ -82,15 +79,18 @@ impl Look<'_> {
             Summary { pods: listing.pods, volumes: listing.volumes.len(), ..Summary::default() };
         let mut errors: Vec<(PathBuf, io::Error)> = listing.errors;
         let mut suspects = Vec::new();
-        for id in listing.volumes {
+        for id in &listing.volumes {
             let mounted = moment.mounted(self.pods, &id.folder());
-            summary.mounted += usize::from(mounted != Mounted::Nothing);
-            let folder = id.folder();
+            let is_mounted = mounted != Mounted::Nothing;
+            summary.mounted += usize::from(is_mounted);
             match self.suspect(id, mounted, &moment) {
                 Ok(suspect) => suspects.extend(suspect),
                 // The volume was taken down since it was listed.
                 Err(error) if volumes::is_absence(&error) => {}
-                Err(error) => errors.push((folder, error)),
+                Err(error) => {
+                    summary.unread += usize::from(!is_mounted);
+                    errors.push((id.folder(), error));
+                }
             }
         }
         let mut latest = moment;
@@ -111,7 +111,7 @@ impl Look<'_> {
             .mounters
             .iter()
             .filter(|mounter| mounter.is_in_background)
-            .map(|mounter| background(mounter, &latest))
+            .map(|mounter| background(mounter, &listing.volumes, &latest))
             .collect();
         summary.lost = volumes.iter().filter(|volume| volume.nfs == IsNfs::Known(true)).count();
         summary.uncertain = volumes.len() - summary.lost;
@@ -137,7 +137,7 @@ impl Look<'_> {
     }
 
     /// Returns the fault of a volume, if there is one.
-    fn suspect(&mut self, id: VolumeId, mounted: Mounted, moment: &Moment) -> io::Result<Option<Suspect>> {
+    fn suspect(&mut self, id: &VolumeId, mounted: Mounted, moment: &Moment) -> io::Result<Option<Suspect>> {
         let folder = self.pods.join(&id.folder());
         let (state, data_at) = match mounted {
             Mounted::Nothing => (VolumeState::NotMounted, folder),
@@ -152,18 +152,18 @@ impl Look<'_> {
         // A driver makes this directory itself; that of kubelet was there when it was listed.
         if state == VolumeState::NotMounted
             && id.plugin == Plugin::Csi
-            && !volumes::exists(self.pods_dir, &id)?
+            && !volumes::exists(self.pods_dir, id)?
         {
             return Ok(None);
         }
         let is_nfs_mount = |mounter: &Mounter| {
             // mount.nfs4 is another name of the same program.
             mounter.process.name.starts_with("mount.nfs")
-                && is_for(mounter, &id, &moment.paths_of(&data_at), moment)
+                && is_for(mounter, id, &moment.paths_of(&data_at), moment)
         };
         // A mounting NFS process shows that the driver is NFS, whichever it is.
         let is_nfs = moment.mounters.iter().any(is_nfs_mount);
-        let (driver, nfs) = match self.driver(&id) {
+        let (driver, nfs) = match self.driver(id) {
             Ok((driver, Nfs::Depends)) if is_nfs => (driver, Nfs::Yes),
             Err(_) if is_nfs => ("a CSI driver that is not known".to_owned(), Nfs::Yes),
             found => found?,
@@ -179,7 +179,7 @@ impl Look<'_> {
             _ => self.count(&self.pods_dir.join(id.folder()))?,
         };
         let holders = holders.into_iter().cloned().collect();
-        Ok(Some(Suspect { id, driver, nfs, state, data_at, usage, holders }))
+        Ok(Some(Suspect { id: id.clone(), driver, nfs, state, data_at, usage, holders }))
     }
 
     /// The name of who mounts a volume, and whether that is NFS.
@@ -251,7 +251,9 @@ impl Suspect {
             .filter(|mounter| mounter.is_in_background && is_for(mounter, &self.id, &paths, moment))
             .map(|mounter| mounter.process.pid)
             .collect();
-        let path = shown(paths.iter().find(|path| **path != folder).unwrap_or(&folder));
+        // The driver's own directory, rather than that of another Pod with the volume.
+        let own = paths.iter().find(|path| !path.starts_with(&moment.pods_dir));
+        let path = shown(own.or_else(|| paths.iter().find(|path| **path != folder)).unwrap_or(&folder));
         let files = match (self.state, self.holders.first()) {
             (VolumeState::Hidden, Some(holder)) => {
                 format!("/proc/{}/root{}", holder.pid, shown(&holder.point))
@@ -291,7 +293,7 @@ impl Suspect {
 }
 
 /// Returns the verdict on whether a driver's volume is NFS, by its driver alone.
-fn verdict(driver: &str, settings: &[DriverSetting]) -> Nfs {
+pub(super) fn verdict(driver: &str, settings: &[DriverSetting]) -> Nfs {
     let csi = CsiSource { driver: Some(driver.into()), ..CsiSource::default() };
     let spec = Some(Spec { csi: Some(csi), ..Spec::default() });
     let manifest = Manifest { spec, ..Manifest::default() };
@@ -302,10 +304,13 @@ fn verdict(driver: &str, settings: &[DriverSetting]) -> Nfs {
     if may_differ && !is_said { Nfs::Depends } else { subject.nfs }
 }
 
-/// Returns true if a process mounts a volume, at its directory or at the driver's own.
-fn is_for(mounter: &Mounter, id: &VolumeId, data_at: &[PathBuf], moment: &Moment) -> bool {
+/// Returns true if a process mounts a volume, at its directory, at the driver's own, or at the
+/// device of a `FlexVolume`.
+pub(super) fn is_for(mounter: &Mounter, id: &VolumeId, data_at: &[PathBuf], moment: &Moment) -> bool {
     mounter.is_of_node
-        && (moment.volume_of(mounter).as_ref() == Some(id) || data_at.contains(&mounter.target))
+        && (moment.volume_of(mounter).as_ref() == Some(id)
+            || data_at.contains(&mounter.target)
+            || id.has_device(&mounter.target))
 }
 
 /// Returns true if a mount of a volume is in progress, so that no container runs yet.
@@ -313,17 +318,21 @@ fn is_being_mounted(id: &VolumeId, moment: &Moment) -> bool {
     moment.mounters.iter().any(|mounter| !mounter.is_in_background && is_for(mounter, id, &[], moment))
 }
 
-fn background(mounter: &Mounter, moment: &Moment) -> Background {
+fn background(mounter: &Mounter, volumes: &[VolumeId], moment: &Moment) -> Background {
     let id = moment.volume_of(mounter);
-    let is_drivers = || mounter.target.display().to_string().contains(DRIVERS_FOLDER);
+    // Several Pods may use one device.
+    let mut with_device = volumes.iter().filter(|id| id.has_device(&mounter.target));
+    let alone = with_device.next().filter(|_| with_device.next().is_none());
+    let id = id.or_else(|| alone.cloned());
+    let device = volumes::flex_device(&mounter.target).map(|(_, name)| name);
     Background {
         pid: mounter.process.pid,
         name: mounter.process.name.clone(),
         source: mounter.source.clone(),
         target: shown(&mounter.target),
-        kubernetes: mounter.is_of_node && (id.is_some() || is_drivers()),
+        kubernetes: mounter.is_of_node && (id.is_some() || moment.is_of_plugins(&mounter.target)),
         pod: id.as_ref().map(|id| lossy(&id.pod)),
-        volume: id.as_ref().map(|id| lossy(&id.name)),
+        volume: id.as_ref().map(|id| &*id.name).or(device).map(lossy),
     }
 }
 

@@ -10,6 +10,10 @@ use super::processes::{self, Mounter, Namespace, Process};
 use super::volumes::{Plugin, VolumeId};
 use super::{Error, proc_error};
 
+/// The step in the path of every directory that the kubelet has for a kind of plugins, such as `csi`
+/// and `flexvolume`.
+const PLUGINS: &str = "/plugins/kubernetes.io/";
+
 /// A mount table in which kubelet's mounts stand.
 #[derive(Debug)]
 struct Reference {
@@ -176,6 +180,18 @@ impl Moment {
             .flat_map(|pods_dir| mounter.target.strip_prefix(pods_dir))
             .find_map(VolumeId::of_path)
             .or_else(|| VolumeId::of_target(&mounter.target))
+    }
+
+    /// Returns true if a path is in a directory of the kubelet's for plugins: it or a driver mounts
+    /// there before a Pod gets the volume.
+    pub(super) fn is_of_plugins(&self, path: &Path) -> bool {
+        let mut names = self.references.iter().flat_map(|reference| &reference.pods_dirs);
+        let is_in = |pods_dir: &PathBuf| {
+            let root = pods_dir.parent().filter(|_| pods_dir.ends_with("pods"));
+            root.is_some_and(|root| path.starts_with(root.join("plugins")))
+        };
+        // A driver's container may have another name for the directory.
+        names.any(is_in) || path.to_string_lossy().contains(PLUGINS)
     }
 
     /// The containers that have mounted a directory or what is in it, as far as it

@@ -22,7 +22,6 @@ use crate::kind::{Holds, Kind};
 use crate::nfs::kernel::Kernel;
 use crate::nfs::option::MountOption;
 use crate::nfs::shown::Shown;
-use crate::nfs::version::Versions;
 use crate::policy::Policy;
 use crate::report::plain::place;
 use crate::source::object::{Object, Part};
@@ -83,7 +82,7 @@ pub(super) struct Seen<'a> {
     pub(super) moment: &'a Moment,
     /// The nfsmount.conf that the node's mount.nfs reads.
     pub(super) conf: Option<&'a Conf>,
-    /// Volumes of CSI drivers whose mounts read it, too.
+    /// Volumes of drivers whose mounts read it, too.
     pub(super) readers: &'a BTreeSet<VolumeId>,
     /// The node's kernel.
     pub(super) kernel: Option<Kernel>,
@@ -207,7 +206,7 @@ impl Work<'_, '_> {
                 };
                 problems.push((path, Problem::Object(problem.message)));
             }
-            Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) | Item::Pod(_) => {}
+            Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) | Item::Pod(_) | Item::Claim(_) => {}
         });
         if !has_volumes && problems.is_empty() {
             problems.push((given.name.clone(), Problem::NoVolume));
@@ -256,9 +255,15 @@ impl Work<'_, '_> {
             let asked = Asked { server: subject.server.map(ToOwned::to_owned), options: options.collect() };
             self.outcome.asked.insert(volume.id.clone(), asked);
         }
-        self.note_kernel(&name, mount, subject);
         // A volume that is not mounted is reported as that.
-        let Some(mount) = mount else { return };
+        if let Some(mount) = mount {
+            self.compare_mount(index, subject, mount, name.clone());
+        }
+        self.note_kernel(&name, mount, subject);
+    }
+
+    fn compare_mount(&mut self, index: usize, subject: &Subject<'_>, mount: &Mount, name: VolumeName) {
+        let named = title(subject);
         let obstacle = match (&mount.nfs, subject.nfs) {
             (None, Nfs::Yes) => Some((
                 NoComparison::OtherFileSystem,
@@ -302,7 +307,7 @@ impl Work<'_, '_> {
         if let Some(version) =
             version.filter(|version| versions.contains(*version) && versions.iter().count() > 1)
         {
-            differences.push(negotiated(versions, &version.to_string()));
+            differences.push(reason::negotiated(versions, &version.to_string()));
         }
         Some(Compared {
             pod: volume.name.pod.clone(),
@@ -318,8 +323,8 @@ impl Work<'_, '_> {
         })
     }
 
-    /// Notes the options of an object that the node's kernel does not know, and that the
-    /// mount does not show.
+    /// Notes the options of an object that the node's kernel does not know, and that the mount does
+    /// not show. If a difference of the mount says so of its option, that is enough.
     fn note_kernel(&mut self, name: &VolumeName, mount: Option<&Mount>, subject: &Subject<'_>) {
         let Some(kernel) = self.seen.kernel.filter(|_| subject.nfs == Nfs::Yes) else { return };
         let shown: BTreeSet<&str> = mount
@@ -328,7 +333,18 @@ impl Work<'_, '_> {
             .flat_map(|text| text.split(','))
             .map(|option| option.split('=').next().unwrap_or_default())
             .collect();
+        let compared = self.outcome.objects.volumes.last();
+        let compared = compared.filter(|compared| compared.pod == name.pod && compared.volume == name.volume);
+        let explained: Vec<&Difference> = compared
+            .into_iter()
+            .flat_map(|compared| &compared.differences)
+            .filter(|difference| difference.reason == Reason::KernelTooOld)
+            .collect();
+        let is_explained = |word: &str| {
+            explained.iter().any(|difference| [difference.option, &*difference.object].contains(&word))
+        };
         let asked = subject.options.effective().filter(|token| !token.is_drivers_own);
+        let asked = asked.filter(|token| !is_explained(token.option.keyword()));
         for token in asked.filter(|token| !shown.contains(token.option.keyword())) {
             if let Some(since) = kernel::lacks(kernel, &token.option) {
                 let (_, names) =
@@ -384,23 +400,4 @@ fn hides_defaults(subject: &Subject<'_>) -> bool {
         || !driver.known.is_read()
         || driver.list != ListUse::Used
         || driver.empty == Empty::Hidden && !subject.options.any_given()
-}
-
-/// The version, where the object leaves it open.
-fn negotiated(versions: Versions, version: &str) -> Difference {
-    let object = match versions {
-        Versions::ALL => "any".to_owned(),
-        Versions::V4 => "4".to_owned(),
-        versions => versions.iter().map(|version| version.to_string()).collect::<Vec<_>>().join(" or "),
-    };
-    Difference {
-        option: "vers",
-        message: format!("version {version}, which client and server negotiated: the object leaves it open"),
-        object,
-        mounted: version.to_owned(),
-        written: versions != Versions::ALL,
-        finding: false,
-        reason: Reason::Negotiated,
-        with: None,
-    }
 }

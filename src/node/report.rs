@@ -2,6 +2,7 @@
 
 pub mod npd;
 pub mod objects;
+mod steps;
 pub mod text;
 
 use serde::Serialize;
@@ -56,6 +57,9 @@ pub struct Summary {
     pub lost: usize,
     /// Volumes reported of drivers whose volumes may be something else.
     pub uncertain: usize,
+    /// Volumes that are not mounted, and of which more could not be read: the driver, or the
+    /// directory.
+    pub unread: usize,
     /// Processes reported that mount a volume of a Pod.
     pub background: usize,
 }
@@ -90,6 +94,13 @@ pub struct Volume {
     pub mounted_apart: Option<Apart>,
     /// The command that saves the files, as root on the node; `None` where there are none.
     pub copy: Option<String>,
+}
+
+impl Volume {
+    /// Returns true if it is a `FlexVolume`.
+    pub fn is_flex(&self) -> bool {
+        self.driver.contains('/') && self.driver != "kubernetes.io/nfs"
+    }
 }
 
 /// A process that sees a volume mounted, and the node does not.
@@ -155,7 +166,7 @@ pub struct Background {
     pub target: String,
     /// The uid of the Pod whose volume that is; `None` for another directory.
     pub pod: Option<String>,
-    /// The volume.
+    /// The volume; also of a `FlexVolume` that several Pods use.
     pub volume: Option<String>,
     /// True if it is kubelet's or a driver's doing. Others, such as a mount of the node's own
     /// fstab, are no finding.
@@ -180,8 +191,30 @@ pub struct Warning {
     pub option: Option<String>,
     /// Volumes of the node that it is about.
     pub volumes: Vec<VolumeName>,
-    /// Volumes whose server is unknown, so that a line for one server may be about them.
-    pub may_concern: Vec<VolumeName>,
+    /// Volumes that it may be about.
+    pub may_concern: Vec<MayConcern>,
+}
+
+/// A volume that a line of nfsmount.conf may be about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MayConcern {
+    /// The Pod's uid.
+    pub pod: String,
+    /// The PersistentVolume, or the name in the Pod of a volume without one.
+    pub volume: String,
+    /// Why that is not certain.
+    pub why: Doubt,
+}
+
+/// Why it is not certain that a line of nfsmount.conf is about a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doubt {
+    /// The line is for one server, and that of the volume is unknown.
+    Server,
+    /// Its driver may not use NFS.
+    Driver,
 }
 
 /// The node's nfsmount.conf.
@@ -190,15 +223,14 @@ pub struct Warning {
 pub struct ConfReport {
     /// The files that were read, in their order.
     pub files: Vec<String>,
-    /// CSI drivers with volumes on this node that may be NFS; only where the files give an
-    /// option.
+    /// Drivers with volumes on this node that may be NFS; only where the files give an option.
     pub drivers: Vec<ConfReader>,
     /// Files of it among [`NodeReport::errors`].
     #[serde(skip)]
     pub unread: usize,
 }
 
-/// A CSI driver, and whose nfsmount.conf its mounts read.
+/// A driver, and whose nfsmount.conf its mounts read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfReader {

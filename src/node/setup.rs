@@ -1,68 +1,22 @@
 //! Finds settings of the node's own files and programs that make the mounts of its Pods fail or
 //! lose data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use super::conf::{Conf, Section, Setting};
 use super::moment::Moment;
-use super::report::{ConfReader, VolumeName, Warning, WarningKind};
-use super::volumes::{self, Plugin, VolumeId};
-use crate::subject::driver::conf::ConfOf;
-use crate::subject::driver::{self, Nfs};
+use super::processes::Mounter;
+use super::readers::Readers;
+use super::report::{Doubt, MayConcern, VolumeName, Warning, WarningKind};
+use super::volumes::{Plugin, VolumeId};
 
 /// The path at which mount(8) looks for the helper of a file system.
 const HELPER: &str = "/sbin/mount.nfs";
 
 /// The paths at which the kubelet finds mount(8).
 const MOUNT: [&str; 2] = ["/usr/bin/mount", "/bin/mount"];
-
-/// The CSI drivers of a node's volumes, by whose nfsmount.conf they read.
-#[derive(Debug, Default)]
-pub(super) struct Readers {
-    /// Those with volumes that may be NFS.
-    pub(super) drivers: Vec<ConfReader>,
-    /// The volumes of those that read the node's.
-    pub(super) volumes: BTreeSet<VolumeId>,
-}
-
-impl Readers {
-    /// Reads of each CSI volume who mounts it, where the files give any option.
-    pub(super) fn of(conf: &Conf, volumes: &[VolumeId], pods_dir: &Path) -> Self {
-        let mut readers = Self::default();
-        if conf.settings().is_empty() {
-            return readers;
-        }
-        let mut drivers: BTreeMap<String, ConfOf> = BTreeMap::new();
-        for id in volumes.iter().filter(|id| id.plugin == Plugin::Csi) {
-            // A file that cannot be read is reported where the volume is looked at.
-            let Ok(name) = volumes::csi_driver(pods_dir, id) else { continue };
-            let row = driver::find(&name).filter(|row| row.nfs != Nfs::No);
-            // A driver that is not in the table may be NFS.
-            let Some(row) = row.or_else(|| driver::find(&name).is_none().then_some(&driver::UNKNOWN)) else {
-                continue;
-            };
-            if matches!(row.nfsmount_conf, ConfOf::Node(_) | ConfOf::Shared(_)) {
-                readers.volumes.insert(id.clone());
-            }
-            drivers.insert(name, row.nfsmount_conf);
-        }
-        readers.drivers = drivers
-            .into_iter()
-            .map(|(driver, of)| ConfReader {
-                driver,
-                reads: match of {
-                    ConfOf::Node(_) | ConfOf::Shared(_) => "node",
-                    ConfOf::Container(_) => "container",
-                    ConfOf::Unknown => "unknown",
-                },
-                message: of.describe(),
-            })
-            .collect();
-        readers
-    }
-}
 
 /// The mount that an object asks for.
 #[derive(Debug)]
@@ -73,9 +27,9 @@ pub(super) struct Asked {
     pub(super) options: Vec<String>,
 }
 
-/// A volume that kubelet mounts itself, with what it takes to find its settings.
+/// A volume that mount.nfs of the node mounts, with what it takes to find its settings.
 #[derive(Debug)]
-struct InTree {
+struct OnNode {
     name: VolumeName,
     /// The mount point, present or not, by its name on the node.
     point: String,
@@ -84,6 +38,10 @@ struct InTree {
     server: Option<String>,
     /// The keywords of the options that its object asks for, where that is known.
     own: Vec<String>,
+    /// True if it is a `FlexVolume`, which takes no mountOptions.
+    is_flex: bool,
+    /// True if it may be no NFS.
+    is_doubtful: bool,
 }
 
 /// Lists the warnings. `conf` is the node's nfsmount.conf, `readers` says which other volumes
@@ -97,37 +55,69 @@ pub(super) fn warnings(
     sees_node: bool,
     asked: &BTreeMap<VolumeId, Asked>,
 ) -> Vec<Warning> {
-    let is_in_tree = |id: &&VolumeId| id.plugin == Plugin::InTreeNfs;
-    let in_tree: Vec<InTree> =
-        volumes.iter().filter(is_in_tree).map(|id| InTree::of(id, moment, asked.get(id))).collect();
-    let reads = |id: &&VolumeId| is_in_tree(id) || readers.volumes.contains(id);
-    let of_node: Vec<InTree> =
-        volumes.iter().filter(reads).map(|id| InTree::of(id, moment, asked.get(id))).collect();
+    let of_node: Vec<OnNode> = volumes
+        .iter()
+        .filter(|id| {
+            id.plugin == Plugin::InTreeNfs || readers.volumes.contains(id) || readers.perhaps.contains(id)
+        })
+        .map(|id| OnNode {
+            is_doubtful: readers.perhaps.contains(id),
+            ..OnNode::of(id, moment, asked.get(id))
+        })
+        .collect();
     // The kubelet's own directory, if that of Pods has the name that the kubelet gives it.
     let pods_dir = &*moment.pods_dir;
     let root = pods_dir.parent().filter(|_| pods_dir.ends_with("pods")).unwrap_or(pods_dir);
     let mut warnings = conf.map_or_else(Vec::new, |conf| of_conf(conf, &of_node, root));
     warnings.extend(without_statd(volumes, moment));
-    if sees_node && !in_tree.is_empty() {
-        warnings.extend(without_helper(&in_tree));
+    // A CSI driver brings the programs of its container, or says what it needs.
+    let of_kubelet = volumes.iter().filter(|id| {
+        id.plugin == Plugin::InTreeNfs || id.plugin.flex_driver().is_some() && readers.volumes.contains(id)
+    });
+    let of_kubelet: Vec<VolumeName> = of_kubelet.map(name).collect();
+    if sees_node && !of_kubelet.is_empty() {
+        warnings.extend(without_helper(&of_kubelet));
     }
     warnings
 }
 
-impl InTree {
+impl OnNode {
     fn of(id: &VolumeId, moment: &Moment, asked: Option<&Asked>) -> Self {
         let folder = id.folder();
         let point = moment.pods_dir.join(&folder);
         let source = moment.mount_on(&folder).map(|mount| mount.source.clone()).or_else(|| {
-            let is_its =
-                |mounter: &&super::processes::Mounter| moment.volume_of(mounter).as_ref() == Some(id);
+            let is_its = |mounter: &&Mounter| {
+                moment.volume_of(mounter).as_ref() == Some(id) || id.has_device(&mounter.target)
+            };
             moment.mounters.iter().find(is_its).map(|mounter| mounter.source.clone())
         });
         // mount.nfs cuts at the first colon, also of an address in brackets.
         let server = source.and_then(|source| Some(source.split_once(':')?.0.to_owned()));
         let server = server.or_else(|| asked?.server.clone());
         let own = asked.map(|asked| asked.options.clone()).unwrap_or_default();
-        Self { name: name(id), point: point.display().to_string(), server, own }
+        let is_flex = id.plugin.flex_driver().is_some();
+        Self { name: name(id), point: point.display().to_string(), server, own, is_flex, is_doubtful: false }
+    }
+
+    /// The lines that its mount gets, if it is NFS; `server` counts where its own is unknown.
+    fn given<'c>(&self, conf: &'c Conf, server: &str) -> Vec<&'c Setting> {
+        let own: Vec<&str> = self.own.iter().map(String::as_str).collect();
+        conf.added_to(self.server.as_deref().unwrap_or(server), &self.point, &own)
+    }
+
+    /// Why a line may concern it, if that is not certain.
+    fn doubt(&self, conf: &Conf, setting: &Setting) -> Option<MayConcern> {
+        let (server, is_of_server) = match &setting.section {
+            Section::Server(server) => (server.as_str(), true),
+            Section::Global | Section::MountPoint(_) => ("", false),
+        };
+        let why = match (self.is_doubtful, is_of_server && self.server.is_none()) {
+            (true, _) => Doubt::Driver,
+            (false, true) => Doubt::Server,
+            (false, false) => return None,
+        };
+        let VolumeName { pod, volume } = self.name.clone();
+        self.given(conf, server).contains(&setting).then_some(MayConcern { pod, volume, why })
     }
 }
 
@@ -137,7 +127,7 @@ fn name(id: &VolumeId) -> VolumeName {
 
 /// Lists the lines of the files. `root` is the kubelet's directory, in which every volume is
 /// mounted.
-fn of_conf(conf: &Conf, volumes: &[InTree], root: &Path) -> Vec<Warning> {
+fn of_conf(conf: &Conf, volumes: &[OnNode], root: &Path) -> Vec<Warning> {
     let ignored = conf.ignored.iter().map(|(file, line, text)| Warning {
         kind: WarningKind::NfsmountConf,
         finding: false,
@@ -148,24 +138,20 @@ fn of_conf(conf: &Conf, volumes: &[InTree], root: &Path) -> Vec<Warning> {
         volumes: Vec::new(),
         may_concern: Vec::new(),
     });
-    let given_by = |server: &str, volume: &InTree| {
-        let own: Vec<&str> = volume.own.iter().map(String::as_str).collect();
-        conf.added_to(server, &volume.point, &own)
-    };
-    let given: Vec<(&InTree, Vec<&Setting>)> = volumes
-        .iter()
-        .map(|volume| (volume, given_by(volume.server.as_deref().unwrap_or_default(), volume)))
-        .collect();
+    let sure = volumes.iter().filter(|volume| !volume.is_doubtful);
+    let given: Vec<(&OnNode, Vec<&Setting>)> = sure.map(|volume| (volume, volume.given(conf, ""))).collect();
     let overridings = conf.overridden();
     let settings = conf.settings().iter().map(|setting| {
-        let concerned = given.iter().filter(|(_, settings)| settings.contains(&setting));
-        let may_concern = volumes.iter().filter(|volume| match &setting.section {
-            Section::Server(server) => volume.server.is_none() && given_by(server, volume).contains(&setting),
-            Section::Global | Section::MountPoint(_) => false,
-        });
+        let concerned: Vec<&OnNode> = given
+            .iter()
+            .filter(|(_, settings)| settings.contains(&setting))
+            .map(|(volume, _)| *volume)
+            .collect();
+        let may_concern: Vec<MayConcern> =
+            volumes.iter().filter_map(|volume| volume.doubt(conf, setting)).collect();
         let (message, is_background) = match overridings.iter().find(|(other, _)| *other == setting) {
             Some((_, by)) => (overridden(setting, by), false),
-            None => in_force(setting, root),
+            None => in_force(setting, root, Remedy::of(&concerned)),
         };
         Warning {
             kind: WarningKind::NfsmountConf,
@@ -174,8 +160,8 @@ fn of_conf(conf: &Conf, volumes: &[InTree], root: &Path) -> Vec<Warning> {
             path: Some(setting.file.display().to_string()),
             line: Some(setting.line),
             option: Some(setting.text.clone()),
-            volumes: concerned.map(|(volume, _)| volume.name.clone()).collect(),
-            may_concern: may_concern.map(|volume| volume.name.clone()).collect(),
+            volumes: concerned.iter().map(|volume| volume.name.clone()).collect(),
+            may_concern,
         }
     });
     settings.chain(ignored).collect()
@@ -188,18 +174,53 @@ fn overridden(setting: &Setting, by: &Setting) -> String {
     } else {
         format!("{}:{}", by.file.display(), by.line)
     };
-    let then = if effect(&setting.text).1 && !effect(&by.text).1 {
+    let text = &setting.text;
+    if by.text == *text {
+        return format!("is repeated by {place}: \"{text}\" stays until both lines are removed");
+    }
+    let is_background = |setting: &Setting| effect(&setting.text, Remedy::List).1;
+    let then = if is_background(setting) && !is_background(by) {
         "; without that line a failed mount would report success: remove this one"
     } else {
         ""
     };
-    format!("gives \"{}\" to no mount, because {place} overrides it with \"{}\"{then}", setting.text, by.text)
+    format!("gives \"{text}\" to no mount, because {place} overrides it with \"{}\"{then}", by.text)
+}
+
+/// Where an option of a mount is set, which a line of the file adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remedy {
+    /// In the list of the object.
+    List,
+    /// Where the driver of a `FlexVolume` takes it: the kubelet refuses the list (kubernetes
+    /// `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
+    FlexOptions,
+    /// Both, for volumes of either kind.
+    Both,
+}
+
+impl Remedy {
+    fn of(concerned: &[&OnNode]) -> Self {
+        match (concerned.iter().any(|volume| volume.is_flex), concerned.iter().all(|volume| volume.is_flex)) {
+            (true, true) => Self::FlexOptions,
+            (true, false) => Self::Both,
+            (false, _) => Self::List,
+        }
+    }
+
+    const fn place(self) -> &'static str {
+        match self {
+            Self::List => "in mountOptions",
+            Self::FlexOptions => "in flexVolume.options if the driver reads it there",
+            Self::Both => "in mountOptions (of a FlexVolume in its options, if the driver reads it there)",
+        }
+    }
 }
 
 /// Describes a setting that mounts get, and whether it makes those of Pods report success when they
 /// fail: with or without a volume on this node today, because the next Pod may bring one.
-fn in_force(setting: &Setting, root: &Path) -> (String, bool) {
-    let (effect, is_background) = effect(&setting.text);
+fn in_force(setting: &Setting, root: &Path, remedy: Remedy) -> (String, bool) {
+    let (effect, is_background) = effect(&setting.text, remedy);
     let text = &setting.text;
     match &setting.section {
         Section::Global => (format!("gives \"{text}\" to every mount of this node{effect}"), is_background),
@@ -220,26 +241,30 @@ fn in_force(setting: &Setting, root: &Path) -> (String, bool) {
 
 /// Describes the effect of a setting, and whether it makes a failed mount succeed. The text may
 /// contain several options.
-fn effect(text: &str) -> (&'static str, bool) {
+fn effect(text: &str, remedy: Remedy) -> (String, bool) {
     let names = || text.split(',').map(|option| option.split('=').next().unwrap_or_default().trim());
     let has = |wanted: &[&str]| names().any(|name| wanted.contains(&name));
+    let place = remedy.place();
     // Of the two the last one counts, as for mount.nfs (po_rightmost).
     if names().rfind(|name| matches!(*name, "bg" | "fg")) == Some("bg") {
         return (
-            " without \"fg\": mount.nfs reports success while nothing is mounted, and the Pod writes to the node's local disk; set fg in mountOptions, and remove the line",
+            format!(
+                " without \"fg\": mount.nfs reports success while nothing is mounted, and the Pod writes to the node's local disk; set fg {place}, and remove the line"
+            ),
             true,
         );
     }
     let effect = if has(&["soft", "softerr"]) {
-        ", also with \"hard\" in mountOptions, because the option of the file comes last: writes fail after a time-out, and the program may lose them; remove the line"
+        ", also to one with \"hard\", because the option of the file comes last: writes fail after a time-out, and the program may lose them; remove the line"
     } else if has(&["timeo", "retrans", "retry"]) {
-        " that does not set it: a silent server is waited for differently; set it in mountOptions"
+        let text = " that does not set it: a silent server is waited for differently; set it ";
+        return (format!("{text}{place}"), false);
     } else if has(&["nolock", "local_lock"]) {
         " that does not set it: NFSv3 locks are local, and Pods on other nodes do not see them; remove the line"
     } else if has(&["lock", "nonolock"]) {
         " that does not set it: NFSv3 mounts need rpc.statd on the node"
     } else if has(&["vers", "nfsvers", "minorversion", "v3", "v4", "v4.0", "v4.1", "v4.2"]) {
-        " without a version; set nfsvers in mountOptions"
+        return (format!(" without a version; set nfsvers {place}"), false);
     } else if has(&["udp"]) || text.contains("proto=udp") {
         " that does not set it: mounts over UDP fail or corrupt data; remove the line"
     } else if has(&["sloppy"]) {
@@ -247,7 +272,7 @@ fn effect(text: &str) -> (&'static str, bool) {
     } else {
         " that does not set it"
     };
-    (effect, false)
+    (effect.to_owned(), false)
 }
 
 /// NFSv3 with locks needs rpc.statd where mount.nfs runs: on the node for kubelet's
@@ -278,7 +303,7 @@ fn without_statd(volumes: &[VolumeId], moment: &Moment) -> Option<Warning> {
     })
 }
 
-fn without_helper(volumes: &[InTree]) -> Vec<Warning> {
+fn without_helper(volumes: &[VolumeName]) -> Vec<Warning> {
     let warning = |kind, path: &str, message: &str| Warning {
         kind,
         finding: false,
@@ -286,7 +311,7 @@ fn without_helper(volumes: &[InTree]) -> Vec<Warning> {
         path: Some(path.to_owned()),
         line: None,
         option: None,
-        volumes: volumes.iter().map(|volume| volume.name.clone()).collect(),
+        volumes: volumes.to_vec(),
         may_concern: Vec::new(),
     };
     let mut warnings = Vec::new();

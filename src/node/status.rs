@@ -65,7 +65,7 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     }
     registry.register(
         "volumes",
-        "Volumes of Pods that are or may be NFS, by state: mounted, bare (not mounted, so the Pod writes to the node's local disk), pending (being mounted), unknown (not mounted, and perhaps not NFS)",
+        "Volumes of Pods that are or may be NFS, by state: mounted, bare (not mounted, so the Pod writes to the node's local disk), pending (being mounted), unknown (not mounted, and perhaps not NFS, or its driver could not be read)",
         volumes,
     );
     let lost = Family::<VolumeLabels, Gauge>::default();
@@ -164,7 +164,7 @@ fn states(report: &NodeReport) -> [(&'static str, usize); 4] {
         ("mounted", summary.mounted.saturating_sub(late)),
         ("bare", summary.lost),
         ("pending", summary.waiting),
-        ("unknown", summary.uncertain),
+        ("unknown", summary.uncertain + summary.unread),
     ]
 }
 
@@ -228,6 +228,14 @@ mod tests {
         let text = text(&report(vec![volume("a", VolumeState::Hidden, 5)], 3), Looks::default());
         assert!(text.contains("nfs_mount_guard_node_volumes{state=\"mounted\"} 2\n"), "{text}");
         assert!(text.contains("nfs_mount_guard_node_volumes{state=\"bare\"} 1\n"), "{text}");
+    }
+
+    #[test]
+    fn a_volume_of_which_more_could_not_be_read_is_unknown() {
+        let mut report = report(Vec::new(), 2);
+        (report.summary.uncertain, report.summary.unread) = (1, 3);
+        let text = text(&report, Looks::default());
+        assert!(text.contains("nfs_mount_guard_node_volumes{state=\"unknown\"} 4\n"), "{text}");
     }
 
     #[test]

@@ -15,6 +15,10 @@ const IN_TREE_NFS: &str = "kubernetes.io~nfs";
 /// kubelet's directory of volumes that CSI drivers mount.
 const CSI: &str = "kubernetes.io~csi";
 
+/// kubelet's directory of devices of `FlexVolume` drivers, from its own (`getDeviceMountPath` of
+/// kubernetes `pkg/volume/flexvolume/plugin.go`): `DRIVER/mounts/VOLUME` is in it.
+const FLEX_DEVICES: [&str; 3] = ["plugins", "kubernetes.io", "flexvolume"];
+
 /// More of a `vol_data.json` than this is not read.
 const VOLUME_DATA_LIMIT: u64 = 64 << 10;
 
@@ -109,12 +113,33 @@ impl VolumeId {
         Some(Self { pod: pod.to_owned(), name: name.to_owned(), plugin })
     }
 
+    /// Returns true if a path is the device of this `FlexVolume`, or in it. kubelet binds the
+    /// directory of each Pod to it.
+    pub(super) fn has_device(&self, path: &Path) -> bool {
+        let Some(driver) = self.plugin.flex_driver() else { return false };
+        flex_device(path).is_some_and(|(of, name)| of == driver && name == self.name)
+    }
+
     /// The volume that a path of another namespace leads to, wherever kubelet's
     /// directory is there.
     pub(super) fn of_target(path: &Path) -> Option<Self> {
         path.ancestors()
             .filter(|ancestor| ancestor.file_name() == Some(OsStr::new("pods")))
             .find_map(|pods| Self::of_path(path.strip_prefix(pods).ok()?))
+    }
+}
+
+/// The driver of a `FlexVolume` and the name of the volume whose device a path is, or in which it
+/// is. The name of a driver has a slash, unless it has no vendor.
+pub(super) fn flex_device(path: &Path) -> Option<(String, &OsStr)> {
+    let steps: Vec<&OsStr> = path.components().map(Component::as_os_str).collect();
+    let start = steps.windows(FLEX_DEVICES.len()).position(|window| window == FLEX_DEVICES)?;
+    match steps.get(start + FLEX_DEVICES.len()..)? {
+        [driver, mounts, name, ..] if *mounts == "mounts" => Some((driver.to_str()?.to_owned(), name)),
+        [vendor, driver, mounts, name, ..] if *mounts == "mounts" => {
+            Some((format!("{}/{}", vendor.to_str()?, driver.to_str()?), name))
+        }
+        _ => None,
     }
 }
 

@@ -1,16 +1,27 @@
-//! The facts that a scan of a cluster has in addition to the objects with findings.
+//! The facts that a scan of a cluster, or a set of its objects, has in addition to those with findings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher as _;
 
 use super::tie::Exempted;
 use super::{ReadError, SubjectReport};
 use crate::finding::Code;
+use crate::subject::binding::VolumeClaim;
 
 /// The `file` of an error about a list of the API server.
 pub const CLUSTER: &str = "cluster";
 
 /// The `file` of an error about the reports in the cluster.
 pub const REPORTS: &str = "reports";
+
+/// The hash of an object without a namespace.
+pub fn identity(kind: &str, name: &str) -> u64 {
+    let mut hasher = fnv::FnvHasher::default();
+    for part in [kind, "/", name] {
+        hasher.write(part.as_bytes());
+    }
+    hasher.finish()
+}
 
 /// The counters of a scan, which keeps little else.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +33,11 @@ pub struct Live {
     pub exemptions: BTreeMap<Code, usize>,
     /// Findings that are only counted, of objects that are not kept, by rule and kind.
     pub audited: BTreeMap<(Code, &'static str), usize>,
+    /// The objects without a namespace that were seen, as [`identity`] has them, where that matters:
+    /// 100,000 names would take more room than the scan.
+    pub seen: BTreeSet<u64>,
+    /// The claims that name their volume, of an input that may have Pods.
+    pub claims: Vec<VolumeClaim>,
     /// Objects with findings that are not kept, because a report has enough of them.
     pub not_kept: usize,
 }
@@ -57,6 +73,8 @@ impl Live {
         for (of, count) in other.audited {
             *self.audited.entry(of).or_default() += count;
         }
+        self.seen.extend(other.seen);
+        self.claims.extend(other.claims);
         self.not_kept += other.not_kept;
     }
 }

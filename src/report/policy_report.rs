@@ -8,6 +8,7 @@
 //! (kyverno/kyverno#8974).
 
 mod exposure;
+mod kept;
 mod object;
 mod result;
 mod shards;
@@ -18,6 +19,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Report, Reported};
+use crate::count::counted as counted_of;
+use crate::finding::Code;
+pub use kept::Kept;
 pub use object::{ANNOTATION, COMPONENT, Wanted};
 use object::{Body, Summary, write};
 use result::{Outcome, Properties, ReportResult, Timestamp};
@@ -100,11 +104,11 @@ pub struct Run {
 
 /// Returns the reports of a scan that saw everything, but for the heartbeat: those of the cluster
 /// with at most `most` results together, and one of each namespace with exposed Pods. Take the
-/// report before it is limited.
-pub fn reports(api: Api, report: &Report, most: usize) -> Vec<Wanted> {
+/// report before it is limited. `kept` are results of rules that it did not run.
+pub fn reports(api: Api, report: &Report, kept: &Kept, most: usize) -> Vec<Wanted> {
     let rows = shards::rows(report);
-    let mut wanted = shards::reports(api, report, &rows, most);
-    wanted.extend(exposure::reports(api, report));
+    let mut wanted = shards::reports(api, report, &rows, &kept.cluster, most);
+    wanted.extend(exposure::reports(api, report, &kept.namespaces));
     wanted
 }
 
@@ -121,6 +125,9 @@ pub fn heartbeat(api: Api, report: &Report, run: &Run, most: usize) -> Wanted {
     add("consistent", report.consistent.to_string());
     add("durationSeconds", format!("{:.1}", run.took.as_secs_f64()));
     add("errors", report.errors.len().to_string());
+    if !report.policy.not_run.is_empty() {
+        add("notRun", listed(&report.policy.not_run));
+    }
     add("objects", report.summary.documents.to_string());
     add("policyHash", report.policy.hash.clone());
     add("requests", run.requests.to_string());
@@ -130,10 +137,15 @@ pub fn heartbeat(api: Api, report: &Report, run: &Run, most: usize) -> Wanted {
         add("webhookPolicyHash", hash.clone());
     }
     let summary = &report.summary;
-    let counted = format!(
+    let mut counted = format!(
         "{} objects read: {} denied, {} repaired, {} warned",
         summary.documents, summary.denied, summary.patched, summary.warned
     );
+    if !report.policy.not_run.is_empty() {
+        let rules = counted_of(report.policy.not_run.len(), "rule");
+        counted =
+            format!("{counted}; {rules} not run (--select, --ignore): their results are of earlier scans");
+    }
     let message = match report.errors.split_first() {
         None => counted,
         Some((first, [])) => format!("{counted}; {}", first.message),
@@ -157,6 +169,11 @@ pub fn heartbeat(api: Api, report: &Report, run: &Run, most: usize) -> Wanted {
     let json = result::raw(&result);
     let results = json.iter().map(|json| &**json).collect();
     write(api, None, NAME.to_owned(), &Body { summary, results, most })
+}
+
+/// Codes of rules in a list.
+fn listed(codes: &[Code]) -> String {
+    codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// Findings by rule and by what is done about them, of everything that was seen.

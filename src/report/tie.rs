@@ -4,6 +4,7 @@ use super::{FindingReport, Reported};
 use crate::subject::binding::{ClaimName, Uid};
 
 /// The relations of an object to others.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tie {
     /// The class a volume belongs to.
@@ -17,6 +18,10 @@ pub struct Tie {
     pub unreached: Option<Box<FindingReport>>,
     /// The claim that has the volume.
     pub binding: Binding,
+    /// True if it is a `FlexVolume`, which takes no mountOptions.
+    pub is_flex_volume: bool,
+    /// True if it is a volume that names no claim; one that names the volume has it.
+    pub is_unclaimed: bool,
     /// True if it has `bg` and no mount goes to the background: a later `fg` overrides it, or nothing
     /// reads the place.
     pub is_background_idle: bool,

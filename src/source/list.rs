@@ -6,6 +6,7 @@
 //! they have neither. An item is a list only where its `items` is one.
 
 mod items;
+mod mounting;
 mod not_judged;
 mod strays;
 
@@ -14,7 +15,6 @@ use std::ops::Range;
 
 use super::de::{DeserializeError, FOLDED, NodeDeserializer};
 use super::object::{Object, Origin, Part, parts};
-use serde::Deserialize as _;
 use serde_json::value::RawValue;
 
 use super::tree::{NodeId, Tree};
@@ -107,9 +107,7 @@ pub(super) fn visit_node(
             visitor(Item::Unreadable(no_items(from.offset(), inner)));
         }
         Sort::Object(kind) => {
-            if kind == Kind::Pod
-                && let Err(misfit) = visit_pod(tree, node, from, visitor)
-            {
+            if let Err(misfit) = mounting::visit(kind, tree, node, from, visitor) {
                 visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name())));
                 return;
             }
@@ -319,28 +317,6 @@ fn say_others(source: &Source<'_>, others: &[(Text<'_>, &RawValue)], visitor: &m
     }
 }
 
-/// Visits a Pod of a cluster, as far as its volumes go. Faults of a manifest, which has no
-/// phase, are reported when it is evaluated.
-///
-/// # Errors
-///
-/// Why a Pod that runs cannot be read: it would be missing among those that are exposed.
-fn visit_pod(
-    tree: &Tree<'_>,
-    node: NodeId,
-    from: NodeDeserializer<'_>,
-    visitor: &mut dyn FnMut(Item<'_>),
-) -> Result<(), DeserializeError> {
-    let phase = tree.get(node, "status").and_then(|status| tree.get(status, "phase"));
-    let has_phase = phase.and_then(|phase| tree.text(phase)).is_some_and(|phase| !phase.is_empty());
-    match Pod::deserialize(from) {
-        Ok(pod) if pod.is_of_cluster() => visitor(Item::Pod(pod.mounting().map(Box::new))),
-        Err(misfit) if has_phase => return Err(misfit),
-        Ok(_) | Err(_) => {}
-    }
-    Ok(())
-}
-
 /// An object of a kind that is judged, as JSON.
 fn visit_json_object(
     source: &Source<'_>,
@@ -367,6 +343,7 @@ fn visit_json_object(
         if unjudged::may_hold_options(part) || strays::may_have_settings(part) {
             visit_node(source, &json::tree(source.text, part), 0, implied, depth, visitor);
         } else {
+            mounting::visit_json_claim(part, visitor);
             visitor(Item::Skipped(Skip::OtherKind));
         }
         return;

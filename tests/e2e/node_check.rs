@@ -5,6 +5,7 @@ mod background;
 mod causes;
 mod conf;
 mod events;
+mod flex;
 mod folders;
 mod hang;
 mod mounts;
@@ -36,6 +37,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(objects::trials());
     trials.extend(status::trials());
     trials.extend(events::trials());
+    trials.extend(flex::trials());
     trials
 }
 
@@ -76,6 +78,14 @@ impl Pods {
         });
         fs::write(folder.join("vol_data.json"), data.to_string()).expect("a file");
         folder.join("mount")
+    }
+
+    /// A volume of a `FlexVolume` driver, by the kubelet's directory for the driver; gives its
+    /// directory.
+    fn flex(&self, pod: &str, volume: &str, driver: &str) -> PathBuf {
+        let folder = self.path().join(pod).join("volumes").join(driver).join(volume);
+        fs::create_dir_all(&folder).expect("a folder");
+        folder
     }
 
     /// The report on it, and the exit code.

@@ -284,6 +284,20 @@ fn of_a_namespace(cluster: &mut Cluster) -> Result<(), Failed> {
         .filter_map(|subject| subject["name"].as_str())
         .collect();
     assert!(names.contains(&"scan") && !names.contains(&"scan-free"), "{names:?}");
+    // Nothing is exposed in one that is not there, which is no good news.
+    let output = scan(&[&args[..6], &["scan-nosuch"]].concat(), Some(&cluster.kubeconfig()));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let words = "--namespace: there is no namespace \"scan-nosuch\" in the cluster";
+    assert!(output.status.code() == Some(2) && said.contains(words), "{output:?}");
+    assert_eq!(parsed(&output)?["complete"], false);
+    // Without the right to ask for it the scan is as ever.
+    let account = account(cluster, &LEAST)?;
+    let output = until(
+        || Ok(scan(&args, Some(account.path()))),
+        |output| parsed(output).is_ok_and(|report| report["complete"] == true),
+    )?;
+    assert_eq!(rows(&parsed(&output)?), expected, "{output:?}");
+    cluster.must(&["delete", "clusterrole,clusterrolebinding", "scan-test"], "");
     Ok(())
 }
 

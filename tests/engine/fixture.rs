@@ -130,6 +130,7 @@ pub fn found_together(yaml: &str, policy: &Policy) -> Report {
         mode: policy.mode().as_str(),
         hash: String::new(),
         webhook_hash: None,
+        not_run: Vec::new(),
     });
     report.add(check.bytes(Path::new("a.yaml"), "a.yaml", yaml.as_bytes().to_vec(), true));
     together::judge(&mut report);

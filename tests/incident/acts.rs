@@ -3,6 +3,7 @@
 mod after;
 mod before;
 mod daemonset;
+mod node_conf;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub const ACTS: &[(&str, Act)] = &[
     ("node_check_sees_what_a_later_mount_hides", before::a_later_mount_hides),
     ("what_node_check_advises_saves_the_files", before::the_files_are_saved),
     ("metrics_and_events_of_the_daemonset_follow_another_incident", daemonset::follows),
+    ("the_daemonset_finds_background_in_nfsmount_conf_beforehand", daemonset::finds_background_beforehand),
     ("the_pod_of_a_mounted_volume_is_no_finding", after::a_mounted_volume),
     ("with_both_webhooks_the_same_manifests_wait_for_the_share", after::pods_wait),
     ("with_the_validating_webhook_the_same_manifests_are_refused", after::manifests_are_refused),

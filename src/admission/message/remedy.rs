@@ -4,6 +4,7 @@ use super::at_most;
 use crate::engine::Judged;
 use crate::finding::Edit;
 use crate::rules::{MALFORMED_ELEMENT, Rule, is_of_another_program};
+use crate::site::Place;
 use crate::subject::Subject;
 
 /// Most characters of an option that is to be dropped.
@@ -17,6 +18,12 @@ pub fn advice(subject: &Subject<'_>, judged: &Judged) -> String {
         return if is_foreign { format!("{remedy}; drop it here") } else { remedy.clone().into_owned() };
     }
     let edit = judged.finding.fix.as_ref().and_then(|fix| fix.edits.first());
+    let carrier = subject.carriers.get(judged.finding.carrier).filter(|_| edit.is_some());
+    let is_list = carrier.is_some_and(|carrier| matches!(carrier.place, Place::MountOptions(_)));
+    // No word of such a list makes the volume mount.
+    if is_list && subject.is_flex_volume() {
+        return "remove mountOptions, which the kubelet rejects on a FlexVolume".to_owned();
+    }
     match edit {
         Some(Edit::Replace { with, .. }) => format!("replace it with {with:?}"),
         Some(Edit::Remove { site }) => match subject.options.at(site) {

@@ -73,16 +73,21 @@ pub(super) fn error(message: String) -> ReadError {
 }
 
 /// Writes the reports of a scan, before it is limited. One that did not see everything
-/// writes the heartbeat only: objects that it did not see may be there as before. A report that
-/// cannot be written is among the errors.
+/// writes the heartbeat only: objects that it did not see may be there as before. Results of rules
+/// that it did not run stay. A report that cannot be written is among the errors.
 pub(super) async fn write(pager: &mut Pager, api: Api, report: &mut Report, most: usize, took: Duration) {
     let saw_all = report.errors.iter().all(ReadError::is_of_object);
     let mut notes = Vec::new();
     if saw_all {
-        let wanted = policy_report::reports(api, report, most);
-        let written = reports::write(pager, api, &wanted).await;
-        report.errors.extend(written.errors.into_iter().map(error));
-        notes = written.notes;
+        match reports::kept(pager, api, report).await {
+            Ok(kept) => {
+                let wanted = policy_report::reports(api, report, &kept, most);
+                let written = reports::write(pager, api, &wanted).await;
+                report.errors.extend(written.errors.into_iter().map(error));
+                notes = written.notes;
+            }
+            Err(message) => report.errors.push(error(message)),
+        }
     } else {
         notes.push("not everything was seen: the reports of the last whole scan stay".to_owned());
     }

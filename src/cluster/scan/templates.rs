@@ -36,7 +36,7 @@ pub(super) async fn list(
     progress: Progress<'_>,
 ) -> bool {
     for (listed, version) in TEMPLATES {
-        let judging = Judging::new(check, version, progress, listed, extent.most);
+        let judging = Judging::new(check, version, progress, listed, extent);
         let mut reader = Templates { judging };
         let path = path_of(listed, extent.namespace);
         let listed_all = pager.list(listed, &path, "", &mut reader).await;

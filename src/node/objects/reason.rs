@@ -4,6 +4,8 @@ use super::sharing::Sharing;
 use super::{Seen, Volume};
 use crate::nfs::option::MountOption;
 use crate::nfs::shown::{self, Decider, Shown};
+use crate::nfs::version::Versions;
+use crate::node::kernel;
 use crate::node::mounts::Mount;
 use crate::node::report::objects::{Difference, Reason};
 use crate::node::volumes::Plugin;
@@ -46,6 +48,9 @@ impl Context<'_, '_> {
         found: &shown::Difference,
         asked: &[&MountOption<'_>],
     ) -> (Reason, Option<String>, String) {
+        if let Some(why) = self.unknown_to_kernel(found, asked) {
+            return (Reason::KernelTooOld, None, why);
+        }
         if let Some(place) = self.given_by_file(found, asked) {
             let why = format!("{place} gives it to the mount; remove the line");
             return (Reason::NfsmountConf, Some(place), why);
@@ -71,22 +76,55 @@ impl Context<'_, '_> {
             );
             return (reason, Some(other), why);
         }
-        let first = match found.decider {
+        (Reason::Unknown, None, self.no_reason(found.decider))
+    }
+
+    /// Says what may be the reason, where nothing that was read shows it.
+    fn no_reason(&self, decider: Decider) -> String {
+        let first = match decider {
             Decider::Superblock | Decider::Connections => ", an earlier mount that has ended decided it",
             Decider::Mount | Decider::Server => "",
         };
-        let why = format!(
-            "nothing on this node shows why: the object was changed after the mount{first}, or the driver set it; a new mount, once no Pod of this node uses the volume, gets the options of the object"
-        );
-        (Reason::Unknown, None, why)
+        let (id, reads) = (self.volume.id, self.reads_node());
+        let driver = match &id.plugin {
+            Plugin::InTreeNfs => "",
+            Plugin::Csi if reads => ", or the driver set it",
+            Plugin::Csi => ", or the driver or the nfsmount.conf that it reads set it",
+            Plugin::Flex(_) => ", or the script of the driver set it",
+        };
+        let shown = if reads && self.seen.conf.is_none() {
+            "the node's nfsmount.conf was not read and may give it, or "
+        } else {
+            "nothing on this node shows why: "
+        };
+        format!(
+            "{shown}the object was changed after the mount{first}{driver}; a new mount, once no Pod of this node uses the volume, gets the options of the object"
+        )
     }
 
-    /// The line of nfsmount.conf that gives a setting to the mount. Most CSI drivers read the
-    /// file of their container.
-    fn given_by_file(&self, found: &shown::Difference, asked: &[&MountOption<'_>]) -> Option<String> {
+    /// Says that the kernel does not know the option that is missing: it is no setting of another
+    /// mount or of a file that takes it away.
+    fn unknown_to_kernel(&self, found: &shown::Difference, asked: &[&MountOption<'_>]) -> Option<String> {
+        let kernel = self.seen.kernel.filter(|_| found.is_written)?;
+        let mut asked = asked.iter().rev();
+        let option = asked.find(|option| [found.keyword, &*found.asked].contains(&option.keyword()))?;
+        let since = kernel::lacks(kernel, option)?;
+        Some(format!(
+            "\"{}\" needs {since}, and this node runs {kernel}: the mount dropped it (\"sloppy\"), or came before the object had it; remove it, or update the node",
+            option.text()
+        ))
+    }
+
+    /// Returns true if mount.nfs of the node made the mount. Most CSI drivers read the file of their
+    /// container.
+    fn reads_node(&self) -> bool {
         let id = self.volume.id;
-        let reads = id.plugin == Plugin::InTreeNfs || self.seen.readers.contains(id);
-        let conf = self.seen.conf.filter(|_| reads)?;
+        id.plugin == Plugin::InTreeNfs || self.seen.readers.contains(id)
+    }
+
+    /// The line of nfsmount.conf that gives a setting to the mount.
+    fn given_by_file(&self, found: &shown::Difference, asked: &[&MountOption<'_>]) -> Option<String> {
+        let conf = self.seen.conf.filter(|_| self.reads_node())?;
         let (server, _) = self.mount.source.split_once(':')?;
         let own: Vec<&str> = asked.iter().map(|option| option.keyword()).collect();
         let added = conf.added_to(server, &self.mount.point.to_string_lossy(), &own);
@@ -120,5 +158,24 @@ fn seconds(tenths: u32) -> String {
     match tenths % 10 {
         0 => (tenths / 10).to_string(),
         rest => format!("{}.{rest}", tenths / 10),
+    }
+}
+
+/// The version, where the object leaves it open.
+pub(super) fn negotiated(versions: Versions, version: &str) -> Difference {
+    let object = match versions {
+        Versions::ALL => "any".to_owned(),
+        Versions::V4 => "4".to_owned(),
+        versions => versions.iter().map(|version| version.to_string()).collect::<Vec<_>>().join(" or "),
+    };
+    Difference {
+        option: "vers",
+        message: format!("version {version}, which client and server negotiated: the object leaves it open"),
+        object,
+        mounted: version.to_owned(),
+        written: versions != Versions::ALL,
+        finding: false,
+        reason: Reason::Negotiated,
+        with: None,
     }
 }

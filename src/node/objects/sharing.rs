@@ -6,9 +6,9 @@ use super::Volume;
 use crate::node::moment::Moment;
 use crate::node::mounts::Mount;
 
-/// The step in the path of what a CSI driver mounts for itself, of which the volumes of
-/// Pods are further names.
-const STAGING: &str = "/plugins/kubernetes.io/csi/";
+/// The step in the path of what a CSI or `FlexVolume` driver mounts for itself, of which the volumes
+/// of Pods are further names.
+const STAGING: &str = "/plugins/kubernetes.io/";
 
 /// All that Linux compares of two mounts before they share their connections
 /// (`nfs_match_client`), as far as it is shown: address, version, transport.

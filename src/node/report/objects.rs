@@ -73,6 +73,8 @@ pub enum Reason {
     SharedSuperblock,
     /// The first mount with the same connections decided it.
     SharedConnections,
+    /// The node's kernel does not know the option.
+    KernelTooOld,
     /// The server takes no more.
     ServerLimit,
     /// The object leaves it open.

@@ -6,7 +6,8 @@ use std::fmt::{self, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use super::objects::{Compared, NotCompared, Objects, Reason};
-use super::{Apart, Background, Data, NodeReport, Volume, VolumeState, Warning, WarningKind};
+use super::steps;
+use super::{Apart, Background, Data, Doubt, NodeReport, Volume, VolumeState, Warning, WarningKind};
 use crate::called;
 use crate::count::{counted, grouped};
 use crate::report::IsNfs;
@@ -164,25 +165,30 @@ fn write_warning(out: &mut String, warning: &Warning, alarm: Style) -> fmt::Resu
     if let Some(more) = warning.volumes.len().checked_sub(NAMED).filter(|more| *more > 0) {
         writeln!(out, "  and {}", counted(more, "more volume"))?;
     }
-    if let Some(first) = warning.may_concern.first() {
+    for (doubt, one, many) in [
+        (Doubt::Server, "its server is unknown", "their servers are unknown"),
+        (Doubt::Driver, "its driver may not use NFS", "their drivers may not use NFS"),
+    ] {
+        let mut volumes = warning.may_concern.iter().filter(|volume| volume.why == doubt);
+        let Some(first) = volumes.next() else { continue };
         let (pod, volume) = (plain(&first.pod), plain(&first.volume));
         write!(out, "  may concern Pod {pod}, volume {volume}")?;
-        match warning.may_concern.len() {
-            1 => writeln!(out, ": its server is unknown")?,
-            all => writeln!(out, " and {}: their servers are unknown", counted(all - 1, "more volume"))?,
+        match volumes.count() {
+            0 => writeln!(out, ": {one}")?,
+            more => writeln!(out, " and {}: {many}", counted(more, "more volume"))?,
         }
     }
     writeln!(out)
 }
 
-/// Whose nfsmount.conf the CSI drivers of the node read, where the node's gives options.
+/// Whose nfsmount.conf the drivers of the node read, where the node's gives options.
 fn write_readers(out: &mut String, report: &NodeReport) -> fmt::Result {
     let drivers = report.nfsmount_conf.as_ref().map(|conf| &*conf.drivers).unwrap_or_default();
     if !report.warnings.iter().any(|warning| warning.kind == WarningKind::NfsmountConf) {
         return Ok(());
     }
     if drivers.is_empty() {
-        return writeln!(out, "A CSI driver reads the nfsmount.conf of its own container instead.\n");
+        return Ok(());
     }
     for reader in drivers {
         writeln!(out, "{} reads the nfsmount.conf {}", plain(&reader.driver), plain(&reader.message))?;
@@ -190,76 +196,29 @@ fn write_readers(out: &mut String, report: &NodeReport) -> fmt::Result {
     writeln!(out)
 }
 
-/// Returns true if a CSI driver's volume is lost that neither a background mount nor a line of
-/// nfsmount.conf explains.
-fn has_driver(report: &NodeReport) -> bool {
-    report.volumes.iter().any(|volume| {
-        volume.nfs == IsNfs::Known(true)
-            // The kubelet's own plugin, and the scripts of FlexVolumes, run on the node.
-            && !volume.driver.contains('/')
-            && volume.background.is_empty()
-            && !is_by_conf(report, &volume.pod, &volume.volume)
-    })
-}
-
-/// Returns true if a line of nfsmount.conf gives bg to a volume.
-fn is_by_conf(report: &NodeReport, pod: &str, volume: &str) -> bool {
-    let mut named = report.findings().flat_map(|warning| &warning.volumes);
-    named.any(|name| name.pod == pod && name.volume == volume)
-}
-
-/// The step that takes bg away, by where it comes from: lines of nfsmount.conf, objects, or
-/// perhaps both.
-fn steps_against_bg(report: &NodeReport) -> [Option<String>; 2] {
-    let mut lines = report.findings();
-    let from_conf = lines.next().map(|first| {
-        let path = place(first.path.as_deref().unwrap_or_default());
-        let line = first.line.unwrap_or_default();
-        let more = match lines.count() {
-            0 => String::new(),
-            more => format!(" and {}", counted(more, "other line")),
-        };
-        format!(
-            "Remove {path}:{line}{more}, or set fg in the PersistentVolume and its StorageClass: nfs-mount-guard fix"
-        )
-    });
-    let is_by_conf = |pod: &str, volume: &str| is_by_conf(report, pod, volume);
-    let mut lost = report.volumes.iter().filter(|volume| volume.nfs == IsNfs::Known(true));
-    let mut background = report.background.iter().filter(|process| process.kubernetes);
-    let is_explained = lost.all(|volume| is_by_conf(&volume.pod, &volume.volume))
-        && background.all(|process| match (&process.pod, &process.volume) {
-            (Some(pod), Some(volume)) => is_by_conf(pod, volume),
-            _ => false,
-        });
-    let from_objects = "Replace bg with fg in the PersistentVolume and its StorageClass: nfs-mount-guard fix";
-    [from_conf, (!is_explained).then(|| from_objects.to_owned())]
-}
-
 fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
     if !report.has_losses() {
         return Ok(());
     }
     let kill = "End the background processes with kill, so that no mount hides the files.";
-    let [from_conf, from_objects] = steps_against_bg(report);
-    let steps = [
-        Some(kill).filter(|_| report.summary.background > 0),
-        Some("Copy the files: the line \"save it\" of each volume, with a directory of yours."),
-        from_conf.as_deref(),
-        from_objects.as_deref(),
-        Some("Without bg, look at the driver: its DaemonSet needs mountPropagation: Bidirectional.")
-            .filter(|_| has_driver(report)),
-        Some(
-            "Delete the Pod. It stays in Terminating while files are in its directory: move them,
+    let against_bg = steps::against_bg(report);
+    let mut steps = Vec::from_iter(Some(kill).filter(|_| report.summary.background > 0));
+    steps.push("Copy the files: the line \"save it\" of each volume, with a directory of yours.");
+    steps.extend(against_bg.iter().map(String::as_str));
+    if steps::blames_driver(report) {
+        steps.push("Without bg, look at the driver: its DaemonSet needs mountPropagation: Bidirectional.");
+    }
+    steps.push(
+        "Delete the Pod. It stays in Terminating while files are in its directory: move them,
      do not force the deletion. The next Pod waits for the NFS server.",
-        ),
-        Some("Copy the saved files to the NFS export."),
-    ];
+    );
+    steps.push("Copy the saved files to the NFS export.");
     writeln!(out, "Do not delete the Pod, its directory or the node yet: these files have no other copy.")?;
     writeln!(
         out,
         "Do not force a deletion (--force, --grace-period=0), and do not mount or unmount the directory by hand."
     )?;
-    for (index, step) in steps.into_iter().flatten().enumerate() {
+    for (index, step) in steps.into_iter().enumerate() {
         writeln!(out, "  {}. {}", index + 1, called::by_name(step))?;
     }
     writeln!(

@@ -1,5 +1,6 @@
 //! The exposed Pods for people: most urgent first, then the order of cure.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use super::{Exposed, ExposedPod, ExposureState};
@@ -142,10 +143,15 @@ pub(in crate::report) fn cure<'e>(
     report: &Report,
     exposed: impl Iterator<Item = &'e Exposed>,
 ) -> Vec<String> {
-    let (mut volumes, mut inline, mut pods, mut in_background) = (false, false, false, Vec::new());
+    let (mut volumes, mut flex, mut inline, mut pods) = (false, false, false, false);
+    let mut in_background = Vec::new();
+    let of_flex = report.subjects.iter().filter(|subject| subject.tie.is_flex_volume);
+    let of_flex: BTreeSet<String> = of_flex.map(SubjectReport::title).collect();
     for entry in exposed {
         let is_volume = entry.subject.starts_with("PersistentVolume/");
-        volumes |= is_volume;
+        let is_flex = of_flex.contains(&entry.subject);
+        volumes |= is_volume && !is_flex;
+        flex |= is_flex;
         inline |= !is_volume;
         pods |= !entry.pods.is_empty();
     }
@@ -174,6 +180,13 @@ keep their own copy.",
         steps.push(
             "Correct each PersistentVolume: spec.mountOptions can be changed in place, volumeAttributes only by \
 recreating the volume."
+                .to_owned(),
+        );
+    }
+    if flex {
+        steps.push(
+            "Correct each FlexVolume in spec.flexVolume.options, as its driver reads them, by recreating the volume: the \
+kubelet rejects mountOptions on it."
                 .to_owned(),
         );
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 
+use super::kept::KeptResult;
 use super::object::{Body, Summary, write};
 use super::result::{self, outcome, raw};
 use super::{Api, MOST_BYTES, MOST_RESULTS, NAME, Wanted, is_reported};
@@ -16,14 +17,17 @@ use crate::report::{FindingReport, Report, SubjectReport};
 /// Most Pods that a message names.
 const MOST_PODS: usize = 3;
 
-/// Returns one report a namespace, with a result a workload, volume and rule. Its summary counts
-/// all.
-pub(super) fn reports(api: Api, report: &Report) -> Vec<Wanted> {
+/// Returns one report a namespace, with a result a workload, volume and rule, and those that stay.
+/// Its summary counts all.
+pub(super) fn reports(api: Api, report: &Report, kept: &BTreeMap<String, Vec<KeptResult>>) -> Vec<Wanted> {
     let mut namespaces: BTreeMap<&str, Vec<&Exposed>> = BTreeMap::new();
     for entry in report.exposed.iter().filter(|entry| is_reported(entry.action)) {
         if let Some(namespace) = namespace(entry) {
             namespaces.entry(namespace).or_default().push(entry);
         }
+    }
+    for namespace in kept.keys() {
+        namespaces.entry(namespace).or_default();
     }
     if namespaces.is_empty() {
         return Vec::new();
@@ -33,7 +37,10 @@ pub(super) fn reports(api: Api, report: &Report) -> Vec<Wanted> {
     let subjects: BTreeMap<String, &SubjectReport> =
         named.filter(|(title, _)| exposed.contains(&**title)).collect();
     let mut ids = Fingerprints::default();
-    let one = |(name, entries): (&str, Vec<&Exposed>)| of(api, report, name, &entries, &subjects, &mut ids);
+    let one = |(name, entries): (&str, Vec<&Exposed>)| {
+        let kept = kept.get(name).map(Vec::as_slice).unwrap_or_default();
+        of(api, report, name, &entries, &subjects, kept, &mut ids)
+    };
     namespaces.into_iter().map(one).collect()
 }
 
@@ -49,6 +56,7 @@ fn of(
     namespace: &str,
     entries: &[&Exposed],
     subjects: &BTreeMap<String, &SubjectReport>,
+    kept: &[KeptResult],
     ids: &mut Fingerprints,
 ) -> Wanted {
     let mut summary = Summary::default();
@@ -68,6 +76,13 @@ fn of(
             if bytes <= MOST_BYTES {
                 results.push(json);
             }
+        }
+    }
+    for KeptResult { outcome, json, .. } in kept {
+        summary.add(*outcome);
+        bytes += json.get().len() + 1;
+        if results.len() < MOST_RESULTS && bytes <= MOST_BYTES {
+            results.push(json.clone());
         }
     }
     let results = results.iter().map(|json| &**json).collect();

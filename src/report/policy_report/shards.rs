@@ -7,6 +7,7 @@ use std::hash::Hasher as _;
 
 use serde_json::value::RawValue;
 
+use super::kept::KeptResult;
 use super::object::{Body, Summary, write};
 use super::result::{self, CATEGORY, LONGEST_MESSAGE, Outcome, Properties, Reference, ReportResult, raw};
 use super::{Api, MOST_BYTES, MOST_RESULTS, NAME, Wanted, is_reported};
@@ -97,9 +98,15 @@ struct Shown {
     json: Box<RawValue>,
 }
 
-/// Returns the reports of the cluster with at most `most` of these results, the first ones. Their
-/// summaries count all.
-pub(super) fn reports(api: Api, report: &Report, rows: &[Row<'_>], most: usize) -> Vec<Wanted> {
+/// Returns the reports of the cluster with at most `most` of these results, the first ones, and
+/// then those that stay. Their summaries count all.
+pub(super) fn reports(
+    api: Api,
+    report: &Report,
+    rows: &[Row<'_>],
+    kept: &[KeptResult],
+    most: usize,
+) -> Vec<Wanted> {
     let mut summaries: Vec<(u64, Outcome)> = rows.iter().map(|row| (row.hash(), row.outcome())).collect();
     let mut of_object: BTreeMap<u64, usize> = BTreeMap::new();
     let mut ids = Fingerprints::default();
@@ -115,7 +122,13 @@ pub(super) fn reports(api: Api, report: &Report, rows: &[Row<'_>], most: usize) 
             shown.push(Shown { hash: *hash, title: row.title(), json });
         }
     }
-    if rows.is_empty() {
+    for KeptResult { title, identity, outcome, json } in kept {
+        summaries.push((hash(identity), *outcome));
+        if shown.len() < most {
+            shown.push(Shown { hash: hash(identity), title: title.clone(), json: json.clone() });
+        }
+    }
+    if summaries.is_empty() {
         return Vec::new();
     }
     // Neighbors in the order of urgency change with every Pod.

@@ -20,6 +20,8 @@ pub fn trials() -> Vec<Trial> {
         trial("an_inline_volume_is_the_pods_own", inline),
         trial("text_ends_with_the_order_of_cure", text),
         trial("a_finding_of_two_volumes_is_exposed_too", of_two_volumes),
+        trial("a_claim_that_names_its_volume_has_it", named_by_its_claim),
+        trial("the_cure_of_a_flexvolume_is_no_list", flex_volumes),
         trial("overlays_of_several_clusters_are_not_compared", overlays),
         trial("a_baseline_takes_the_exposure_too", baseline),
         trial("a_pod_that_cannot_be_read_is_reported", unreadable_pods),
@@ -106,6 +108,10 @@ fn pod(name: &str, owner: Option<(&str, &str)>, (node, phase): (&str, &str), vol
 
 fn claim(name: &str) -> Value {
     json!([{"name": "tmp", "emptyDir": {}}, {"name": "data", "persistentVolumeClaim": {"claimName": name}}])
+}
+
+fn mounts(claims: &[&str]) -> Value {
+    claims.iter().map(|name| json!({"name": name, "persistentVolumeClaim": {"claimName": name}})).collect()
 }
 
 /// A cluster with a volume in each state.
@@ -289,6 +295,67 @@ nfsvers=4.1,hard,bg,timeo=600,retrans=2. Volumes that exist keep their own copy.
         assert!(rest.contains(line), "{line:?} in\n{rest}");
     }
     assert!(shown.lines().last().is_some_and(|line| line.contains(" judged (")), "{shown}");
+    Ok(())
+}
+
+/// A volume without claimRef has the claim that names it in `spec.volumeName`; one that was released,
+/// or has another claim, has not.
+fn named_by_its_claim() -> Result<(), Failed> {
+    let naming = |namespace: &str, name: &str, volume: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"namespace": namespace, "name": name},
+            "spec": {"volumeName": volume, "accessModes": ["ReadWriteMany"]},
+        })
+    };
+    let items = [
+        naming("shop", "new", "pv-new"),
+        naming("shop", "late", "pv-released"),
+        naming("shop", "wrong", "pv-orders"),
+        volume("pv-new", None, "Available"),
+        volume("pv-released", Some("shop/gone"), "Released"),
+        volume("pv-orders", Some("shop/orders"), "Bound"),
+        pod("app", None, ("node-1", "Pending"), mounts(&["new", "late", "wrong"])),
+    ];
+    // As JSON and as YAML, in any order.
+    let mut turned = items.clone();
+    turned.reverse();
+    let yaml: String = items.iter().map(|item| format!("---\n{item:#}\n")).collect::<Vec<_>>().concat();
+    for input in [list(&items), list(&turned), yaml.into_bytes()] {
+        let report = judged(&input)?;
+        let rows = rows(&report);
+        let of = |name: &str| rows.iter().find(|row| row.contains(name)).cloned().unwrap_or_default();
+        assert!(of("pv-new").starts_with("pending") && of("pv-new").contains("shop/new"), "{rows:#?}");
+        assert!(of("pv-released").starts_with("free"), "{rows:#?}");
+        assert!(of("pv-orders").starts_with("bound") && of("pv-orders").contains("shop/orders"), "{rows:#?}");
+        assert_eq!(report["summary"]["documents"], items.len(), "{report:#}");
+    }
+    Ok(())
+}
+
+fn flex_volumes() -> Result<(), Failed> {
+    let flex = |name: &str, options: Value| {
+        let mut volume = volume(name, Some("shop/data"), "Bound");
+        volume["spec"].as_object_mut().expect("a spec").remove("csi");
+        volume["spec"]["flexVolume"] = json!({"driver": "oracle.com/oci-fss", "options": {"server": "nas"}});
+        volume["spec"]["mountOptions"] = options;
+        volume
+    };
+    let said = |items: &[Value]| stdout(&pipe(&["check", "--no-policy", "-"], &list(items)));
+    let app = pod("app", None, ("node-1", "Running"), claim("data"));
+    let text = said(&[flex("pv", json!(["bg"])), app.clone()]);
+    for words in [
+        "Correct each FlexVolume in spec.flexVolume.options, as its driver reads them, by recreating the volume",
+        "remove mountOptions, which the kubelet rejects on a FlexVolume",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    for words in ["spec.mountOptions can be changed in place", "replace it with"] {
+        assert!(!text.contains(words), "{words}: {text}");
+    }
+    // With a volume of another kind there is the other step, too.
+    let text = said(&[flex("pv", json!(["bg"])), volume("nfs", Some("shop/data"), "Bound"), app]);
+    assert!(text.contains("spec.mountOptions can be changed in place") && text.contains("each FlexVolume"));
     Ok(())
 }
 

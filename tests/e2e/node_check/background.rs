@@ -17,6 +17,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_line_for_a_directory_counts_where_pods_mount", points),
         trial("a_line_that_another_one_overrides_is_a_warning", overridden),
         trial("the_steps_name_the_line_that_gives_bg", steps),
+        trial("the_steps_name_no_line_for_other_servers", other_lines),
     ]
 }
 
@@ -52,7 +53,11 @@ fn servers() -> Result<(), Failed> {
     pods.nfs("u", "pv");
     let (warnings, codes, _) = check(&pods, conf, &[])?;
     assert_eq!((codes, &warnings[0]["volumes"]), ([Some(1); 2], &json!([])), "{warnings:#}");
-    assert_eq!(warnings[0]["mayConcern"], json!([{"pod": "u", "volume": "pv"}]), "{warnings:#}");
+    assert_eq!(
+        warnings[0]["mayConcern"],
+        json!([{"pod": "u", "volume": "pv", "why": "server"}]),
+        "{warnings:#}"
+    );
     // An object does.
     for (server, concerned) in [("nas", 1), ("other", 0)] {
         let objects = pods.path().join("u/pv.json");
@@ -112,11 +117,15 @@ fn overridden() -> Result<(), Failed> {
     let expected = "gives \"bg\" to no mount, because line 3 overrides it with \"fg\"; without that line a \
                     failed mount would report success: remove this one";
     assert_eq!(warnings[0]["message"], expected, "{warnings:#}");
+    // The same option twice overrides nothing.
+    let (warnings, ..) = check(&pods, &format!("{GLOBAL}\nbg=True\nBackground=True\n"), &[])?;
+    let expected = "is repeated by line 3: \"bg\" stays until both lines are removed";
+    assert_eq!(warnings[0]["message"], expected, "{warnings:#}");
     Ok(())
 }
 
 fn steps() -> Result<(), Failed> {
-    const OBJECTS: &str = "Replace bg with fg in the PersistentVolume";
+    const OBJECTS: &str = "eplace bg with fg in the PersistentVolume";
     const DRIVER: &str = "Without bg, look at the driver";
     let conf = format!("{GLOBAL}\nBackground=True\n");
     for (drivers, text, from_conf, from_objects, blames_driver) in [
@@ -126,7 +135,8 @@ fn steps() -> Result<(), Failed> {
         (&["driver.longhorn.io"], &conf, true, false, false),
         (&["nfs.csi.k8s.io"], &conf, true, true, true),
         (&["nfs.csi.k8s.io"], "", false, true, true),
-        (&[], "[Server \"nas\"]\nBackground=True\n", true, true, false),
+        (&[], "[Server \"nas\"]\nBackground=True\n", false, true, false),
+        (&[], "[MountPoint \"/var/lib/kubelet/pods/other\"]\nBackground=True\n", false, true, false),
     ] {
         let pods = Pods::new();
         pods.nfs("u", "pv");
@@ -141,6 +151,39 @@ fn steps() -> Result<(), Failed> {
         let step = format!("Remove {file}:2, or set fg in the PersistentVolume and its StorageClass");
         let seen = [said.contains(&step), said.contains(OBJECTS), said.contains(DRIVER)];
         assert_eq!(seen, [from_conf, from_objects, blames_driver], "{drivers:?} {text:?}: {said}");
+        let may = format!("If the volume is mounted from the server of {file}:2, remove that line");
+        assert_eq!(said.contains(&may), text.starts_with("[Server"), "{said}");
+        // One cause of a volume rules out the other.
+        let other = [("[Server", "Else r"), ("[NFS", "For the volumes that no line concerns, r"), ("", "R")];
+        let (_, head) = other.into_iter().find(|(begin, _)| text.starts_with(begin)).ok_or("a head")?;
+        assert_eq!(said.contains(&format!("{head}{OBJECTS}")), from_objects, "{said}");
+    }
+    Ok(())
+}
+
+/// The steps name no line that is for other mounts than the lost ones.
+fn other_lines() -> Result<(), Failed> {
+    let pods = Pods::new();
+    pods.nfs("u", "pv");
+    let objects = pods.path().join("u/pv.json");
+    let files = pods.path().join("u/conf.d");
+    fs::create_dir(&files)?;
+    let conf = pods.path().join("u/conf").display().to_string();
+    fs::write(&conf, format!("{GLOBAL}\nBackground=True\n"))?;
+    fs::write(files.join("zz.conf"), "[Server \"other\"]\nBackground=True\n")?;
+    for (options, from_conf) in [(json!(["fg"]), false), (json!(["hard"]), true)] {
+        let object = json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv"},
+            "spec": {"nfs": {"server": "nas", "path": "/x"}, "mountOptions": options},
+        });
+        fs::write(&objects, object.to_string())?;
+        let objects = objects.display().to_string();
+        let args = ["--pods-dir", &pods.name(), "--nfsmount-conf", &conf, "--objects", &objects];
+        let said = String::from_utf8(run(&args).stdout)?;
+        let (_, steps) = said.split_once("Do not delete the Pod").ok_or("steps")?;
+        assert!(!steps.contains("zz.conf"), "{steps}");
+        assert_eq!(steps.contains(&format!("Remove {conf}:2, or set fg")), from_conf, "{steps}");
+        assert_eq!(steps.contains("Replace bg with fg"), !from_conf, "{steps}");
     }
     Ok(())
 }

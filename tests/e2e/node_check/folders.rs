@@ -298,6 +298,12 @@ fn never_writes() -> Result<(), Failed> {
     Ok(())
 }
 
+/// The time that a look at the largest node may take.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// Looks at most until one is as quick as on an idle machine.
+const LOOKS: usize = 12;
+
 fn many_pods() -> Result<(), Failed> {
     // In memory, where that is at hand: making them on a disk takes far longer than the test.
     let memory = Some(Path::new("/dev/shm")).filter(|folder| folder.is_dir());
@@ -308,10 +314,13 @@ fn many_pods() -> Result<(), Failed> {
         let pod = format!("6ba7b810-9dad-11d1-80b4-{number:012}");
         fs::write(pods.nfs(&pod, "pv").join("hello"), "hello\n")?;
     }
-    // The best of a few. CPU time counts, and not the wait for other tests; the time by the clock is
-    // printed: cargo test --test e2e -- node_check::looks_at_10000 --nocapture
+    // The best of a few, by the clock: other tests take the processors from some of them. Printed by
+    // cargo test --test e2e -- node_check::looks_at_10000 --nocapture
     let (mut costs, mut times) = (Vec::new(), Vec::new());
-    for _ in 0..3 {
+    for number in 0..LOOKS {
+        if number >= 3 && times.iter().min().is_some_and(|best| *best < LIMIT) {
+            break;
+        }
         let begun = Instant::now();
         let output = Command::new("bash")
             .args(["-c", "TIMEFORMAT='%U %S'; time \"$@\" | tail -n 1", "bash"])
@@ -323,10 +332,14 @@ fn many_pods() -> Result<(), Failed> {
         let cost = String::from_utf8_lossy(&output.stderr).into_owned();
         costs.push(cost.split_whitespace().map(|time| time.parse::<f64>().expect("seconds")).sum::<f64>());
     }
-    let took = times.iter().min().ok_or("a time")?.as_millis();
+    let took = times.iter().min().copied().ok_or("a time")?;
     let cost = costs.iter().copied().fold(f64::INFINITY, f64::min);
-    println!("node-check looked at 10,000 Pods in {took} ms, with {:.0} ms of CPU time", cost * 1000.0);
-    assert!(cost < 1.0, "{costs:?} s");
+    println!(
+        "node-check looked at 10,000 Pods in {} ms, with {:.0} ms of CPU time",
+        took.as_millis(),
+        cost * 1000.0
+    );
+    assert!(took < LIMIT, "{times:?}, CPU {costs:?} s");
     Ok(())
 }
 

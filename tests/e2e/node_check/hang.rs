@@ -16,6 +16,12 @@ use crate::component::{self, Missing};
 /// Volumes of the node that is measured, and those of them that hang.
 const VOLUMES: (usize, usize) = (1000, 50);
 
+/// Milliseconds that a look at them may take, far below any time-out of a mount.
+const LIMIT: u64 = 1000;
+
+/// Looks at most until one is as quick as on an idle machine.
+const LOOKS: usize = 8;
+
 /// `hang DIR` mounts what never answers; the shell holds the connection and reads nothing.
 const HANG: &str = "
 hang() { exec {fd}<>/dev/fuse; command mount -i -t fuse -o fd=$fd,rootmode=40000,user_id=0,group_id=0 \"${2:-nas:/x}\" \"$1\" >&2; }
@@ -78,8 +84,13 @@ fn many() -> Result<(), Failed> {
            elif [ $((index % 100)) != 99 ]; then echo \"none $f tmpfs defaults 0 0\" >>$dir/fstab; fi
            index=$((index + 1)); done
          command mount -a -T $dir/fstab >&2
-         begun=$(date +%s%N); code=0; timeout -s KILL 30 $check --pods-dir $pods || code=$?
-         echo $(( ($(date +%s%N) - begun) / 1000000 )) >$pods/pod-0/milliseconds; exit $code"
+         # Until one look is as quick as on an idle machine.
+         for look in $(seq {LOOKS}); do
+           begun=$(date +%s%N); code=0; timeout -s KILL 30 $check --pods-dir $pods >$dir/report || code=$?
+           took=$(( ($(date +%s%N) - begun) / 1000000 ))
+           [ $took -ge {LIMIT} ] || break
+         done
+         echo $took >$pods/pod-0/milliseconds; cat $dir/report; exit $code"
     );
     let (report, code) = script(&pods, &text);
     assert_eq!(code, 1, "{report:#}");
@@ -87,8 +98,7 @@ fn many() -> Result<(), Failed> {
     assert_eq!(report["summary"]["mounted"], json!(990), "{report:#}");
     let took: u64 = fs::read_to_string(pods.path().join("pod-0/milliseconds"))?.trim().parse()?;
     println!("node-check looked at {volumes} volumes of which {hanging} hang in {took} ms");
-    // Far below any time-out of a mount, also on a busy machine.
-    assert!(took < 5000, "{took} ms");
+    assert!(took < LIMIT, "{took} ms");
     let left = Command::new("sh").args(["-c", "mount | grep -c \"$0\"", &pods.name()]).output()?;
     assert_eq!(String::from_utf8_lossy(&left.stdout).trim(), "0", "the mounts ended with their namespace");
     Ok(())

@@ -116,6 +116,8 @@ fn note_missing() -> Result<(), Failed> {
     let said = "who mounts it is unknown: vol_data.json: no such file or directory";
     let error = json!([{"path": mount.display().to_string(), "message": said}]);
     assert_eq!(report["errors"], error, "{report:#}");
+    // It is counted: with those that are mounted, pending, lost and uncertain it makes all.
+    assert_eq!(report["summary"]["unread"], 1, "{report:#}");
     let (text, _) = pods.text();
     assert!(text.contains("1 volume that may be NFS: 0 mounted, 0 not mounted, 1 unreadable"), "{text}");
     let plugin = run(&["--pods-dir", &pods.name(), "--format", "npd"]);

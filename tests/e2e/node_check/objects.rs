@@ -27,6 +27,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("compares_only_what_is_written_where_the_driver_may_add", unknown_drivers),
         trial("says_what_is_wrong_with_the_file_and_still_looks", files),
         trial("says_that_the_kernel_lacks_an_option", old_kernel),
+        trial("an_option_that_the_kernel_lacks_is_no_matter_of_another_mount", kernel_or_other_mount),
         trial("nfsmount_conf_concerns_the_volumes_that_it_reaches", concerned),
         trial("is_for_reports_that_show_it", other_formats),
         trial("reads_the_file_again_at_each_look", again),
@@ -34,23 +35,23 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 /// The lines that Linux 6.12 and 6.1 showed of mounts (tests/kernel-truth), without access flags.
-const V42: &str = "vers=4.2,rsize=262144,wsize=262144,namlen=255,hard,proto=tcp,timeo=600,retrans=2,sec=sys,clientaddr=10.9.1.1,local_lock=none,addr=10.9.0.1";
+pub(super) const V42: &str = "vers=4.2,rsize=262144,wsize=262144,namlen=255,hard,proto=tcp,timeo=600,retrans=2,sec=sys,clientaddr=10.9.1.1,local_lock=none,addr=10.9.0.1";
 const V3: &str = "vers=3,rsize=262144,wsize=262144,namlen=255,hard,proto=tcp,timeo=600,retrans=2,sec=sys,mountaddr=10.9.0.1,mountvers=3,mountport=47256,mountproto=udp,local_lock=none,addr=10.9.0.1";
 
 /// A node: Pods with directories, and mounts on them.
-struct Recorded {
-    pods: Pods,
+pub(super) struct Recorded {
+    pub(super) pods: Pods,
     /// Lines of mountinfo.
     mounts: Vec<String>,
     kernel: &'static str,
 }
 
 impl Recorded {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { pods: Pods::new(), mounts: Vec::new(), kernel: "6.12.1" }
     }
 
-    fn mount(&mut self, folder: &Path, kind: &str, device: usize, source: &str, options: &str) {
+    pub(super) fn mount(&mut self, folder: &Path, kind: &str, device: usize, source: &str, options: &str) {
         let (number, folder) = (90_000 + self.mounts.len(), folder.display());
         self.mounts.push(format!(
             "{number} ROOT 0:{device} / {folder} rw,relatime shared:9 - {kind} {source} rw,{options}"
@@ -58,13 +59,13 @@ impl Recorded {
     }
 
     /// A volume that the kubelet mounted from the server nas.
-    fn nfs(&mut self, pod: &str, volume: &str, device: usize, options: &str) {
+    pub(super) fn nfs(&mut self, pod: &str, volume: &str, device: usize, options: &str) {
         let folder = self.pods.nfs(pod, volume);
         let kind = if options.contains("vers=3") { "nfs" } else { "nfs4" };
         self.mount(&folder, kind, device, &format!("nas:/{volume}"), options);
     }
 
-    fn csi(&mut self, pod: &str, volume: &str, driver: &str, device: usize, options: &str) {
+    pub(super) fn csi(&mut self, pod: &str, volume: &str, driver: &str, device: usize, options: &str) {
         let folder = self.pods.csi(pod, volume, driver);
         self.mount(&folder, "nfs4", device, &format!("nas:/{volume}"), options);
     }
@@ -102,7 +103,7 @@ impl Recorded {
         child.wait_with_output().expect("it ends")
     }
 
-    fn check(&self, objects: &Value, more: &[&str]) -> (Value, i32) {
+    pub(super) fn check(&self, objects: &Value, more: &[&str]) -> (Value, i32) {
         let mut args = vec!["--format", "json"];
         args.extend(more);
         let output = self.run(&objects.to_string(), &args);
@@ -110,19 +111,19 @@ impl Recorded {
     }
 }
 
-fn list(items: Vec<Value>) -> Value {
+pub(super) fn list(items: Vec<Value>) -> Value {
     json!({"apiVersion": "v1", "kind": "List", "items": items, "metadata": {"resourceVersion": ""}})
 }
 
 /// A volume of the kubelet, exported from nas under its name.
-fn nfs(name: &str, options: &[&str]) -> Value {
+pub(super) fn nfs(name: &str, options: &[&str]) -> Value {
     json!({
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
         "spec": {"nfs": {"server": "nas", "path": format!("/{name}")}, "mountOptions": options},
     })
 }
 
-fn csi(name: &str, driver: &str, options: &[&str]) -> Value {
+pub(super) fn csi(name: &str, driver: &str, options: &[&str]) -> Value {
     json!({
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
         "spec": {
@@ -133,7 +134,7 @@ fn csi(name: &str, driver: &str, options: &[&str]) -> Value {
 }
 
 /// Option, setting of the object and of the mount, reason.
-fn differences(report: &Value, volume: &str) -> Vec<[String; 4]> {
+pub(super) fn differences(report: &Value, volume: &str) -> Vec<[String; 4]> {
     let volumes = report["objects"]["volumes"].as_array().expect("volumes");
     let of_volume = volumes.iter().find(|compared| compared["volume"] == volume);
     let of_volume = of_volume.unwrap_or_else(|| panic!("{volume}: {report:#}"));
@@ -433,10 +434,10 @@ fn old_kernel() -> Result<(), Failed> {
         found
     };
     let quoted = |option: &str, volumes: usize| (format!("\"{option}\""), volumes);
-    // A mount that shows the option has it, whatever the release says.
+    // A mount that shows the option has it, whatever the release says; one that lacks it differs.
     assert_eq!(
         seen("5.2.0", &mut node),
-        [quoted("nconnect=4", 1), quoted("softreval", 2), quoted("xprtsec=tls", 0)]
+        [quoted("nconnect=4", 1), quoted("softreval", 1), quoted("xprtsec=tls", 0)]
     );
     assert_eq!(seen("5.15.0", &mut node), [quoted("xprtsec=tls", 0)]);
     assert_eq!(seen("6.12.0", &mut node), []);
@@ -444,6 +445,39 @@ fn old_kernel() -> Result<(), Failed> {
     let text = String::from_utf8(node.run(&objects.to_string(), &[]).stdout)?;
     let words = "warning: \"softreval\" needs Linux 5.6 or newer, and this node runs 5.2: unless its distribution has added";
     assert!(text.contains(words), "{text}");
+    Ok(())
+}
+
+/// A mount without an option that its kernel does not know is one thing, and is said once.
+fn kernel_or_other_mount() -> Result<(), Failed> {
+    let mut node = Recorded::new();
+    node.nfs("u", "a", 901, V42);
+    node.nfs("w", "b", 902, V42);
+    let objects = list(vec![
+        nfs("a", &["max_connect=4", "nfsvers=4.2"]),
+        nfs("b", &["softreval", "noresvport", "nfsvers=4.2"]),
+    ]);
+    let warned = |report: &Value| -> Vec<Value> {
+        let warnings = report["warnings"].as_array().expect("warnings").iter();
+        warnings.filter(|one| one["kind"] == "kernel-too-old").cloned().collect()
+    };
+    node.kernel = "5.2.0";
+    let (report, code) = node.check(&objects, &[]);
+    assert_eq!(code, 1, "{report:#}");
+    assert_eq!(differences(&report, "a"), [["max_connect", "4", "1", "kernel-too-old"]], "{report:#}");
+    let found = differences(&report, "b");
+    let reasons: Vec<(&str, &str)> = found.iter().map(|each| (&*each[0], &*each[3])).collect();
+    assert_eq!(reasons, [("noresvport", "unknown"), ("softreval", "kernel-too-old")], "{report:#}");
+    assert_eq!(warned(&report), [] as [Value; 0], "{report:#}");
+    let text = String::from_utf8(node.run(&objects.to_string(), &[]).stdout)?;
+    let words = "\"max_connect=4\" needs Linux 5.15 or newer, and this node runs 5.2: the mount dropped it";
+    assert!(text.contains(words) && !text.contains("a mount with it fails"), "{text}");
+    assert!(!text.contains("shares its connections"), "{text}");
+    schema::fits("node-check.schema.json", &report)?;
+    // A kernel that knows it leaves the other reasons.
+    node.kernel = "6.12.0";
+    let (report, _) = node.check(&objects, &[]);
+    assert_eq!(differences(&report, "a"), [["max_connect", "4", "1", "shared-connections"]], "{report:#}");
     Ok(())
 }
 

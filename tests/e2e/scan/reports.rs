@@ -2,6 +2,7 @@
 //! itself, and what goes wrong while reports are written.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
@@ -35,6 +36,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         real("both_apis_take_them_and_an_unchanged_cluster_costs_one_write", life),
         real("what_no_api_takes_is_wrong_use", unserved),
+        real("results_of_rules_that_are_not_run_stay", selections),
         real("a_namespace_that_is_deleted_meanwhile_has_none", namespace_gone),
         real("an_api_that_goes_between_two_scans_is_an_error_until_it_comes_back", api_gone),
         real("what_was_not_seen_stays_as_it_was", incomplete),
@@ -208,11 +210,90 @@ fn life(cluster: &mut Cluster) -> Result<(), Failed> {
         cluster.must(&["patch", "pv", "scan-orders", "--type=merge", "-p", &cure], "");
         assert_eq!(run(cluster, &[]).status.code(), Some(1));
         assert_eq!(names(&reports(cluster, api)), [&all[..3]].concat());
-        let only = run(cluster, &["--ignore", "NMG001"]);
+        let only = without_the_rule(&cluster.kubeconfig())?;
         assert_eq!(only.status.code(), Some(0), "{only:?}");
         assert_eq!(names(&reports(cluster, api)), ["-/nfs-mount-guard"]);
         let sick = json!({"spec": {"mountOptions": BAD}}).to_string();
         cluster.must(&["patch", "pv", "scan-orders", "--type=merge", "-p", &sick], "");
+    }
+    Ok(())
+}
+
+/// As [`run`], by a policy that has the rule off: nothing is left to report.
+fn without_the_rule(kubeconfig: &Path) -> Result<Output, Failed> {
+    let folder = TempDir::new()?;
+    let policy = folder.path().join("policy.yaml");
+    let text =
+        "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\nrules:\n  background-mount: {action: off}\n";
+    std::fs::write(&policy, text)?;
+    let policy = policy.display().to_string();
+    Ok(scan(&[&ARGS[1..], &["--policy", &policy]].concat(), Some(kubeconfig)))
+}
+
+/// The results by rule, of the cluster and of namespaces.
+fn rules(reports: &BTreeMap<String, Value>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    let all = reports.iter().filter(|(name, _)| *name != "-/nfs-mount-guard");
+    for result in all.flat_map(|(_, report)| report["results"].as_array().into_iter().flatten()) {
+        let rule = result["rule"].as_str().expect("a rule");
+        *counts.entry(rule.split(' ').next().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+fn selections(cluster: &mut Cluster) -> Result<(), Failed> {
+    for api in 0..APIS.len() {
+        remove_apis(cluster);
+        install(cluster, api);
+        let run = |more: &[&str]| {
+            let args =
+                [&["--no-policy", "--reports", "auto", "--exit-zero", "--format", "json"], more].concat();
+            let output = scan(&args, Some(&cluster.kubeconfig()));
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+            reports(cluster, api)
+        };
+        let whole = run(&[]);
+        let all = rules(&whole);
+        assert!(all.len() > 1 && all.contains_key("NMG001"), "{all:?}");
+        // Other rules, or no rule at all: nothing that was found is gone.
+        for selection in [["--select", "NMG001"], ["--ignore", "NMG001"], ["--ignore", "NMG"]] {
+            let now = run(&selection);
+            assert_eq!((rules(&now), names(&now)), (all.clone(), names(&whole)), "{selection:?}");
+            let beat = &now["-/nfs-mount-guard"]["results"][0];
+            let not_run = beat["properties"]["notRun"].as_str().ok_or("the rules")?;
+            assert_eq!(not_run.contains("NMG001"), selection[0] == "--ignore", "{beat:#}");
+            assert!(beat["message"].as_str().is_some_and(|said| said.contains("not run")), "{beat:#}");
+        }
+        // The same selection again writes the heartbeat only.
+        let before = run(&["--select", "NMG001"]);
+        std::thread::sleep(Duration::from_millis(1100));
+        let after = run(&["--select", "NMG001"]);
+        let (before, now) = (versions(&before), versions(&after));
+        let is_new = |name: &&&str| before.get(**name) != now.get(**name);
+        assert_eq!(now.keys().filter(is_new).collect::<Vec<_>>(), [&"-/nfs-mount-guard"]);
+        // A finding of the rule that is run goes when it is cured.
+        let cure = json!({"spec": {"mountOptions": ["fg"]}}).to_string();
+        cluster.must(&["patch", "pv", "scan-orders", "--type=merge", "-p", &cure], "");
+        let cured = rules(&run(&["--select", "NMG001"]));
+        let others = |counts: &BTreeMap<String, usize>| -> usize {
+            counts.iter().filter(|(rule, _)| *rule != "NMG001").map(|(_, count)| count).sum()
+        };
+        assert!(cured.get("NMG001") < all.get("NMG001"), "{cured:?} {all:?}");
+        assert_eq!(others(&cured), others(&all));
+        let sick = json!({"spec": {"mountOptions": BAD}}).to_string();
+        cluster.must(&["patch", "pv", "scan-orders", "--type=merge", "-p", &sick], "");
+        // Those of an object that is gone go with it.
+        let bad = volume("scan-gone", None, &["hard"]);
+        cluster.must(&["apply", "--server-side", "-f", "-"], &bad.to_string());
+        let with = rules(&run(&[]));
+        cluster.delete(&bad);
+        let without = rules(&run(&["--select", "NMG001"]));
+        assert!(others(&with) > others(&all), "{with:?}");
+        assert_eq!(without, all);
+        // A whole scan finds all of it again, and no more.
+        let again = run(&[]);
+        assert_eq!(rules(&again), all);
+        assert_eq!(again["-/nfs-mount-guard"]["results"][0]["properties"]["notRun"], Value::Null);
     }
     Ok(())
 }
@@ -422,7 +503,7 @@ fn forbidden(cluster: &mut Cluster) -> Result<(), Failed> {
         || Ok(scan(&ARGS, Some(all.path()))),
         |output| serde_json::from_slice(&output.stdout).is_ok_and(|report: Value| report["complete"] == true),
     )?;
-    let output = scan(&[&ARGS[..], &["--ignore", "NMG001"]].concat(), Some(all.path()));
+    let output = without_the_rule(all.path())?;
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let message = parsed(&output)?["errors"][0]["message"].as_str().unwrap_or_default().to_owned();
     assert!(

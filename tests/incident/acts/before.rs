@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::node_conf::{BACKGROUND, NodeConf};
 use super::{
     Case, bind, cases, daemonset, events, folder, is_mounted, mount_tmpfs, node_check, reported, store_all,
     wait_until_ready,
@@ -44,10 +45,11 @@ pub(super) fn the_pod_writes_to_the_disk(machine: &mut Machine) {
     is_lost(machine, "lost");
 }
 
-/// Checks that a Pod runs, that nothing warns, and where its data is.
+/// Checks that a Pod runs, that nothing but node-check warns, and where its data is.
 fn is_lost(machine: &Machine, name: &str) {
     wait_until_ready(machine, name);
-    let warnings: Vec<_> = events(machine, name).into_iter().filter(|[kind, ..]| kind != "Normal").collect();
+    let of_others = |[kind, reason, _]: &[String; 3]| kind != "Normal" && reason != "VolumeNotMounted";
+    let warnings: Vec<_> = events(machine, name).into_iter().filter(of_others).collect();
     assert!(warnings.is_empty(), "{name}: {warnings:?}");
     let folder = folder(machine, name);
     let written = fs::read_to_string(folder.join("hello")).unwrap_or_default();
@@ -121,48 +123,46 @@ fn kill(process: &Value) {
 /// Background=True on the node loses data of a volume that says nothing of it, and
 /// node-check says so before there is one.
 pub(super) fn background_in_nfsmount_conf(machine: &mut Machine) {
-    let temporary = tempfile::TempDir::new().expect("a folder");
-    let etc = temporary.path().join("etc");
-    let run = |program: &str, args: &[&str]| {
-        let status = Command::new(program).args(args).status().expect("it runs");
-        assert!(status.success(), "{program} {args:?}");
-    };
-    let copy = etc.display().to_string();
-    run("cp", &["-a", "/etc", &copy]);
-    let _ = fs::remove_dir(etc.join("nfsmount.conf"));
-    fs::write(etc.join("nfsmount.conf"), "[NFSMount_Global_Options]\nBackground=True\n").expect("written");
     let said = |machine: &Machine| {
         let (report, _) = node_check(machine);
         report["warnings"].as_array().expect("warnings").iter().any(|warning| warning["finding"] == true)
     };
     assert!(!said(machine));
-    run("mount", &["--bind", &copy, "/etc"]);
+    let conf = NodeConf::mount(BACKGROUND);
     assert!(said(machine), "found beforehand");
+    loses_by_the_file(machine, ["by-the-node", "with-fg"]);
+    drop(conf);
+    assert!(!said(machine));
+    clear_away(machine, ["by-the-node", "with-fg"]);
+}
+
+/// Plays two volumes without bg: the first one loses data by nfsmount.conf; the control, with fg,
+/// keeps the file's bg away, and its Pod waits.
+pub(super) fn loses_by_the_file(machine: &Machine, [lost, waiting]: [&str; 2]) {
     let options = ["hard", "nolock", "vers=3", "timeo=600", "retry=0"];
     let case = |name: &str, more: &[&str]| Case {
         name: name.to_owned(),
         volume: nfs_volume(name, &[&options[..], more].concat()),
     };
-    store_all(machine, &[case("by-the-node", &[]), case("with-fg", &["fg"])]);
-    is_lost(machine, "by-the-node");
-    is_found(machine, "by-the-node");
-    // The control: fg keeps the file's bg away, and the Pod waits.
-    wait("its mount fails", || {
-        events(machine, "with-fg").iter().any(|[_, reason, _]| reason == "FailedMount")
-    });
-    assert_eq!(machine.get("pod", "with-fg")["status"]["phase"], "Pending");
-    run("umount", &["/etc"]);
-    assert!(!said(machine));
-    let lost = folder(machine, "by-the-node");
-    for name in ["by-the-node", "with-fg"] {
+    store_all(machine, &[case(lost, &[]), case(waiting, &["fg"])]);
+    is_lost(machine, lost);
+    is_found(machine, lost);
+    wait("its mount fails", || events(machine, waiting).iter().any(|[_, reason, _]| reason == "FailedMount"));
+    assert_eq!(machine.get("pod", waiting)["status"]["phase"], "Pending");
+}
+
+/// Deletes the Pods, the first of which has lost a file.
+pub(super) fn clear_away(machine: &Machine, names: [&str; 2]) {
+    let lost = folder(machine, names[0]);
+    for name in names {
         machine.cluster.must(&["delete", "pod", name, "--wait=false", "--grace-period=1"], "");
     }
     wait("its container has ended", || {
         let (report, _) = node_check(machine);
-        reported(&report, "by-the-node").is_none_or(|volume| volume["holders"] == json!([]))
+        reported(&report, names[0]).is_none_or(|volume| volume["holders"] == json!([]))
     });
     let _ = fs::remove_file(lost.join("hello"));
-    for name in ["by-the-node", "with-fg"] {
+    for name in names {
         wait(&format!("{name} is gone"), || {
             !machine.cluster.kubectl(&["get", "pod", name], "").status.success()
         });

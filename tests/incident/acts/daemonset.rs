@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::before::{clear_away, loses_by_the_file};
+use super::node_conf::{BACKGROUND, NodeConf};
 use super::{Case, folder, node_check, reported, store_all, wait_until_ready};
 use crate::client::{block_on, status};
 use crate::component::binary;
@@ -21,11 +23,15 @@ const NAMESPACE: &str = "nfs-mount-guard-node-check";
 const VALUES: &str = "nodeCheck.enabled=true,nodeCheck.events=true,nodeCheck.interval=1s,\
     image.repository=localhost/nfs-mount-guard,image.pullPolicy=Never";
 
-/// The objects of the chart that node-check needs.
-fn of_chart() -> Vec<Value> {
+/// Those of a node whose nfsmount.conf is read; the port is another one, because the Pods of a test
+/// share the network of the node.
+const WITH_CONF: &str = "nodeCheck.nfsmountConf=file,server.statusPort=8082";
+
+/// The objects of the chart that node-check needs, with further values.
+fn of_chart(more: &str) -> Vec<Value> {
     let output = Command::new(binary("helm").expect("it was there outside"))
         .args(["template", "guard", "manifests/chart", "--namespace", NAMESPACE, "--set", VALUES])
-        .args(["--set-string", "image.tag=1"])
+        .args(["--set", more, "--set-string", "image.tag=1"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("helm runs");
@@ -51,7 +57,14 @@ fn start(machine: &Machine) {
         "data": {"ca.crt": machine.cluster.api_authority()},
     });
     machine.cluster.must(&["create", "-f", "-"], &authority.to_string());
-    let objects = of_chart();
+    let args = start_pod(machine, "node-check", "");
+    assert!(args.contains(&json!("--events")) && args.contains(&json!("--interval=1s")), "{args:?}");
+}
+
+/// Applies the objects of the chart, and starts the Pod of the DaemonSet under this name; gives its
+/// arguments.
+fn start_pod(machine: &Machine, name: &str, more: &str) -> Vec<Value> {
+    let objects = of_chart(more);
     for object in &objects {
         machine.cluster.must(&["apply", "-f", "-"], &object.to_string());
     }
@@ -61,30 +74,33 @@ fn start(machine: &Machine) {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": "node-check", "namespace": NAMESPACE, "labels": template["metadata"]["labels"],
+            "name": name, "namespace": NAMESPACE, "labels": template["metadata"]["labels"],
         },
         "spec": template["spec"],
     });
     pod["spec"]["nodeName"] = json!("n1");
     pod["spec"]["hostNetwork"] = json!(true);
     machine.cluster.must(&["create", "-f", "-"], &pod.to_string());
-    let stored = machine.cluster.must(&["-n", NAMESPACE, "get", "pod", "node-check", "-o", "json"], "");
+    let stored = machine.cluster.must(&["-n", NAMESPACE, "get", "pod", name, "-o", "json"], "");
     let stored: Value = serde_json::from_str(&stored).expect("JSON");
     let (wanted, container) = (&template["spec"]["containers"][0], &stored["spec"]["containers"][0]);
     for field in ["args", "env", "securityContext"] {
         assert_eq!(wanted[field], container[field], "{field}");
     }
-    let args = wanted["args"].as_array().expect("arguments");
-    assert!(args.contains(&json!("--events")) && args.contains(&json!("--interval=1s")), "{args:?}");
     wait("node-check is ready", || {
         let ready = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
-        machine.cluster.must(&["-n", NAMESPACE, "get", "pod", "node-check", "-o", ready], "") == "True"
+        machine.cluster.must(&["-n", NAMESPACE, "get", "pod", name, "-o", ready], "") == "True"
     });
+    wanted["args"].as_array().expect("arguments").clone()
 }
 
 /// The metrics of node-check's Pod.
 fn metrics() -> String {
-    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 8080));
+    metrics_at(8080)
+}
+
+fn metrics_at(port: u16) -> String {
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
     let reply = block_on(status(address, "/metrics"));
     reply.map(|reply| String::from_utf8_lossy(&reply.body).into_owned()).unwrap_or_default()
 }
@@ -195,6 +211,37 @@ pub(super) fn follows(machine: &mut Machine) {
     assert_eq!(created(machine).len(), before + 1);
 }
 
+/// The DaemonSet that reads the node's nfsmount.conf reports Background=True before a volume is lost
+/// by it, and then that volume.
+pub(super) fn finds_background_beforehand(machine: &mut Machine) {
+    let conf = NodeConf::mount("");
+    let args = start_pod(machine, "node-check-conf", WITH_CONF);
+    assert!(args.contains(&json!("--nfsmount-conf=/host/etc/nfsmount.conf")), "{args:?}");
+    let shows = |settings: usize, bare: usize| {
+        let text = metrics_at(8082);
+        text.contains(&format!("nfs_mount_guard_node_background_settings {settings}\n"))
+            && text.contains(&volumes("bare", bare))
+            && text.contains("nfs_mount_guard_node_complete 1\n")
+    };
+    wait("nothing is found in an empty file", || shows(0, 0));
+    conf.write(BACKGROUND);
+    wait("the line is found beforehand", || shows(1, 0));
+    let log = machine.cluster.must(&["logs", "-n", NAMESPACE, "node-check-conf"], "");
+    let line = "/host/etc/nfsmount.conf:2: finding: gives \"bg\" to every mount of this node";
+    assert!(log.contains(line), "{log}");
+    loses_by_the_file(machine, ["by-its-file", "kept-by-fg"]);
+    wait("the lost volume is counted", || shows(1, 1));
+    let log = machine.cluster.must(&["logs", "-n", NAMESPACE, "node-check-conf"], "");
+    for words in ["concerns Pod", "Remove /host/etc/nfsmount.conf:2, or set fg in the PersistentVolume"] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    // The cure.
+    conf.write("");
+    clear_away(machine, ["by-its-file", "kept-by-fg"]);
+    wait("the metrics are back at nothing", || shows(0, 0));
+    machine.cluster.must(&["-n", NAMESPACE, "delete", "pod", "node-check-conf", "--grace-period=1"], "");
+}
+
 /// Pods that wait for the share, and the one whose volume is mounted, have no Event and count
 /// as what they are.
 pub(super) fn reported_no_other(machine: &mut Machine) {
@@ -206,8 +253,9 @@ pub(super) fn reported_no_other(machine: &mut Machine) {
         .iter()
         .map(|event| event["involvedObject"]["name"].as_str().unwrap_or_default().to_owned())
         .collect();
-    let is_healthy =
-        |name: &&String| name.starts_with("after") || ["kept", "mounted"].contains(&name.as_str());
+    let is_healthy = |name: &&String| {
+        ["after", "kept", "with-fg", "mounted"].iter().any(|healthy| name.starts_with(healthy))
+    };
     assert_eq!(names.iter().find(is_healthy), None, "{names:?}");
     assert!(names.iter().any(|name| name == "lost"), "{names:?}");
     let log = machine.cluster.must(&["logs", "-n", NAMESPACE, "node-check"], "");

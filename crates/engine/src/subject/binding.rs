@@ -89,6 +89,41 @@ pub struct ClaimName {
     pub name: Box<str>,
 }
 
+/// A claim that names its volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeClaim {
+    /// The claim.
+    pub claim: ClaimName,
+    /// The PersistentVolume.
+    pub volume: Box<str>,
+}
+
+/// The fields that are read of a claim.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+pub struct Claim<'a> {
+    metadata: Option<ClaimRef<'a>>,
+    spec: Option<ClaimSpec<'a>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct ClaimSpec<'a> {
+    volume_name: Option<Text<'a>>,
+}
+
+impl Claim<'_> {
+    /// The claim, where it names a volume. In a manifest without a namespace it is in that which
+    /// kubectl takes.
+    pub fn of_volume(&self) -> Option<VolumeClaim> {
+        let metadata = self.metadata.as_ref()?;
+        let namespace = metadata.namespace.as_deref().unwrap_or("default").into();
+        let claim = ClaimName { namespace, name: metadata.name.as_deref()?.into() };
+        let volume = self.spec.as_ref()?.volume_name.as_deref().filter(|volume| !volume.is_empty())?;
+        Some(VolumeClaim { claim, volume: volume.into() })
+    }
+}
+
 /// The identity that the API server gives an object: a UUID in lower case (RFC 9562),
 /// as 16 bytes, because a cluster has 100,000 of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,6 +171,11 @@ impl BoundVolume<'_> {
             self.spec.as_ref()?.claim_ref.as_ref().filter(|_| matches!(phase, None | Some("Bound")))?;
         let (namespace, name) = (claim.namespace.as_deref()?, claim.name.as_deref()?);
         Some(ClaimName { namespace: namespace.into(), name: name.into() })
+    }
+
+    /// Returns true if it names no claim, so that one that names the volume gets it.
+    pub fn is_unclaimed(&self) -> bool {
+        self.spec.as_ref().is_none_or(|spec| spec.claim_ref.is_none())
     }
 
     /// The directory of an in-tree NFS volume.

@@ -60,7 +60,7 @@ fn policy_reporter_reads_one_card_a_result() {
     let run = Run { ended: 1, took: Duration::ZERO, requests: 1 };
     for api in Api::ALL {
         let read = |report: &Report| -> Vec<Card> {
-            let mut all = reports(api, report, 2000);
+            let mut all = reports(api, report, &Kept::default(), 2000);
             all.push(heartbeat(api, report, &run, 2000));
             parsed(&all).iter().flat_map(cards).collect()
         };

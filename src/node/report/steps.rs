@@ -1,0 +1,112 @@
+//! The steps that take away what made volumes lose their mounts, by where it comes from: a line of
+//! nfsmount.conf, the object, or the driver.
+
+use super::{Doubt, NodeReport, Warning};
+use crate::count::counted;
+use crate::report::IsNfs;
+use crate::report::plain::place;
+
+/// Where fg is set for a volume that takes a list.
+const LIST: &str = "in the PersistentVolume and its StorageClass: nfs-mount-guard fix";
+
+/// Where it is set for a `FlexVolume`: the kubelet refuses a list, and a source never changes.
+const FLEX: &str = "in flexVolume.options, if its driver reads mount options there, and recreate the object";
+
+/// A volume that is lost, or is mounted in the background.
+struct Loss<'r> {
+    /// Pod and volume; `None` for a directory that is no Pod's.
+    name: Option<(&'r str, &'r str)>,
+    is_flex: bool,
+}
+
+/// Returns true if a line of nfsmount.conf gives its option to a volume.
+fn concerns(warning: &Warning, (pod, volume): (&str, &str)) -> bool {
+    warning.volumes.iter().any(|name| name.pod == pod && name.volume == volume)
+}
+
+/// Returns true if a CSI driver's volume is lost that neither a background mount nor a line of
+/// nfsmount.conf explains.
+pub(super) fn blames_driver(report: &NodeReport) -> bool {
+    report.volumes.iter().any(|volume| {
+        volume.nfs == IsNfs::Known(true)
+            // The kubelet's own plugin, and the scripts of FlexVolumes, run on the node.
+            && !volume.driver.contains('/')
+            && volume.background.is_empty()
+            && !report.findings().any(|warning| concerns(warning, (&volume.pod, &volume.volume)))
+    })
+}
+
+/// Every loss, and each background mount that belongs to none of them.
+fn losses(report: &NodeReport) -> Vec<Loss<'_>> {
+    let lost = report.volumes.iter().filter(|volume| volume.nfs == IsNfs::Known(true));
+    let lost =
+        lost.map(|volume| Loss { name: Some((&*volume.pod, &*volume.volume)), is_flex: volume.is_flex() });
+    let is_lone = |pid: i32| !report.volumes.iter().any(|volume| volume.background.contains(&pid));
+    let lone = report.background.iter().filter(|process| process.kubernetes && is_lone(process.pid));
+    let lone = lone.map(|process| Loss {
+        name: process.pod.as_deref().zip(process.volume.as_deref()),
+        is_flex: process.target.contains("/flexvolume/"),
+    });
+    lost.chain(lone).collect()
+}
+
+/// The steps that take bg away. A line is named only if it gives bg to a volume that is lost, or may.
+pub(super) fn against_bg(report: &NodeReport) -> Vec<String> {
+    let losses = losses(report);
+    let has_name =
+        |warning: &Warning| losses.iter().filter_map(|loss| loss.name).any(|name| concerns(warning, name));
+    let may_be_about = |warning: &Warning, doubt: Doubt| {
+        let mut names = losses.iter().filter_map(|loss| loss.name);
+        names.any(|(pod, volume)| {
+            let mut may = warning.may_concern.iter().filter(|one| one.why == doubt);
+            may.any(|one| one.pod == pod && one.volume == volume)
+        })
+    };
+    let (sure, others): (Vec<&Warning>, Vec<&Warning>) =
+        report.findings().partition(|warning| has_name(warning));
+    let may: Vec<&Warning> =
+        others.into_iter().filter(|warning| may_be_about(warning, Doubt::Server)).collect();
+    let (explained, open): (Vec<&Loss<'_>>, Vec<&Loss<'_>>) = losses
+        .iter()
+        .partition(|loss| loss.name.is_some_and(|name| sure.iter().any(|warning| concerns(warning, name))));
+    let mut steps = Vec::new();
+    if let Some(lines) = lines(&sure) {
+        steps.push(format!("Remove {lines}, or set fg {}", places(&explained)));
+    }
+    let is_open = !open.is_empty();
+    if let Some(lines) = lines(&may).filter(|_| is_open) {
+        steps.push(format!("If the volume is mounted from the server of {lines}, remove that line"));
+    }
+    if is_open {
+        let head = match (sure.is_empty(), may.is_empty()) {
+            (true, true) => "Replace",
+            (_, false) => "Else replace",
+            (false, true) => "For the volumes that no line concerns, replace",
+        };
+        steps.push(format!("{head} bg with fg {}", places(&open)));
+    }
+    steps
+}
+
+/// The first line, and how many more there are.
+fn lines(warnings: &[&Warning]) -> Option<String> {
+    let first = warnings.first()?;
+    let path = place(first.path.as_deref().unwrap_or_default());
+    let line = first.line.unwrap_or_default();
+    let more = match warnings.len() {
+        1 => String::new(),
+        all => format!(" and {}", counted(all - 1, "other line")),
+    };
+    Some(format!("{path}:{line}{more}"))
+}
+
+/// Where the options of these volumes are set.
+fn places(losses: &[&Loss<'_>]) -> String {
+    let (has_flex, has_others) =
+        (losses.iter().any(|loss| loss.is_flex), losses.iter().any(|loss| !loss.is_flex));
+    match (has_flex, has_others) {
+        (true, true) => format!("{LIST}; for a FlexVolume {FLEX}"),
+        (true, false) => FLEX.to_owned(),
+        (false, _) => LIST.to_owned(),
+    }
+}
