@@ -17,7 +17,7 @@ use serde::Deserialize as _;
 use serde_json::value::RawValue;
 
 use super::tree::{NodeId, Tree};
-use super::{Implied, Item, Problem, Skip, Sort, Source, classify, json, recorded, unjudged};
+use super::{Implied, Item, Problem, Skip, Sort, Source, classify, json, recorded, unjudged, yaml};
 use crate::kind::{Holds, Kind};
 use crate::subject::manifest::{Manifest, Spec, Text};
 use crate::subject::pod::Pod;
@@ -70,7 +70,10 @@ pub(super) fn visit_node(
             }
             Some(items) if is_root_of_a_kind || depth > 0 => {
                 let implied = Implied::by(api_version, kind);
-                for item in items {
+                yaml::each_item(source.text, source.lines, tree, &mut |item| {
+                    visit_node(source, item, 0, &implied, depth + 1, visitor);
+                });
+                for item in items.iter().filter(|_| tree.apart.is_none()) {
                     if depth < DEEPEST_LIST {
                         visit_node(source, tree, *item, &implied, depth + 1, visitor);
                     } else {
