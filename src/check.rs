@@ -13,6 +13,7 @@ mod unfixed;
 mod walked;
 mod way_out;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use time::Date;
@@ -248,7 +249,7 @@ impl Checker<'_> {
         }
         SubjectReport {
             kind: object.kind.as_str(),
-            api_version: part.manifest.api_version.as_deref().unwrap_or_default().to_owned(),
+            api_version: version(part.manifest.api_version.as_deref().unwrap_or_default()),
             name: subject.name.to_owned(),
             namespace: subject.namespace.map(ToOwned::to_owned),
             path: subject.volume.map(|volume| volume.to_string()),
@@ -259,13 +260,21 @@ impl Checker<'_> {
             file: reading.name.to_owned(),
             line: lines.position(object.span.start).line,
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
-            origin: Origin::of(object.template),
+            origin: Origin::of(object.template).map(Box::new),
             findings,
             unfixed: Vec::new(),
             tie,
             is_live: false,
         }
     }
+}
+
+/// Returns a version as reports have it: the usual ones take no memory for each object.
+fn version(written: &str) -> Cow<'static, str> {
+    ["v1", "storage.k8s.io/v1"]
+        .into_iter()
+        .find(|usual| *usual == written)
+        .map_or_else(|| Cow::Owned(written.to_owned()), Cow::Borrowed)
 }
 
 /// Returns the reported treatment of a finding: a denial that the old object had already, or that

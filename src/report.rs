@@ -26,6 +26,7 @@ pub mod terminal;
 pub mod text;
 pub mod tie;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -190,7 +191,7 @@ pub struct SubjectReport {
     /// The object's kind.
     pub kind: &'static str,
     /// The version as written; empty if it is not.
-    pub api_version: String,
+    pub api_version: Cow<'static, str>,
     /// Its name.
     pub name: String,
     /// The namespace that is written.
@@ -214,7 +215,7 @@ pub struct SubjectReport {
     pub not_rendered: Vec<String>,
     /// The template it was rendered from.
     #[serde(flatten)]
-    pub origin: Option<Origin>,
+    pub origin: Option<Box<Origin>>,
     /// The findings, by position, then code.
     pub findings: Vec<FindingReport>,
     /// The rules whose fixes `fix` does not carry out here.
@@ -384,10 +385,10 @@ impl Report {
     /// Returns every template that something was rendered from.
     pub fn origins_mut(&mut self) -> impl Iterator<Item = &mut Origin> {
         let subjects = self.subjects.iter_mut().flat_map(|subject| {
-            let findings = subject.findings.iter_mut().map(|finding| &mut finding.origin);
-            std::iter::once(&mut subject.origin).chain(findings)
+            let findings = subject.findings.iter_mut().filter_map(|finding| finding.origin.as_mut());
+            subject.origin.as_deref_mut().into_iter().chain(findings)
         });
-        subjects.chain(self.errors.iter_mut().map(|error| &mut error.origin)).flatten()
+        subjects.chain(self.errors.iter_mut().filter_map(|error| error.origin.as_mut()))
     }
 
     /// Returns every finding.

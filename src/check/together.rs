@@ -17,7 +17,7 @@ use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading;
 use crate::policy::Policy;
 use crate::report::Report;
-use crate::report::tie::Tie;
+use crate::report::tie::{OptionTexts, Tie};
 use crate::rules::UNREAD_OPTIONS;
 use crate::site::Place;
 use crate::subject::Subject;
@@ -56,8 +56,8 @@ fn class_unread<'s>(subject: &Subject<'s>) -> Option<&'s str> {
 /// The subjects of one file, as far as a class of it has options that a volume does not get.
 #[derive(Debug, Default)]
 pub struct UnreadClasses {
-    classes: BTreeMap<String, Vec<String>>,
-    volumes: Vec<(usize, String, Vec<String>)>,
+    classes: BTreeMap<String, OptionTexts>,
+    volumes: Vec<(usize, String, OptionTexts)>,
 }
 
 impl UnreadClasses {
@@ -100,7 +100,7 @@ pub(super) fn tie(subject: &Subject<'_>) -> Tie {
     let options = pieces.filter(|text| !text.is_empty()).chain(own.map(|token| token.option.text()));
     Tie {
         class: subject.storage_class.map(ToOwned::to_owned),
-        options: options.map(ToOwned::to_owned).collect(),
+        options: options.collect(),
         is_class,
         ..Tie::default()
     }
@@ -109,7 +109,7 @@ pub(super) fn tie(subject: &Subject<'_>) -> Tie {
 /// A class of the input, and the options that it gives.
 struct Class {
     file: String,
-    options: Vec<String>,
+    options: OptionTexts,
 }
 
 /// Adds what several objects show together, once all of them are there.
@@ -170,12 +170,12 @@ fn nearest<'c>(classes: &'c [Class], file: &str) -> Vec<&'c Class> {
 }
 
 /// The options of a class that are not among a volume's own, each once.
-fn missing<'c>(of_class: &'c [String], own: &[String]) -> Vec<&'c str> {
+fn missing<'c>(of_class: &'c OptionTexts, own: &OptionTexts) -> Vec<&'c str> {
     let own: Vec<MountOption<'_>> = own.iter().map(|text| MountOption::new(text.trim())).collect();
     let mut missing: Vec<&str> = Vec::new();
-    for text in of_class {
-        let option = MountOption::new(text.as_str());
-        if !own.iter().any(|own| is_same(own, &option)) && !missing.contains(&text.as_str()) {
+    for text in of_class.iter() {
+        let option = MountOption::new(text);
+        if !own.iter().any(|own| is_same(own, &option)) && !missing.contains(&text) {
             missing.push(text);
         }
     }

@@ -296,7 +296,7 @@ fn as_of_cluster(subject: &mut SubjectReport, version: &str) {
     subject.file = subject.object();
     subject.line = 1;
     if subject.api_version.is_empty() {
-        version.clone_into(&mut subject.api_version);
+        subject.api_version = version.to_owned().into();
     }
     let unreached = subject.tie.unreached.iter_mut().map(|finding| &mut **finding);
     let exempted = subject.tie.exempted.iter_mut().map(|exempted| &mut exempted.finding);

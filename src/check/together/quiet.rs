@@ -130,7 +130,7 @@ impl Volume {
         let class = texts.get(self.class);
         SubjectReport {
             kind: Kind::PersistentVolume.as_str(),
-            api_version: "v1".to_owned(),
+            api_version: "v1".into(),
             name: self.name.to_string(),
             namespace: None,
             path: None,

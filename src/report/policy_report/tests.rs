@@ -53,7 +53,7 @@ fn finding(code: u16, action: Reported, message: &str) -> FindingReport {
 fn volume(number: usize, findings: Vec<FindingReport>) -> SubjectReport {
     SubjectReport {
         kind: "PersistentVolume",
-        api_version: "v1".to_owned(),
+        api_version: "v1".into(),
         name: format!("pv-{number}"),
         namespace: None,
         path: None,
