@@ -24,6 +24,7 @@ use crate::engine::judge::{Case, Endpoint, Treatment, judge};
 use crate::finding::{Action, Severity};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
+use crate::report::shared::SharedTexts;
 use crate::report::tie::Binding;
 use crate::report::{
     FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, SubjectReport,
@@ -222,7 +223,7 @@ impl Checker<'_> {
             findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
             findings
         };
-        let mut tie = together::tie(&subject);
+        let mut tie = together::tie(&subject, &reading.texts);
         if let Some(judged) = together::unreached(self.policy, &subject, self.today) {
             let place = Places { layout: object.layout(), text: object.text(), lines };
             let action = if judged.action == Action::Audit { Reported::Audit } else { Reported::Warn };
@@ -253,11 +254,11 @@ impl Checker<'_> {
             name: subject.name.to_owned(),
             namespace: subject.namespace.map(ToOwned::to_owned),
             path: subject.volume.map(|volume| volume.to_string()),
-            driver: subject.driver_name.to_owned(),
+            driver: reading.texts.share(subject.driver_name),
             nfs: IsNfs::of(subject.nfs),
             decision,
-            effective: subject.effective(),
-            file: reading.name.to_owned(),
+            effective: reading.texts.share(&subject.effective()),
+            file: reading.texts.share(reading.name),
             line: lines.position(object.span.start).line,
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
             origin: Origin::of(object.template).map(Box::new),
@@ -306,11 +307,13 @@ struct Reading<'r> {
     may_have_pods: bool,
     /// True if it comes from a running cluster.
     is_live: bool,
+    /// The texts that its objects have in common.
+    texts: SharedTexts,
 }
 
 impl<'r> Reading<'r> {
     /// Begins to read a file that was named itself and may hold Pods.
-    const fn of(name: &'r str, lines: &'r Lines<'r>, fixes: Proposed) -> Self {
+    fn of(name: &'r str, lines: &'r Lines<'r>, fixes: Proposed) -> Self {
         let judged = Vec::new();
         Self {
             name,
@@ -321,6 +324,7 @@ impl<'r> Reading<'r> {
             judged,
             may_have_pods: true,
             is_live: false,
+            texts: SharedTexts::default(),
         }
     }
 }

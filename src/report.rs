@@ -22,6 +22,7 @@ pub mod policy_report;
 pub mod review;
 pub mod rule_page;
 pub mod sarif;
+pub mod shared;
 pub mod terminal;
 pub mod text;
 pub mod tie;
@@ -42,6 +43,7 @@ use live::Live;
 pub use not_judged::NotJudged;
 pub use origin::Origin;
 pub use pieces::{Offered, ReadError, Snippet, Statistic, TextEdit};
+use shared::SharedText;
 use tie::Tie;
 
 /// The version of the JSON report; fields are only ever added within one.
@@ -200,15 +202,15 @@ pub struct SubjectReport {
     /// `spec.template.spec.volumes[1]`; `None` for the object itself.
     pub path: Option<String>,
     /// The driver that mounts it; empty if the object names none.
-    pub driver: String,
+    pub driver: SharedText,
     /// The verdict on whether it is NFS.
     pub nfs: IsNfs,
     /// `allow`, `patch` or `deny`.
     pub decision: &'static str,
     /// The string that `mount -o` gets; empty where it is not NFS.
-    pub effective: String,
+    pub effective: SharedText,
     /// The file, `<stdin>` for standard input.
-    pub file: String,
+    pub file: SharedText,
     /// The line on which the object begins.
     pub line: usize,
     /// The parts that a program still fills in, and that are not evaluated, with their placeholders.

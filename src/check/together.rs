@@ -17,6 +17,7 @@ use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading;
 use crate::policy::Policy;
 use crate::report::Report;
+use crate::report::shared::{SharedText, SharedTexts};
 use crate::report::tie::{OptionTexts, Tie};
 use crate::rules::UNREAD_OPTIONS;
 use crate::site::Place;
@@ -63,7 +64,7 @@ pub struct UnreadClasses {
 impl UnreadClasses {
     /// Notes a subject, which is known by `index` afterwards.
     pub fn note(&mut self, index: usize, name: &str, subject: &Subject<'_>) {
-        let Tie { options, is_class, .. } = tie(subject);
+        let Tie { options, is_class, .. } = tie(subject, &SharedTexts::default());
         if is_class {
             self.classes.insert(name.to_owned(), options);
         } else if let Some(class) = class_unread(subject) {
@@ -87,7 +88,7 @@ fn is_handmade(subject: &Subject<'_>) -> bool {
 }
 
 /// Returns the relations of an object to others.
-pub(super) fn tie(subject: &Subject<'_>) -> Tie {
+pub(super) fn tie(subject: &Subject<'_>, shared: &SharedTexts) -> Tie {
     let is_class = subject.kind == Kind::StorageClass;
     // `kubernetes.io/no-provisioner` makes no volume, and a driver may take no list; a reader of
     // the class still expects its list in a volume made by hand.
@@ -99,8 +100,8 @@ pub(super) fn tie(subject: &Subject<'_>) -> Tie {
     let own = subject.options.effective().filter(|_| is_handmade(subject) && subject.storage_class.is_some());
     let options = pieces.filter(|text| !text.is_empty()).chain(own.map(|token| token.option.text()));
     Tie {
-        class: subject.storage_class.map(ToOwned::to_owned),
-        options: options.collect(),
+        class: subject.storage_class.map(|class| shared.share(class)),
+        options: OptionTexts::new(options, shared),
         is_class,
         ..Tie::default()
     }
@@ -108,7 +109,7 @@ pub(super) fn tie(subject: &Subject<'_>) -> Tie {
 
 /// A class of the input, and the options that it gives.
 struct Class {
-    file: String,
+    file: SharedText,
     options: OptionTexts,
 }
 
@@ -127,7 +128,7 @@ fn judge_classes(report: &mut Report) {
     }
     for subject in &mut report.subjects {
         let class = subject.tie.class.as_ref().filter(|_| subject.tie.unreached.is_some());
-        let Some(classes) = class.and_then(|class| classes.get(class)) else { continue };
+        let Some(classes) = class.and_then(|class| classes.get(&**class)) else { continue };
         let each = nearest(classes, &subject.file);
         let each = each.into_iter().map(|class| missing(&class.options, &subject.tie.options));
         // Any of several classes of one name may be its own.
@@ -161,7 +162,7 @@ fn judge_classes(report: &mut Report) {
 /// else all: overlays of several clusters repeat a name.
 fn nearest<'c>(classes: &'c [Class], file: &str) -> Vec<&'c Class> {
     let folder = |file: &str| Path::new(file).parent().map(Path::to_path_buf);
-    let in_file: Vec<&Class> = classes.iter().filter(|class| class.file == file).collect();
+    let in_file: Vec<&Class> = classes.iter().filter(|class| *class.file == *file).collect();
     if classes.len() == 1 || !in_file.is_empty() {
         return if in_file.is_empty() { classes.iter().collect() } else { in_file };
     }

@@ -293,7 +293,7 @@ impl PageReader for Judging<'_> {
 /// Takes the places of a page out of what is said of an object: no reader has the page.
 fn as_of_cluster(subject: &mut SubjectReport, version: &str) {
     subject.is_live = true;
-    subject.file = subject.object();
+    subject.file = subject.object().into();
     subject.line = 1;
     if subject.api_version.is_empty() {
         subject.api_version = version.to_owned().into();

@@ -1,5 +1,6 @@
 //! Relates objects of one input to each other: findings that depend on several of them.
 
+use super::shared::{SharedText, SharedTexts};
 use super::{FindingReport, Reported, Snippet};
 use crate::site::Place;
 use crate::subject::binding::{ClaimName, Uid};
@@ -8,7 +9,7 @@ use crate::subject::binding::{ClaimName, Uid};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tie {
     /// The class a volume belongs to.
-    pub class: Option<String>,
+    pub class: Option<SharedText>,
     /// The mount options of a class, and those that a volume made by hand has of
     /// its own.
     pub options: OptionTexts,
@@ -31,12 +32,22 @@ pub struct Tie {
 
 /// Options as they are written, in one piece of memory: a large input has thousands of such lists.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OptionTexts(Box<str>);
+pub struct OptionTexts(SharedText);
 
 /// Ends each text; nothing that reads options takes it for a part of one.
 const END: char = '\0';
 
 impl OptionTexts {
+    /// Puts texts together; those of other objects are in `shared`.
+    pub fn new<'t>(texts: impl Iterator<Item = &'t str>, shared: &SharedTexts) -> Self {
+        let mut all = String::new();
+        for text in texts {
+            all.push_str(text);
+            all.push(END);
+        }
+        Self(shared.share(&all))
+    }
+
     /// Returns the texts in their order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split_terminator(END)
@@ -45,17 +56,6 @@ impl OptionTexts {
     /// Returns true if there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-impl<'t> FromIterator<&'t str> for OptionTexts {
-    fn from_iter<I: IntoIterator<Item = &'t str>>(texts: I) -> Self {
-        let mut all = String::new();
-        for text in texts {
-            all.push_str(text);
-            all.push(END);
-        }
-        Self(all.into())
     }
 }
 
@@ -103,7 +103,7 @@ pub struct Prepared {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spot {
     /// Its place in the object.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// The line.
     pub line: usize,
     /// The first character.

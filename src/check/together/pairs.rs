@@ -63,7 +63,7 @@ pub(in crate::check) fn of(
         let spot = prepare(&judged, action).map(|ready| {
             let FindingReport { line, column, end_column, snippet, .. } = ready;
             Box::new(Spot {
-                place: subject.place(&judged.finding).cloned(),
+                place: subject.place(&judged.finding).cloned().map(Box::new),
                 line,
                 column,
                 end_column,
@@ -174,7 +174,7 @@ impl Paired for SubjectReport {
     }
 
     fn folder(&self) -> Option<&Path> {
-        Path::new(&self.file).parent().filter(|_| !self.is_live)
+        Path::new(&*self.file).parent().filter(|_| !self.is_live)
     }
 }
 
@@ -206,7 +206,7 @@ pub(super) fn add(subjects: &mut [SubjectReport], found: PairFindings) {
         let Prepared { action, spot } = prepared;
         let Spot { place, line, column, end_column, snippet } = spot.map_or_else(
             || Spot {
-                place: Some(carrier),
+                place: Some(Box::new(carrier)),
                 line: subject.line,
                 column: 1,
                 end_column: 1,
