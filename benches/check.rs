@@ -171,7 +171,7 @@ fn events(texts: &[String]) {
 
 /// `most` are MiB.
 fn row(what: &str, run: &Run, most: Option<u64>, parser: &str, parsed: f64) {
-    let limit = most.map_or("".to_owned(), |most| {
+    let limit = most.map_or(String::new(), |most| {
         let reached = if run.peak_mebibytes <= most { "reached" } else { "**not reached**" };
         format!("{most}, {reached}")
     });
@@ -213,7 +213,8 @@ fn main() {
     let volumes = (0..100_000).map(|index| {
         let mut volume = volume(index);
         // kubectl leaves them out unless it is asked for them.
-        volume["metadata"].as_object_mut().expect("metadata").remove("managedFields");
+        let metadata = volume.get_mut("metadata").and_then(Value::as_object_mut);
+        metadata.expect("metadata").remove("managedFields");
         volume.to_string()
     });
     let list = volumes.collect::<Vec<_>>().join(",");

@@ -17,11 +17,14 @@ use serde::Deserialize as _;
 use serde_json::value::RawValue;
 
 use super::tree::{NodeId, Tree};
-use super::{Implied, Item, Problem, Skip, Sort, Source, classify, json, recorded, unjudged, yaml};
+use super::{Implied, Item, Problem, Skip, Sort, Source, classify, json, recorded, unjudged};
 use crate::kind::{Holds, Kind};
 use crate::subject::manifest::{Manifest, Spec, Text};
 use crate::subject::pod::Pod;
-use items::{beside_items, empty_list, inner_object, no_items, no_list, object_in, options_beside, too_deep};
+use items::{
+    beside_items, empty_list, field_name, inner_object, no_items, no_list, object_in, options_beside,
+    too_deep, visit_items,
+};
 use strays::{add_misplaced, misplaced_in_json, whole};
 
 /// Lists in lists that are followed.
@@ -70,16 +73,7 @@ pub(super) fn visit_node(
             }
             Some(items) if is_root_of_a_kind || depth > 0 => {
                 let implied = Implied::by(api_version, kind);
-                yaml::each_item(source.text, source.lines, tree, &mut |item| {
-                    visit_node(source, item, 0, &implied, depth + 1, visitor);
-                });
-                for item in items.iter().filter(|_| tree.apart.is_none()) {
-                    if depth < DEEPEST_LIST {
-                        visit_node(source, tree, *item, &implied, depth + 1, visitor);
-                    } else {
-                        visitor(Item::Unreadable(too_deep(from.offset())));
-                    }
-                }
+                visit_items(source, tree, items, (&implied, depth, from.offset()), visitor);
                 match inner_object(tree, node) {
                     Some((at, inner)) => visitor(Item::Unreadable(beside_items(at, &inner))),
                     None => options_beside(tree, node)
@@ -202,12 +196,6 @@ the others",
         named.join(", ")
     );
     Problem::at(second.map_or(start, |node| node.span.start), message)
-}
-
-fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
-    tree.get(node, "metadata")
-        .and_then(|metadata| tree.get(metadata, "name"))
-        .and_then(|name| tree.text(name))
 }
 
 /// Returns the part at `node` that is not evaluated, with its mount options.

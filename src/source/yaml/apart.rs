@@ -92,12 +92,12 @@ mod tests {
     use super::*;
     use crate::source::{Item, trees, visit};
 
-    /// All that a visitor is told of a text.
-    fn told(text: &str) -> Vec<String> {
+    /// All items of a text, in words.
+    fn described(text: &str) -> Vec<String> {
         let lines = Lines::new(text);
-        let mut told = Vec::new();
+        let mut items = Vec::new();
         visit(text, &lines, &mut |item| {
-            told.push(match item {
+            items.push(match item {
                 Item::Object(object) => format!(
                     "{} {:?} {:?} {:?} {}",
                     object.kind,
@@ -109,7 +109,7 @@ mod tests {
                 other => format!("{other:?}"),
             });
         });
-        told
+        items
     }
 
     const CLASS: &str = "kind: StorageClass\n  apiVersion: storage.k8s.io/v1\n  metadata: {name: a}\n  \
@@ -154,7 +154,7 @@ mod tests {
         ];
         let more = format!("# {}\n", "x".repeat(LARGE));
         for text in texts {
-            assert_eq!(told(&format!("{text}{more}")), told(&text), "{text}");
+            assert_eq!(described(&format!("{text}{more}")), described(&text), "{text}");
         }
         let text = all + &more;
         let lines = Lines::new(&text);
