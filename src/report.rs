@@ -42,7 +42,7 @@ use fingerprint::Fingerprints;
 use live::Live;
 pub use not_judged::NotJudged;
 pub use origin::Origin;
-pub use pieces::{Offered, ReadError, Snippet, Statistic, TextEdit};
+pub use pieces::{Offered, ReadError, Snippet, Statistic, TextEdit, Tool};
 use shared::SharedText;
 use tie::Tie;
 
@@ -89,21 +89,6 @@ pub struct Report {
     /// The counters of a scan of a cluster.
     #[serde(skip)]
     pub live: Live,
-}
-
-/// The name and version of the tool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Tool {
-    /// `nfs-mount-guard`.
-    pub name: &'static str,
-    /// Its version.
-    pub version: &'static str,
-}
-
-impl Default for Tool {
-    fn default() -> Self {
-        Self { name: "nfs-mount-guard", version: env!("CARGO_PKG_VERSION") }
-    }
 }
 
 /// The policy that applied.
