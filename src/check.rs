@@ -13,6 +13,7 @@ mod unfixed;
 mod walked;
 mod way_out;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use time::Date;
@@ -23,6 +24,7 @@ use crate::engine::judge::{Case, Endpoint, Treatment, judge};
 use crate::finding::{Action, Severity};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
+use crate::report::shared::SharedTexts;
 use crate::report::tie::Binding;
 use crate::report::{
     FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, SubjectReport,
@@ -223,7 +225,7 @@ impl Checker<'_> {
             findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
             findings
         };
-        let mut tie = together::tie(&subject);
+        let mut tie = together::tie(&subject, &reading.texts);
         if let Some(judged) = together::unreached(self.policy, &subject, self.today) {
             let place = Places { layout: object.layout(), text: object.text(), lines };
             let action = if judged.action == Action::Audit { Reported::Audit } else { Reported::Warn };
@@ -250,24 +252,32 @@ impl Checker<'_> {
         }
         SubjectReport {
             kind: object.kind.as_str(),
-            api_version: part.manifest.api_version.as_deref().unwrap_or_default().to_owned(),
+            api_version: version(part.manifest.api_version.as_deref().unwrap_or_default()),
             name: subject.name.to_owned(),
             namespace: subject.namespace.map(ToOwned::to_owned),
             path: subject.volume.map(|volume| volume.to_string()),
-            driver: subject.driver_name.to_owned(),
+            driver: reading.texts.share(subject.driver_name),
             nfs: IsNfs::of(subject.nfs),
             decision,
-            effective: subject.effective(),
-            file: reading.name.to_owned(),
+            effective: reading.texts.share(&subject.effective()),
+            file: reading.texts.share(reading.name),
             line: lines.position(object.span.start).line,
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
-            origin: Origin::of(object.template),
+            origin: Origin::of(object.template).map(Box::new),
             findings,
             unfixed: Vec::new(),
             tie,
             is_live: false,
         }
     }
+}
+
+/// Returns a version as reports have it: the usual ones take no memory for each object.
+fn version(written: &str) -> Cow<'static, str> {
+    ["v1", "storage.k8s.io/v1"]
+        .into_iter()
+        .find(|usual| *usual == written)
+        .map_or_else(|| Cow::Owned(written.to_owned()), Cow::Borrowed)
 }
 
 /// Returns the reported treatment of a finding: a denial that the old object had already, or that
@@ -299,11 +309,13 @@ struct Reading<'r> {
     may_have_pods: bool,
     /// True if it comes from a running cluster.
     is_live: bool,
+    /// The texts that its objects have in common.
+    texts: SharedTexts,
 }
 
 impl<'r> Reading<'r> {
     /// Begins to read a file that was named itself and may hold Pods.
-    const fn of(name: &'r str, lines: &'r Lines<'r>, fixes: Proposed) -> Self {
+    fn of(name: &'r str, lines: &'r Lines<'r>, fixes: Proposed) -> Self {
         let judged = Vec::new();
         Self {
             name,
@@ -314,6 +326,7 @@ impl<'r> Reading<'r> {
             judged,
             may_have_pods: true,
             is_live: false,
+            texts: SharedTexts::default(),
         }
     }
 }

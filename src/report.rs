@@ -23,10 +23,12 @@ pub mod policy_report;
 pub mod review;
 pub mod rule_page;
 pub mod sarif;
+pub mod shared;
 pub mod terminal;
 pub mod text;
 pub mod tie;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -42,7 +44,8 @@ use fingerprint::Fingerprints;
 use live::Live;
 pub use not_judged::NotJudged;
 pub use origin::Origin;
-pub use pieces::{Offered, ReadError, Snippet, Statistic, TextEdit};
+pub use pieces::{Offered, ReadError, Snippet, Statistic, TextEdit, Tool};
+use shared::SharedText;
 use tie::Tie;
 
 /// The version of the JSON report; fields are only ever added within one.
@@ -88,21 +91,6 @@ pub struct Report {
     /// The counters of a scan of a cluster.
     #[serde(skip)]
     pub live: Live,
-}
-
-/// The name and version of the tool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Tool {
-    /// `nfs-mount-guard`.
-    pub name: &'static str,
-    /// Its version.
-    pub version: &'static str,
-}
-
-impl Default for Tool {
-    fn default() -> Self {
-        Self { name: "nfs-mount-guard", version: env!("CARGO_PKG_VERSION") }
-    }
 }
 
 /// Counts of one run.
@@ -175,7 +163,7 @@ pub struct SubjectReport {
     /// The object's kind.
     pub kind: &'static str,
     /// The version as written; empty if it is not.
-    pub api_version: String,
+    pub api_version: Cow<'static, str>,
     /// Its name.
     pub name: String,
     /// The namespace that is written.
@@ -184,22 +172,22 @@ pub struct SubjectReport {
     /// `spec.template.spec.volumes[1]`; `None` for the object itself.
     pub path: Option<String>,
     /// The driver that mounts it; empty if the object names none.
-    pub driver: String,
+    pub driver: SharedText,
     /// The verdict on whether it is NFS.
     pub nfs: IsNfs,
     /// `allow`, `patch` or `deny`.
     pub decision: &'static str,
     /// The string that `mount -o` gets; empty where it is not NFS.
-    pub effective: String,
+    pub effective: SharedText,
     /// The file, `<stdin>` for standard input.
-    pub file: String,
+    pub file: SharedText,
     /// The line on which the object begins.
     pub line: usize,
     /// The parts that a program still fills in, and that are not evaluated, with their placeholders.
     pub not_rendered: Vec<String>,
     /// The template it was rendered from.
     #[serde(flatten)]
-    pub origin: Option<Origin>,
+    pub origin: Option<Box<Origin>>,
     /// The findings, by position, then code.
     pub findings: Vec<FindingReport>,
     /// The rules whose fixes `fix` does not carry out here.
@@ -369,10 +357,10 @@ impl Report {
     /// Returns every template that something was rendered from.
     pub fn origins_mut(&mut self) -> impl Iterator<Item = &mut Origin> {
         let subjects = self.subjects.iter_mut().flat_map(|subject| {
-            let findings = subject.findings.iter_mut().map(|finding| &mut finding.origin);
-            std::iter::once(&mut subject.origin).chain(findings)
+            let findings = subject.findings.iter_mut().filter_map(|finding| finding.origin.as_mut());
+            subject.origin.as_deref_mut().into_iter().chain(findings)
         });
-        subjects.chain(self.errors.iter_mut().map(|error| &mut error.origin)).flatten()
+        subjects.chain(self.errors.iter_mut().filter_map(|error| error.origin.as_mut()))
     }
 
     /// Returns every finding.

@@ -279,7 +279,7 @@ start a new document with --- on its own line, or delete it"
             }
         }
     }
-    let documents = yaml::Documents::new(text, lines, begin).going_on(goes_on);
+    let documents = yaml::Documents::new(text, lines, begin).going_on(goes_on).taking_apart();
     for (index, document) in documents.enumerate() {
         match document {
             Err(problem) => visitor(Item::Unreadable(problem)),

@@ -24,6 +24,37 @@ pub fn large() -> Vec<u8> {
     review("PersistentVolume", &volume(266))
 }
 
+/// Reviews that a kube-apiserver sent, as `benches/record-bodies` wrote them.
+pub const RECORDED: [(&str, &[u8]); 6] = [
+    ("class-applied", include_bytes!("../bodies/class-applied.json")),
+    ("class-server-side", include_bytes!("../bodies/class-server-side.json")),
+    ("class-updated", include_bytes!("../bodies/class-updated.json")),
+    ("volume-applied", include_bytes!("../bodies/volume-applied.json")),
+    ("volume-updated", include_bytes!("../bodies/volume-updated.json")),
+    ("volume-large", include_bytes!("../bodies/volume-large.json")),
+];
+
+/// One of them.
+pub fn recorded(name: &str) -> Vec<u8> {
+    let found = RECORDED.iter().find(|(recorded, _)| *recorded == name);
+    found.expect("a recorded review").1.to_vec()
+}
+
+/// The same with two letters for each escape.
+pub fn without_escapes(name: &str) -> Vec<u8> {
+    let mut body = recorded(name);
+    let mut at = 0;
+    while at + 1 < body.len() {
+        if body[at] == b'\\' {
+            assert_ne!(body[at + 1], b'u', "an escape of two characters");
+            body[at..at + 2].fill(b'x');
+            at += 1;
+        }
+        at += 1;
+    }
+    body
+}
+
 /// A class as `kubectl apply` makes it: with the annotation that repeats it,
 /// and the fields that kubectl manages.
 fn class(options: &[&str]) -> Value {

@@ -17,7 +17,8 @@ use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading;
 use crate::policy::Policy;
 use crate::report::Report;
-use crate::report::tie::Tie;
+use crate::report::shared::{SharedText, SharedTexts};
+use crate::report::tie::{OptionTexts, Tie};
 use crate::rules::UNREAD_OPTIONS;
 use crate::site::Place;
 use crate::subject::Subject;
@@ -56,14 +57,14 @@ fn class_unread<'s>(subject: &Subject<'s>) -> Option<&'s str> {
 /// The subjects of one file, as far as a class of it has options that a volume does not get.
 #[derive(Debug, Default)]
 pub struct UnreadClasses {
-    classes: BTreeMap<String, Vec<String>>,
-    volumes: Vec<(usize, String, Vec<String>)>,
+    classes: BTreeMap<String, OptionTexts>,
+    volumes: Vec<(usize, String, OptionTexts)>,
 }
 
 impl UnreadClasses {
     /// Notes a subject, which is known by `index` afterwards.
     pub fn note(&mut self, index: usize, name: &str, subject: &Subject<'_>) {
-        let Tie { options, is_class, .. } = tie(subject);
+        let Tie { options, is_class, .. } = tie(subject, &SharedTexts::default());
         if is_class {
             self.classes.insert(name.to_owned(), options);
         } else if let Some(class) = class_unread(subject) {
@@ -87,7 +88,7 @@ fn is_handmade(subject: &Subject<'_>) -> bool {
 }
 
 /// Returns the relations of an object to others.
-pub(super) fn tie(subject: &Subject<'_>) -> Tie {
+pub(super) fn tie(subject: &Subject<'_>, shared: &SharedTexts) -> Tie {
     let is_class = subject.kind == Kind::StorageClass;
     // `kubernetes.io/no-provisioner` makes no volume, and a driver may take no list; a reader of
     // the class still expects its list in a volume made by hand.
@@ -99,8 +100,8 @@ pub(super) fn tie(subject: &Subject<'_>) -> Tie {
     let own = subject.options.effective().filter(|_| is_handmade(subject) && subject.storage_class.is_some());
     let options = pieces.filter(|text| !text.is_empty()).chain(own.map(|token| token.option.text()));
     Tie {
-        class: subject.storage_class.map(ToOwned::to_owned),
-        options: options.map(ToOwned::to_owned).collect(),
+        class: subject.storage_class.map(|class| shared.share(class)),
+        options: OptionTexts::new(options, shared),
         is_class,
         is_flex_volume: subject.is_flex_volume(),
         ..Tie::default()
@@ -109,8 +110,8 @@ pub(super) fn tie(subject: &Subject<'_>) -> Tie {
 
 /// A class of the input, and the options that it gives.
 struct Class {
-    file: String,
-    options: Vec<String>,
+    file: SharedText,
+    options: OptionTexts,
 }
 
 /// Adds what several objects show together, once all of them are there.
@@ -128,7 +129,7 @@ fn judge_classes(report: &mut Report) {
     }
     for subject in &mut report.subjects {
         let class = subject.tie.class.as_ref().filter(|_| subject.tie.unreached.is_some());
-        let Some(classes) = class.and_then(|class| classes.get(class)) else { continue };
+        let Some(classes) = class.and_then(|class| classes.get(&**class)) else { continue };
         let each = nearest(classes, &subject.file);
         let each = each.into_iter().map(|class| missing(&class.options, &subject.tie.options));
         // Any of several classes of one name may be its own.
@@ -162,7 +163,7 @@ fn judge_classes(report: &mut Report) {
 /// else all: overlays of several clusters repeat a name.
 fn nearest<'c>(classes: &'c [Class], file: &str) -> Vec<&'c Class> {
     let folder = |file: &str| Path::new(file).parent().map(Path::to_path_buf);
-    let in_file: Vec<&Class> = classes.iter().filter(|class| class.file == file).collect();
+    let in_file: Vec<&Class> = classes.iter().filter(|class| *class.file == *file).collect();
     if classes.len() == 1 || !in_file.is_empty() {
         return if in_file.is_empty() { classes.iter().collect() } else { in_file };
     }
@@ -171,12 +172,12 @@ fn nearest<'c>(classes: &'c [Class], file: &str) -> Vec<&'c Class> {
 }
 
 /// The options of a class that are not among a volume's own, each once.
-fn missing<'c>(of_class: &'c [String], own: &[String]) -> Vec<&'c str> {
+fn missing<'c>(of_class: &'c OptionTexts, own: &OptionTexts) -> Vec<&'c str> {
     let own: Vec<MountOption<'_>> = own.iter().map(|text| MountOption::new(text.trim())).collect();
     let mut missing: Vec<&str> = Vec::new();
-    for text in of_class {
-        let option = MountOption::new(text.as_str());
-        if !own.iter().any(|own| is_same(own, &option)) && !missing.contains(&text.as_str()) {
+    for text in of_class.iter() {
+        let option = MountOption::new(text);
+        if !own.iter().any(|own| is_same(own, &option)) && !missing.contains(&text) {
             missing.push(text);
         }
     }

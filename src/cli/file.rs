@@ -2,8 +2,11 @@
 //! never a part.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::path::Path;
+
+/// Writes the content of a file, each time that it is asked.
+pub(super) type Content<'c> = &'c dyn Fn(&mut dyn Write) -> io::Result<()>;
 
 /// Puts new text in the place of a file that exists, with its permissions.
 ///
@@ -11,10 +14,14 @@ use std::path::Path;
 ///
 /// When the directory cannot take the new file, or the old one cannot be replaced.
 pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    replace_with(path, &|out| out.write_all(text.as_bytes()))
+}
+
+fn replace_with(path: &Path, content: Content<'_>) -> io::Result<()> {
     // A link stays a link.
     let path = fs::canonicalize(path)?;
     let permissions = fs::metadata(&path)?.permissions();
-    put(&path, text, |file| file.set_permissions(permissions))
+    put(&path, content, |file| file.set_permissions(permissions))
 }
 
 /// Writes a report to a file, which need not exist. A device or a pipe is written into,
@@ -24,25 +31,30 @@ pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
 /// # Errors
 ///
 /// When the file cannot be written.
-pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write(path: &Path, content: Content<'_>) -> io::Result<()> {
+    let over = || content(&mut File::create(path)?);
     let is_new = match fs::metadata(path) {
-        Ok(old) if !old.is_file() => return fs::write(path, text),
+        Ok(old) if !old.is_file() => return over(),
         Ok(_) => false,
         Err(error) if error.kind() == io::ErrorKind::NotFound => true,
         Err(error) => return Err(error),
     };
-    let placed = if is_new && !path.is_symlink() { put(path, text, |_| Ok(())) } else { replace(path, text) };
-    placed.or_else(|_| fs::write(path, text))
+    let placed = if is_new && !path.is_symlink() {
+        put(path, content, |_| Ok(()))
+    } else {
+        replace_with(path, content)
+    };
+    placed.or_else(|_| over())
 }
 
-fn put(path: &Path, text: &str, prepare: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+fn put(path: &Path, content: Content<'_>, prepare: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     // The mode that umask allows, as for any new file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
+    content(file.as_file_mut())?;
     prepare(file.as_file())?;
     file.as_file().sync_all()?;
     file.persist(path)?;
@@ -65,23 +77,23 @@ mod tests {
         let of = |name: &str| folder.path().join(name);
         let mode = |name: &str| fs::metadata(of(name)).expect("a file").permissions().mode() & 0o777;
         fs::write(of("as-any"), "").expect("a file");
-        write(&of("new"), "1").expect("written");
+        write(&of("new"), &|out| out.write_all(b"1")).expect("written");
         assert_eq!(mode("new"), mode("as-any"));
         fs::set_permissions(of("new"), Permissions::from_mode(0o640)).expect("permissions");
         symlink("new", of("link")).expect("a link");
-        write(&of("link"), "2").expect("written");
+        write(&of("link"), &|out| out.write_all(b"2")).expect("written");
         assert_eq!((fs::read_to_string(of("new")).expect("text"), mode("new")), ("2".to_owned(), 0o640));
         assert!(of("link").is_symlink());
         symlink("target", of("dangling")).expect("a link");
-        write(&of("dangling"), "3").expect("written");
+        write(&of("dangling"), &|out| out.write_all(b"3")).expect("written");
         assert!(of("dangling").is_symlink());
         assert_eq!(fs::read_to_string(of("target")).expect("text"), "3");
-        write(Path::new("/dev/null"), "4").expect("written");
+        write(Path::new("/dev/null"), &|out| out.write_all(b"4")).expect("written");
         assert!(!fs::metadata("/dev/null").expect("a device").is_file());
         let mut names: Vec<_> =
             fs::read_dir(folder.path()).expect("a list").flatten().map(|entry| entry.file_name()).collect();
         names.sort();
         assert_eq!(names, ["as-any", "dangling", "link", "new", "target"]);
-        assert!(write(&of("none/report"), "5").is_err());
+        assert!(write(&of("none/report"), &|out| out.write_all(b"5")).is_err());
     }
 }

@@ -12,7 +12,7 @@ use clap::builder::TypedValueParser;
 
 use super::color;
 use super::exit::{self, InputError};
-use super::file;
+use super::file::{self, Content};
 use super::offered::Offered;
 use super::terminal;
 use crate::check::baseline::{Baseline, BaselineError};
@@ -187,19 +187,23 @@ fn write_one(report: &Report, output: &Output) -> anyhow::Result<()> {
     let text = match output.format {
         Format::Text => report::text::write(report, colour, width),
         Format::Concise => report::concise::write(report, colour),
-        Format::Json => report::json::write(report),
+        Format::Json => return put(output, &|out| report::json::write(report, out)),
         Format::Sarif => report::sarif::write(report, &root()?),
         Format::Junit => report::junit::write(report),
         Format::Github => report::github::write(report),
         Format::Gitlab => report::gitlab::write(report),
         Format::Html => report::html::write(report),
     };
+    put(output, &|out| out.write_all(text.as_bytes()))
+}
+
+fn put(output: &Output, content: Content<'_>) -> anyhow::Result<()> {
     if let Some(file) = &output.file {
-        file::write(file, &text)
+        file::write(file, content)
             .with_context(|| format!("--format: {} cannot be written", file.display()))?;
     } else {
         let mut out = io::stdout().lock();
-        exit::written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
+        exit::written(content(&mut out).and_then(|()| out.flush()))?;
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ use crate::server::client_auth::Clients;
 use crate::server::limits::Limits;
 use crate::server::workers::event_loop;
 use crate::server::{CertificateSource, Config, Error, Server, Stop};
-use crate::telemetry::log::{self, Format, Lines, Log};
+use crate::telemetry::log::{self, Format, Log};
 
 /// Most threads that answer requests; one answers tens of thousands a second, and
 /// each may hold a whole judgement.
@@ -244,14 +244,14 @@ impl Args {
             shutdown_delay,
             log_dropped: Some(log.dropped()),
         };
-        let served = event_loop.block_on(serve(config, (certificate_secret, managed), log.lines()));
+        let served = event_loop.block_on(serve(config, (certificate_secret, managed)));
         event_loop.shutdown_timeout(Duration::from_secs(1));
         drop(log);
         served.map(|()| Exit::Success)
     }
 }
 
-async fn serve(config: Config, managed: (String, ManagedArgs), lines: Lines) -> anyhow::Result<()> {
+async fn serve(config: Config, managed: (String, ManagedArgs)) -> anyhow::Result<()> {
     let policy = Arc::clone(&config.policy);
     let self_signed = config.certificate == CertificateSource::SelfSigned;
     let is_managed = config.certificate == CertificateSource::Managed;
@@ -276,7 +276,6 @@ async fn serve(config: Config, managed: (String, ManagedArgs), lines: Lines) -> 
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );
-    tokio::spawn(write_soon(lines));
     let managed = if is_managed { Some(Managed::start(managed, &server)?) } else { None };
     server.run(stop).await;
     if let Some(managed) = managed {
@@ -310,18 +309,6 @@ impl Managed {
         drop(self.stop);
         // A panic in it has been told by its own hook.
         let _ = self.task.await;
-    }
-}
-
-/// Starts the thread that writes the log, when the first callers have been
-/// answered, because they would wait for it. If no thread can be started, it
-/// retries; lines are queued meanwhile, and requests do not wait.
-pub(super) async fn write_soon(lines: Lines) {
-    loop {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        if lines.write().is_ok() {
-            return;
-        }
     }
 }
 

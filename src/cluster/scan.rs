@@ -300,10 +300,10 @@ impl PageReader for Judging<'_> {
 /// Takes the places of a page out of what is said of an object: no reader has the page.
 fn as_of_cluster(subject: &mut SubjectReport, version: &str) {
     subject.is_live = true;
-    subject.file = subject.object();
+    subject.file = subject.object().into();
     subject.line = 1;
     if subject.api_version.is_empty() {
-        version.clone_into(&mut subject.api_version);
+        subject.api_version = version.to_owned().into();
     }
     let unreached = subject.tie.unreached.iter_mut().map(|finding| &mut **finding);
     let exempted = subject.tie.exempted.iter_mut().map(|exempted| &mut exempted.finding);

@@ -1,16 +1,23 @@
 //! The report as one JSON object; its schema is docs/check.schema.json.
 
 use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use super::Report;
-use super::plain::{ends_as_command, is_unseen};
+use super::plain::is_unseen;
 
-/// Returns the report, with a line break after it.
-pub fn write(report: &Report) -> String {
-    // Strings, numbers and lists of them always serialise.
-    let mut text = serde_json::to_string_pretty(report).unwrap_or_default();
-    text.push('\n');
-    plain(&text)
+/// Writes the report with a line break after it, piece by piece: the text of a large one would take
+/// more memory than the report.
+///
+/// # Errors
+///
+/// When `out` takes no more.
+pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let mut plain = PlainWriter { out, escape: Escape::default(), waiting: String::new() };
+    // Strings, numbers and lists of them always serialise: the errors are those of `out`.
+    serde_json::to_writer_pretty(&mut plain, report)?;
+    plain.write_all(b"\n")?;
+    plain.flush()
 }
 
 /// JSON text in which everything is escaped that is not seen as itself, or that
@@ -18,16 +25,106 @@ pub fn write(report: &Report) -> String {
 /// stand in strings only, and mean the same with an escape.
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
-        let is_command = character == '[' && ends_as_command(&plain);
-        if is_command || is_unseen(character) && !matches!(character, '\n' | '\t') {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                // Writing to a string cannot fail.
-                let _ = write!(plain, "\\u{unit:04x}");
+    Escape::default().push(text, &mut plain);
+    plain
+}
+
+/// The end of the text so far, as far as it may begin a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Escape {
+    /// It begins none.
+    #[default]
+    Elsewhere,
+    /// It ends with one `#`.
+    Hash,
+    /// It ends with `##`.
+    Hashes,
+    /// It ends with that and letters.
+    Word,
+}
+
+impl Escape {
+    /// Adds a text that follows.
+    fn push(&mut self, text: &str, plain: &mut String) {
+        for character in text.chars() {
+            let is_command = character == '[' && matches!(self, Self::Hashes | Self::Word);
+            if is_command || is_unseen(character) && !matches!(character, '\n' | '\t') {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    // Writing to a string cannot fail.
+                    let _ = write!(plain, "\\u{unit:04x}");
+                }
+                *self = Self::Elsewhere;
+            } else {
+                plain.push(character);
+                *self = match (character, *self) {
+                    ('#', Self::Hash | Self::Hashes) => Self::Hashes,
+                    ('#', _) => Self::Hash,
+                    (letter, Self::Hashes | Self::Word) if letter.is_ascii_alphabetic() => Self::Word,
+                    _ => Self::Elsewhere,
+                };
             }
-        } else {
-            plain.push(character);
         }
     }
-    plain
+}
+
+/// Bytes that are written at a time.
+const AT_A_TIME: usize = 64 * 1024;
+
+/// Writes JSON text as [`plain`] makes it.
+struct PlainWriter<'w> {
+    out: &'w mut dyn Write,
+    escape: Escape,
+    waiting: String,
+}
+
+impl Write for PlainWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // `serde_json` writes whole characters.
+        let text =
+            str::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        self.escape.push(text, &mut self.waiting);
+        if self.waiting.len() >= AT_A_TIME {
+            self.out.write_all(self.waiting.as_bytes())?;
+            self.waiting.clear();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(self.waiting.as_bytes())?;
+        self.waiting.clear();
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::plain::ends_as_command;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn pieces_of_a_text_are_escaped_as_the_whole(
+            pieces in prop::collection::vec("[#\\[a-c\u{ad}é 1]{0,4}", 0..12)) {
+            let text = pieces.concat();
+            let mut out = Vec::new();
+            let mut writer = PlainWriter { out: &mut out, escape: Escape::default(), waiting: String::new() };
+            for piece in &pieces {
+                writer.write_all(piece.as_bytes())?;
+            }
+            writer.flush()?;
+            let mut expected = String::new();
+            for character in text.chars() {
+                match character {
+                    '[' if ends_as_command(&expected) => expected.push_str("\\u005b"),
+                    '\u{ad}' => expected.push_str("\\u00ad"),
+                    other => expected.push(other),
+                }
+            }
+            prop_assert_eq!(str::from_utf8(&out)?, &expected);
+            prop_assert_eq!(plain(&text), expected);
+        }
+    }
 }

@@ -6,6 +6,21 @@ use super::Origin;
 use crate::finding::Code;
 use crate::source::text::Position;
 
+/// The name and version of the tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tool {
+    /// `nfs-mount-guard`.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}
+
+impl Default for Tool {
+    fn default() -> Self {
+        Self { name: "nfs-mount-guard", version: env!("CARGO_PKG_VERSION") }
+    }
+}
+
 /// Text to be put in the place of other text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextEdit {

@@ -60,7 +60,7 @@ fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
     let by_fix = |(subject, finding): &(&SubjectReport, &FindingReport)| {
         finding.is_fixable() && !subject.unfixed.contains(&finding.code)
     };
-    let files: BTreeSet<&str> = shown().filter(by_fix).map(|(subject, _)| subject.file.as_str()).collect();
+    let files: BTreeSet<&str> = shown().filter(by_fix).map(|(subject, _)| &*subject.file).collect();
     let fixable = shown().filter(by_fix).count();
     let paths = match (files.first(), files.len()) {
         (None, _) => return Ok(()),
@@ -89,7 +89,7 @@ pub(super) fn entries(report: &Report) -> Vec<ReportItem<'_>> {
     let mut entries = Vec::new();
     let mut errors = report.errors.iter().peekable();
     for subject in &report.subjects {
-        let place = (subject.file.as_str(), subject.line);
+        let place = (&*subject.file, subject.line);
         while let Some(error) =
             errors.next_if(|error| (error.file.as_str(), error.line.unwrap_or_default()) < place)
         {

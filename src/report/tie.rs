@@ -1,6 +1,8 @@
 //! Relates objects of one input to each other: findings that depend on several of them.
 
-use super::{FindingReport, Reported};
+use super::shared::{SharedText, SharedTexts};
+use super::{FindingReport, Reported, Snippet};
+use crate::site::Place;
 use crate::subject::binding::{ClaimName, Uid};
 
 /// The relations of an object to others.
@@ -8,10 +10,10 @@ use crate::subject::binding::{ClaimName, Uid};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tie {
     /// The class a volume belongs to.
-    pub class: Option<String>,
+    pub class: Option<SharedText>,
     /// The mount options of a class, and those that a volume made by hand has of
     /// its own.
-    pub options: Vec<String>,
+    pub options: OptionTexts,
     /// True if it is a class.
     pub is_class: bool,
     /// The finding about a volume that options of its class do not reach.
@@ -31,6 +33,35 @@ pub struct Tie {
     pub exempted: Vec<Exempted>,
     /// The pairs that another object may form with it.
     pub pairs: Option<Box<Pairs>>,
+}
+
+/// Options as they are written, in one piece of memory: a large input has thousands of such lists.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OptionTexts(SharedText);
+
+/// Ends each text; nothing that reads options takes it for a part of one.
+const END: char = '\0';
+
+impl OptionTexts {
+    /// Puts texts together; those of other objects are in `shared`.
+    pub fn new<'t>(texts: impl Iterator<Item = &'t str>, shared: &SharedTexts) -> Self {
+        let mut all = String::new();
+        for text in texts {
+            all.push_str(text);
+            all.push(END);
+        }
+        Self(shared.share(&all))
+    }
+
+    /// Returns the texts in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split_terminator(END)
+    }
+
+    /// Returns true if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// A finding that an exemption passes over.
@@ -65,11 +96,27 @@ pub struct Pairs {
 
 /// A finding that is not made yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Prepared {
-    /// All but its message.
-    Ready(Box<FindingReport>),
-    /// The treatment. Its place in a long JSON text is that of the object.
-    Later(Reported),
+pub struct Prepared {
+    /// The treatment.
+    pub action: Reported,
+    /// Its place; in a long JSON text it is that of the object.
+    pub spot: Option<Box<Spot>>,
+}
+
+/// The place of a finding in its text. There is one for each class and volume of a large input, so
+/// nothing is in it that the rule says as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    /// Its place in the object.
+    pub place: Option<Box<Place>>,
+    /// The line.
+    pub line: usize,
+    /// The first character.
+    pub column: usize,
+    /// The character after the last.
+    pub end_column: usize,
+    /// The line as it stands in the file.
+    pub snippet: Snippet,
 }
 
 /// The claim that has a volume.

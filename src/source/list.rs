@@ -22,7 +22,10 @@ use super::{Implied, Item, Problem, Skip, Sort, Source, classify, json, recorded
 use crate::kind::{Holds, Kind};
 use crate::subject::manifest::{Manifest, Spec, Text};
 use crate::subject::pod::Pod;
-use items::{beside_items, empty_list, inner_object, no_items, no_list, object_in, options_beside, too_deep};
+use items::{
+    beside_items, empty_list, field_name, inner_object, no_items, no_list, object_in, options_beside,
+    too_deep, visit_items,
+};
 use not_judged::{not_judged, not_judged_json, visit_beside, visit_texts};
 use strays::{add_misplaced, misplaced_in_json, whole};
 
@@ -72,13 +75,7 @@ pub(super) fn visit_node(
             }
             Some(items) if is_root_of_a_kind || depth > 0 => {
                 let implied = Implied::by(api_version, kind);
-                for item in items {
-                    if depth < DEEPEST_LIST {
-                        visit_node(source, tree, *item, &implied, depth + 1, visitor);
-                    } else {
-                        visitor(Item::Unreadable(too_deep(from.offset())));
-                    }
-                }
+                visit_items(source, tree, items, (&implied, depth, from.offset()), visitor);
                 match inner_object(tree, node) {
                     Some((at, inner)) => visitor(Item::Unreadable(beside_items(at, &inner))),
                     None => options_beside(tree, node)
@@ -194,12 +191,6 @@ the others",
         named.join(", ")
     );
     Problem::at(second.map_or(start, |node| node.span.start), message)
-}
-
-fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
-    tree.get(node, "metadata")
-        .and_then(|metadata| tree.get(metadata, "name"))
-        .and_then(|name| tree.text(name))
 }
 
 /// Says where and how an object departs from the schema.

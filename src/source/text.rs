@@ -59,8 +59,8 @@ pub struct Position {
 #[derive(Debug)]
 pub struct Lines<'t> {
     text: &'t str,
-    /// The first byte of each line.
-    starts: Vec<usize>,
+    /// The first byte of each line; four bytes suffice for all texts but those that no memory holds.
+    starts: Vec<u32>,
     /// Characters before every `STEP`-th byte; empty for plain ASCII.
     counts: Vec<usize>,
 }
@@ -73,7 +73,9 @@ impl<'t> Lines<'t> {
     /// Looks through `text` once.
     pub fn new(text: &'t str) -> Self {
         let breaks = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1);
-        let starts = std::iter::once(0).chain(breaks).collect();
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let mut starts = Vec::with_capacity(1 + memchr::memchr_iter(b'\n', text.as_bytes()).count());
+        starts.extend(std::iter::once(0).chain(breaks).map(place));
         let mut counts = Vec::new();
         if !text.is_ascii() {
             let mut count = 0;
@@ -85,11 +87,16 @@ impl<'t> Lines<'t> {
         Self { text, starts, counts }
     }
 
+    /// Returns the first byte of a line, counted from 0.
+    fn start(&self, line: usize) -> Option<usize> {
+        self.starts.get(line).map(|start| *start as usize)
+    }
+
     /// Returns the position of the byte at `offset`; the end for one after it.
     pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
-        let line = self.starts.partition_point(|start| *start <= offset);
-        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let line = self.starts.partition_point(|start| *start as usize <= offset);
+        let start = self.start(line.saturating_sub(1)).unwrap_or_default();
         Position { line, column: self.characters_before(offset) - self.characters_before(start) + 1 }
     }
 
@@ -97,7 +104,7 @@ impl<'t> Lines<'t> {
     /// the text.
     pub fn offset(&self, position: Position) -> usize {
         let line = position.line.saturating_sub(1);
-        let Some(start) = self.starts.get(line).copied() else { return self.text.len() };
+        let Some(start) = self.start(line) else { return self.text.len() };
         self.byte_of_character(self.characters_before(start) + position.column.saturating_sub(1))
     }
 
@@ -105,9 +112,9 @@ impl<'t> Lines<'t> {
     /// line break.
     pub fn around(&self, offset: usize) -> (&'t str, &'t str) {
         let offset = offset.min(self.text.len());
-        let line = self.starts.partition_point(|start| *start <= offset);
-        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
-        let end = self.starts.get(line).copied().unwrap_or(self.text.len());
+        let line = self.starts.partition_point(|start| *start as usize <= offset);
+        let start = self.start(line.saturating_sub(1)).unwrap_or_default();
+        let end = self.start(line).unwrap_or(self.text.len());
         let before = self.text.get(start..offset).unwrap_or_default();
         (before, self.text.get(offset..end).unwrap_or_default().trim_end_matches(['\n', '\r']))
     }

@@ -79,7 +79,7 @@ pub struct Tree<'t> {
     /// True if a mapping merges another one.
     pub(super) has_merges: bool,
     /// True if `csi` is anywhere, once that was asked: each item of a List asks again.
-    has_csi: OnceCell<bool>,
+    pub(super) has_csi: OnceCell<bool>,
     /// True if `{{` opens a value: kubectl refuses the whole document.
     pub(super) is_template: bool,
     /// Aliases, in the order of the text.
@@ -90,6 +90,9 @@ pub struct Tree<'t> {
     pub(super) has_comment_line: bool,
     /// The template that the document says it was rendered from.
     pub(super) template: Option<&'t str>,
+    /// The document's place, if each item of its List is read again when it is visited, and a
+    /// scalar stands for it here.
+    pub(super) apart: Option<Range<usize>>,
 }
 
 impl<'t> Tree<'t> {

@@ -6,6 +6,7 @@
 //! the two are known to differ it refuses the text, so that no text is judged that
 //! kubectl reads in another way.
 
+mod apart;
 mod breaks;
 mod builder;
 mod closing;
@@ -22,6 +23,7 @@ use saphyr_parser::{Event, Parser, ScanError, Span, StrInput};
 use super::text::{Lines, MARK};
 use super::tree::Tree;
 use super::{Fault, Problem, rendered};
+pub(super) use apart::each_item;
 use breaks::Breaks;
 use builder::Builder;
 use json_fault::or_json;
@@ -41,17 +43,23 @@ pub(super) struct Documents<'t, 'l> {
     at: usize,
     /// True if the next one is read after one that cannot be.
     goes_on: bool,
+    /// True if the items of a large List may be left out of its tree.
+    takes_apart: bool,
     ended: bool,
 }
 
 impl<'t, 'l> Documents<'t, 'l> {
     /// Begins at the byte `at`, which begins a document.
     pub(super) fn new(text: &'t str, lines: &'l Lines<'t>, at: usize) -> Self {
-        Self { text, lines, at, goes_on: false, ended: false }
+        Self { text, lines, at, goes_on: false, takes_apart: false, ended: false }
     }
 
     pub(super) fn going_on(self, goes_on: bool) -> Self {
         Self { goes_on, ..self }
+    }
+
+    pub(super) fn taking_apart(self) -> Self {
+        Self { takes_apart: true, ..self }
     }
 
     /// Returns the next piece of the text, up to a line that begins with `---`.
@@ -115,24 +123,22 @@ after it; move the text to the next line, or indent the line"
     fn plain_document(&self, piece: Range<usize>) -> Result<Option<Tree<'t>>, Problem> {
         let written = self.text.get(piece.clone()).unwrap_or_default();
         let start = piece.start + if written.starts_with(MARK) { MARK.len_utf8() } else { 0 };
-        let mut written = Cow::Borrowed(self.text.get(start..piece.end).unwrap_or_default());
+        let piece = start..piece.end;
+        if self.takes_apart
+            && let Some(tree) = apart::list(self.text, self.lines, piece.clone())
+        {
+            return Ok(Some(tree));
+        }
+        let mut written = Cow::Borrowed(self.text.get(piece.clone()).unwrap_or_default());
         for tried in 0.. {
-            let mut reading = Reading {
-                text: self.text,
-                lines: self.lines,
-                parser: Parser::new_from_str(&written),
-                // The parser counts characters from the beginning of its own text.
-                characters: self.lines.characters_before(start),
-                last: start,
-                breaks: Breaks::of(self.text, start..piece.end),
-            };
+            let mut reading = Reading::new(self.text, self.lines, &written, piece.clone());
             let tree = reading.read();
             let end = tree.as_ref().err().and_then(|problem| problem.offset);
             let moved = end.filter(|_| tried < MOST_MOVED).and_then(|end| {
                 closing::moved_up(&written, reading.last.checked_sub(start)?, end.checked_sub(start)?)
             });
             let Some(moved) = moved else {
-                let whole = self.text.get(start..piece.end).unwrap_or_default();
+                let whole = self.text.get(piece).unwrap_or_default();
                 let read = reading.breaks.problem(end).map_or(tree, Err);
                 return read.map_err(|problem| or_json(problem, whole, start));
             };
@@ -179,7 +185,21 @@ struct Reading<'t, 'l, 'p> {
     breaks: Breaks,
 }
 
-impl<'t, 'p> Reading<'t, '_, 'p> {
+impl<'t, 'l, 'p> Reading<'t, 'l, 'p> {
+    /// Begins to read a piece of the text, or a text of the same length in its place.
+    fn new(text: &'t str, lines: &'l Lines<'t>, written: &'p str, piece: Range<usize>) -> Self {
+        let start = piece.start;
+        Self {
+            text,
+            lines,
+            parser: Parser::new_from_str(written),
+            // The parser counts characters from the beginning of its own text.
+            characters: lines.characters_before(start),
+            last: start,
+            breaks: Breaks::of(text, piece),
+        }
+    }
+
     fn read(&mut self) -> Result<Option<Tree<'t>>, Problem> {
         let mut tree = None;
         while let Some((event, span)) = self.event()? {

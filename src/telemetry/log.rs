@@ -7,10 +7,9 @@ mod event;
 mod filter;
 mod queue;
 
-use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -43,16 +42,21 @@ struct Sink {
     format: Format,
     filter: Filter,
     queue: Queue,
-    /// The thread that writes, once there is one.
-    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// There is one standard output, and so one log.
 static SINK: OnceLock<Sink> = OnceLock::new();
 
+/// Bytes of the usual line.
+const USUAL_LINE: usize = 1024;
+
 /// A running log. Dropping it writes what still waits.
 #[derive(Debug)]
-pub struct Log(&'static Sink);
+pub struct Log {
+    sink: &'static Sink,
+    /// The thread that writes.
+    writer: Option<JoinHandle<()>>,
+}
 
 /// The reason why a log does not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,70 +65,41 @@ pub enum Error {
     /// The process has one.
     #[error("this process has a log already")]
     Started,
+    /// The system gives no thread.
+    #[error(transparent)]
+    Thread(#[from] io::Error),
 }
 
 impl Log {
-    /// Starts the log of this process, on standard output. Lines wait until
-    /// [`Lines::write`] or the end.
+    /// Starts the log of this process, on standard output.
     ///
     /// # Errors
     ///
-    /// When the process has a log already.
+    /// When the process has a log already, and when the system gives no thread.
     pub fn start(format: Format, filter: Filter) -> Result<Self, Error> {
         let mut is_new = false;
         let sink = SINK.get_or_init(|| {
             is_new = true;
-            Sink { format, filter, queue: Queue::new(WAITING), writer: Mutex::default() }
+            Sink { format, filter, queue: Queue::new(WAITING) }
         });
         if !is_new || tracing::subscriber::set_global_default(event::Events(sink)).is_err() {
             return Err(Error::Started);
         }
-        Ok(Self(sink))
-    }
-
-    /// Returns those that wait to be written.
-    pub const fn lines(&self) -> Lines {
-        Lines(self.0)
+        let writer = thread::Builder::new().name("log".to_owned());
+        Ok(Self { sink, writer: Some(writer.spawn(|| sink.queue.write(io::stdout()))?) })
     }
 
     /// Counts the lines dropped so far.
     pub const fn dropped(&self) -> Dropped {
-        Dropped(self.0)
+        Dropped(self.sink)
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.0.queue.close();
-        match self.0.writer().take() {
-            // A writer that has panicked has nothing left to write.
-            Some(writer) => drop(writer.join()),
-            None => self.0.queue.write(io::stdout()),
-        }
-    }
-}
-
-impl Sink {
-    fn writer(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The lines that wait to be written.
-#[derive(Debug, Clone, Copy)]
-pub struct Lines(&'static Sink);
-
-impl Lines {
-    /// Has a thread of its own write them, and all that follow.
-    ///
-    /// # Errors
-    ///
-    /// When the system gives no thread.
-    pub fn write(self) -> io::Result<()> {
-        let sink = self.0;
-        let writer = thread::Builder::new().name("log".to_owned());
-        *sink.writer() = Some(writer.spawn(|| sink.queue.write(io::stdout()))?);
-        Ok(())
+        self.sink.queue.close();
+        // A writer that has panicked has nothing left to write.
+        let _ = self.writer.take().map(JoinHandle::join);
     }
 }
 
@@ -141,20 +116,13 @@ impl Dropped {
 
 /// Logs a decision. Objects are never logged whole.
 pub fn decision(record: &Record<'_>, policy: Fingerprint, now: OffsetDateTime, duration: Duration) {
-    thread_local! {
-        /// A line in the making; its memory serves for the next one.
-        // The memory of the last line is used again: a decision allocates nothing here.
-        static LINE: Cell<String> = const { Cell::new(String::new()) };
-    }
     let Some(sink) = SINK.get() else { return };
-    let mut line = LINE.take();
+    let mut line = String::with_capacity(USUAL_LINE);
     match sink.format {
         Format::Json => decision::json_line(&mut line, record, policy, now, duration),
         Format::Text { colour } => decision::text_line(&mut line, record, colour, now, duration),
     }
     sink.queue.push(line.as_bytes());
-    line.clear();
-    LINE.set(line);
 }
 
 /// The time as RFC 3339 writes it, in UTC with microseconds.

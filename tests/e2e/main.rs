@@ -50,6 +50,7 @@ mod lsp;
 mod mount_nfs;
 mod node_check;
 mod objects;
+mod other_webhook;
 #[path = "../reliability/page.rs"]
 mod page;
 mod parity;
@@ -58,6 +59,8 @@ mod policy;
 mod program;
 mod proxy;
 mod readers;
+#[path = "../../benches/record.rs"]
+mod record;
 mod review;
 #[path = "../reliability/rows.rs"]
 mod rows;
@@ -85,6 +88,15 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("benches/run: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    if arguments == ["--record"] {
+        return match record::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("benches/record-bodies: {error}");
                 ExitCode::FAILURE
             }
         };

@@ -24,6 +24,7 @@ mod attacks;
 mod component;
 mod generator;
 mod kubectl;
+mod memory;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let need = || component::binary("kubectl-reads");
     let mut trials = attacks::trials();
+    trials.extend(memory::trials());
     trials.extend([
         component::trial("kubectl::reads_what_is_kept_as_check_does", need, kept),
         component::trial("kubectl::reads_made_up_files_as_check_does", need, made_up),

@@ -53,7 +53,7 @@ struct Case {
     expected: &'static str,
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 16] = [
     Case {
         name: "small class, allowed",
         endpoint: Endpoint::Validate,
@@ -123,6 +123,48 @@ const CASES: [Case; 10] = [
         body: || bodies::with_options(&[&"\"".repeat(4400)]),
         policy: Policy::default,
         expected: "\"allowed\":false",
+    },
+    Case {
+        name: "class by kubectl apply, allowed",
+        endpoint: Endpoint::Validate,
+        body: || bodies::recorded("class-applied"),
+        policy: Policy::default,
+        expected: "\"allowed\":true",
+    },
+    Case {
+        name: "class by server-side apply, allowed",
+        endpoint: Endpoint::Validate,
+        body: || bodies::recorded("class-server-side"),
+        policy: Policy::default,
+        expected: "\"allowed\":true",
+    },
+    Case {
+        name: "class changed by ten managers, allowed",
+        endpoint: Endpoint::Validate,
+        body: || bodies::recorded("class-updated"),
+        policy: Policy::default,
+        expected: "\"allowed\":true",
+    },
+    Case {
+        name: "volume changed by ten managers, allowed",
+        endpoint: Endpoint::Validate,
+        body: || bodies::recorded("volume-updated"),
+        policy: Policy::default,
+        expected: "\"allowed\":true",
+    },
+    Case {
+        name: "large volume by kubectl apply, allowed",
+        endpoint: Endpoint::Validate,
+        body: || bodies::recorded("volume-large"),
+        policy: Policy::default,
+        expected: "\"allowed\":true",
+    },
+    Case {
+        name: "the same without escapes, allowed",
+        endpoint: Endpoint::Validate,
+        body: || bodies::without_escapes("volume-large"),
+        policy: Policy::default,
+        expected: "\"allowed\":true",
     },
 ];
 

@@ -21,7 +21,7 @@ use crate::nfs::acceptance::Transport;
 use crate::nfs::catalog::OptionId;
 use crate::nfs::settings::Settings;
 use crate::policy::Policy;
-use crate::report::tie::{Pairs, Prepared};
+use crate::report::tie::{Pairs, Prepared, Spot};
 use crate::report::{FindingReport, Report, Reported, Snippet, SubjectReport};
 use crate::rules::{DUPLICATE_VOLUME_HANDLE, Rule, SHARED_SUPERBLOCK};
 use crate::site::Place;
@@ -60,10 +60,17 @@ pub(in crate::check) fn of(
         };
         let judged = engine::judge_one(policy, subject, rule, finding, today)?;
         let action = if judged.action == Action::Audit { Reported::Audit } else { Reported::Warn };
-        Some(
-            prepare(&judged, action)
-                .map_or(Prepared::Later(action), |ready| Prepared::Ready(Box::new(ready))),
-        )
+        let spot = prepare(&judged, action).map(|ready| {
+            let FindingReport { line, column, end_column, snippet, .. } = ready;
+            Box::new(Spot {
+                place: subject.place(&judged.finding).cloned().map(Box::new),
+                line,
+                column,
+                end_column,
+                snippet,
+            })
+        });
+        Some(Prepared { action, spot })
     };
     let mut pairs = Pairs::default();
     if let Some(handle) = subject.volume_handle().filter(|handle| !handle.is_empty()) {
@@ -167,7 +174,7 @@ impl Paired for SubjectReport {
     }
 
     fn folder(&self) -> Option<&Path> {
-        Path::new(&self.file).parent().filter(|_| !self.is_live)
+        Path::new(&*self.file).parent().filter(|_| !self.is_live)
     }
 }
 
@@ -196,27 +203,35 @@ pub(super) fn add(subjects: &mut [SubjectReport], found: PairFindings) {
             (pairs.superblock.as_ref(), Place::MountOptions(kind))
         };
         let Some(prepared) = prepared.cloned() else { continue };
-        let finding = match prepared {
-            Prepared::Ready(ready) => FindingReport { message, ..*ready },
-            Prepared::Later(action) => FindingReport {
-                code: rule.code,
-                name: rule.name,
-                action,
-                message,
-                carrier: carrier.to_string(),
-                pointer: carrier.pointer(None),
-                element: None,
+        let Prepared { action, spot } = prepared;
+        let Spot { place, line, column, end_column, snippet } = spot.map_or_else(
+            || Spot {
+                place: Some(Box::new(carrier)),
                 line: subject.line,
                 column: 1,
                 end_column: 1,
-                fix: None,
-                way_out: None,
-                remedy: Some(remedy::of_rule(rule)),
-                difference: None,
-                origin: subject.origin.clone(),
                 snippet: Snippet::default(),
-                offered: None,
             },
+            |spot| *spot,
+        );
+        let finding = FindingReport {
+            code: rule.code,
+            name: rule.name,
+            action,
+            message,
+            carrier: place.as_ref().map(ToString::to_string).unwrap_or_default(),
+            pointer: place.map(|place| place.pointer(None)).unwrap_or_default(),
+            element: None,
+            line,
+            column,
+            end_column,
+            fix: None,
+            way_out: None,
+            remedy: Some(remedy::of_rule(rule)),
+            difference: None,
+            origin: subject.origin.as_deref().cloned(),
+            snippet,
+            offered: None,
         };
         subject.findings.push(finding);
         subject.findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));

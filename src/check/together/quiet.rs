@@ -130,23 +130,23 @@ impl Volume {
         let class = texts.get(self.class);
         SubjectReport {
             kind: Kind::PersistentVolume.as_str(),
-            api_version: "v1".to_owned(),
+            api_version: "v1".into(),
             name: self.name.to_string(),
             namespace: None,
             path: None,
-            driver: texts.get(self.driver).to_owned(),
+            driver: texts.get(self.driver).into(),
             // Nothing is compared of what is not.
             nfs: IsNfs::Known(true),
             decision: "allow",
-            effective: texts.get(self.effective).to_owned(),
-            file: self.object(),
+            effective: texts.get(self.effective).into(),
+            file: self.object().into(),
             line: 1,
             not_rendered: Vec::new(),
             origin: None,
             findings: Vec::new(),
             unfixed: Vec::new(),
             tie: Tie {
-                class: Some(class).filter(|class| !class.is_empty()).map(ToOwned::to_owned),
+                class: Some(class).filter(|class| !class.is_empty()).map(Into::into),
                 binding: self.claim.clone().map_or(Binding::Free, |claim| Binding::Bound(Box::new(claim))),
                 uid: self.uid,
                 pairs: Some(Box::new(self.pairs.clone())),

@@ -8,13 +8,13 @@ use tokio::sync::oneshot;
 
 use crate::cli::exit::Exit;
 use crate::cli::managed::ManagedArgs;
-use crate::cli::serve::{LogFormat, address, stop_signal, write_soon};
+use crate::cli::serve::{LogFormat, address, stop_signal};
 use crate::cluster::certificates::{Certificates, Published, Purpose};
 use crate::server::limits::Limits;
 use crate::server::port;
 use crate::server::status::{LastRun, serve_router};
 use crate::server::workers::event_loop;
-use crate::telemetry::log::{self, Lines, Log};
+use crate::telemetry::log::{self, Log};
 
 /// Manage the certificates of a cluster: CA, renewal, caBundle.
 ///
@@ -89,13 +89,13 @@ impl ServeArgs {
         let event_loop = event_loop().context("cannot start the event loop")?;
         let log =
             Log::start(self.log_format.format(), self.log_level.clone()).context("cannot start the log")?;
-        let ended = event_loop.block_on(self.manage(log.lines()));
+        let ended = event_loop.block_on(self.manage());
         event_loop.shutdown_timeout(Duration::from_secs(1));
         drop(log);
         ended.map(|()| Exit::Success)
     }
 
-    async fn manage(self, lines: Lines) -> anyhow::Result<()> {
+    async fn manage(self) -> anyhow::Result<()> {
         let stop = stop_signal().context("cannot catch signals")?;
         let (client, settings) = self.managed.connect(self.certificate_secret)?;
         let listener = port::listen(self.status_listen, "--status-listen")?;
@@ -106,7 +106,6 @@ impl ServeArgs {
             version = env!("CARGO_PKG_VERSION"),
             "listening"
         );
-        tokio::spawn(write_soon(lines));
         let status = LastRun::new("no certificate published yet\n");
         tokio::spawn(serve_router(listener, Limits::default(), status.clone().router()));
         let purpose = Purpose::Publish(Published { authority_secret: self.ca_secret, status });

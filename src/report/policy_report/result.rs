@@ -80,7 +80,7 @@ pub(super) struct Timestamp {
 impl Reference {
     pub(super) fn of(subject: &SubjectReport) -> Self {
         Self {
-            api_version: subject.api_version.clone(),
+            api_version: subject.api_version.clone().into_owned(),
             kind: subject.kind,
             namespace: subject.namespace.clone(),
             name: subject.name.clone(),

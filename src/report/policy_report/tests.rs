@@ -55,15 +55,15 @@ fn finding(code: u16, action: Reported, message: &str) -> FindingReport {
 fn volume(number: usize, findings: Vec<FindingReport>) -> SubjectReport {
     SubjectReport {
         kind: "PersistentVolume",
-        api_version: "v1".to_owned(),
+        api_version: "v1".into(),
         name: format!("pv-{number}"),
         namespace: None,
         path: None,
-        driver: "nfs.csi.k8s.io".to_owned(),
+        driver: "nfs.csi.k8s.io".into(),
         nfs: IsNfs::Known(true),
         decision: "deny",
-        effective: "hard,bg".to_owned(),
-        file: format!("PersistentVolume/pv-{number}"),
+        effective: "hard,bg".into(),
+        file: format!("PersistentVolume/pv-{number}").into(),
         line: 1,
         not_rendered: Vec::new(),
         origin: None,
@@ -332,8 +332,9 @@ fn long_messages_make_more_shards_and_no_report_is_too_long() {
             .map(|_| FindingReport { way_out: Some(long.clone()), ..finding(11, Reported::Deny, &long) })
             .collect()
     };
-    report.subjects =
-        (0..100).map(|number| SubjectReport { effective: long.clone(), ..volume(number, many()) }).collect();
+    report.subjects = (0..100)
+        .map(|number| SubjectReport { effective: long.as_str().into(), ..volume(number, many()) })
+        .collect();
     report.exposed = (0..100)
         .map(|number| Exposed {
             code: Code(11),

@@ -1,9 +1,9 @@
-//! The error for a List whose objects are not under `items`.
+//! The items of a List, and the error for one whose objects are not under `items`.
 
 use super::super::tree::{NodeId, Tree};
 use super::super::unjudged::{self, Unjudged};
-use super::super::{Item, Problem, Skip};
-use super::{DEEPEST_LIST, field_name};
+use super::super::{Implied, Item, Problem, Skip, Source, yaml};
+use super::{DEEPEST_LIST, visit_node};
 use crate::kind::Kind;
 
 pub(super) fn too_deep(offset: usize) -> Problem {
@@ -85,4 +85,35 @@ pub(super) fn object_in(tree: &Tree<'_>, value: NodeId) -> Option<(usize, String
         let start = tree.written(*object)?.span.start;
         is_object.then(|| (start, format!("{kind}/{name}")))
     })
+}
+
+/// Returns the name of the object at `node`.
+pub(super) fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
+    tree.get(node, "metadata")
+        .and_then(|metadata| tree.get(metadata, "name"))
+        .and_then(|name| tree.text(name))
+}
+
+/// Visits the items of a List; `at` has what they imply, how deep it is, and where it begins.
+pub(super) fn visit_items(
+    source: &Source<'_>,
+    tree: &Tree<'_>,
+    items: &[NodeId],
+    at: (&Implied, usize, usize),
+    visitor: &mut dyn FnMut(Item<'_>),
+) {
+    let (implied, depth, offset) = at;
+    if tree.apart.is_some() {
+        yaml::each_item(source.text, source.lines, tree, &mut |item| {
+            visit_node(source, item, 0, implied, depth + 1, visitor);
+        });
+        return;
+    }
+    for item in items {
+        if depth < DEEPEST_LIST {
+            visit_node(source, tree, *item, implied, depth + 1, visitor);
+        } else {
+            visitor(Item::Unreadable(too_deep(offset)));
+        }
+    }
 }

@@ -52,11 +52,55 @@ pub(super) struct Builder<'t> {
     open: Vec<Open>,
     /// By the parser's number.
     anchors: HashMap<usize, Anchored>,
+    /// True if anything has an anchor.
+    pub(super) has_anchors: bool,
+    /// Levels of nesting around it, and whether one of them is in brackets.
+    around: (usize, bool),
+    /// The list under `items` of the outermost mapping.
+    items: Option<NodeId>,
 }
 
 impl<'t> Builder<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, tree: Tree::default(), open: Vec::new(), anchors: HashMap::new() }
+        Self {
+            text,
+            tree: Tree::default(),
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            has_anchors: false,
+            around: (0, false),
+            items: None,
+        }
+    }
+
+    /// Returns a builder for the value that comes next in this one.
+    pub(super) fn inner(&self) -> Self {
+        let in_flow = self.open.last().is_some_and(|open| open.in_flow);
+        Self { around: (self.open.len(), in_flow), ..Self::new(self.text) }
+    }
+
+    /// Returns true if an item of the outermost mapping's `items` comes next, or their end.
+    pub(super) fn is_in_items(&self) -> bool {
+        let is_list =
+            |list: NodeId| matches!(self.tree.written(list)?.content, Content::List { .. }).then_some(());
+        matches!(self.open.as_slice(), [_, list] if Some(list.node) == self.items && is_list(list.node).is_some())
+    }
+
+    /// Returns true if nothing is open.
+    pub(super) fn is_complete(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Adds a value that a builder of its own has read, without anything that is in it.
+    ///
+    /// # Errors
+    ///
+    /// Never: no alias is in it.
+    pub(super) fn add_apart(&mut self, inner: &Tree<'_>) -> Result<(), Problem> {
+        let span = inner.written(0).map(|node| node.span.clone()).unwrap_or_default();
+        let content = Content::Scalar { text: Cow::Borrowed(""), style: Style::Plain, is_string: false };
+        self.tree.is_template |= inner.is_template;
+        self.add(Node { span, content }, 1).map(drop)
     }
 
     pub(super) fn take(
@@ -80,7 +124,7 @@ impl<'t> Builder<'t> {
                 }
                 let is_folded = is_quoted && breaks.quoted(&span);
                 // Outside of brackets both readers agree.
-                if style == Style::Plain && self.open.last().is_some_and(|open| open.in_flow) {
+                if style == Style::Plain && self.is_in_flow() {
                     properties::check_plain(self.text, &span)?;
                 }
                 if matches!(style, Style::Literal | Style::Folded) {
@@ -146,6 +190,10 @@ impl<'t> Builder<'t> {
         tag.map(|tag| properties::tagged(tag, span.start)).transpose()
     }
 
+    fn is_in_flow(&self) -> bool {
+        self.open.last().map_or(self.around.1, |open| open.in_flow)
+    }
+
     fn add(&mut self, node: Node<'t>, weight: u64) -> Result<NodeId, Problem> {
         let id = self.tree.nodes.len();
         let (start, end) = (node.span.start, node.span.end);
@@ -154,14 +202,20 @@ impl<'t> Builder<'t> {
         let Some(open) = self.open.last_mut() else { return Ok(id) };
         // An alias counts as the values that it brings.
         open.weight = open.weight.saturating_add(weight);
-        if open.weight > MOST_EXPANDED {
+        // Values that are written are as many as the text has.
+        if open.weight.saturating_sub(id as u64) > MOST_EXPANDED {
             let message = format!("its aliases stand for more than {MOST_EXPANDED} values");
             return Err(Problem::at(start, message));
         }
         let parent = open.node;
         match (self.tree.nodes.get_mut(parent).map(|node| &mut node.content), open.key.take()) {
             (Some(Content::List { items, .. }), _) => items.push(id),
-            (Some(Content::Map { entries, .. }), Some(key)) => entries.push((key, id)),
+            (Some(Content::Map { entries, .. }), Some(key)) => {
+                entries.push((key, id));
+                if parent == 0 && self.tree.text(key) == Some("items") {
+                    self.items = Some(id);
+                }
+            }
             (Some(Content::Map { .. }), None) => {
                 open.key = Some(id);
                 // Two `<<` are no repeated key for kubectl.
@@ -202,12 +256,12 @@ impl<'t> Builder<'t> {
 
     fn open(&mut self, node: Node<'t>, anchor: usize) -> Result<(), Problem> {
         let start = node.span.start;
-        if self.open.len() >= DEEPEST {
+        if self.around.0 + self.open.len() >= DEEPEST {
             return Err(Problem::at(start, too_deep()));
         }
         let has_brackets =
             matches!(node.content, Content::List { flow: true, .. } | Content::Map { flow: true, .. });
-        let in_flow = has_brackets || self.open.last().is_some_and(|open| open.in_flow);
+        let in_flow = has_brackets || self.is_in_flow();
         let node = self.add(node, 1)?;
         self.open.push(Open { node, anchor, weight: 1, height: 1, in_flow, key: None, keys: HashSet::new() });
         Ok(())
@@ -258,6 +312,7 @@ impl<'t> Builder<'t> {
 
     fn anchor(&mut self, anchor: usize, anchored: Anchored) {
         if anchor != 0 {
+            self.has_anchors = true;
             self.anchors.insert(anchor, anchored);
         }
     }

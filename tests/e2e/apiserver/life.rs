@@ -1,8 +1,6 @@
 //! The life of an object: updates, repeated applies, other webhooks, a guard
 //! that is not there.
 
-use std::sync::Arc;
-
 use axum::body::Bytes;
 use axum::routing::post;
 use base64::Engine as _;
@@ -12,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Webhooks};
 use crate::objects::{class, csi_volume, name, nfs_volume, options, provisioned, resource};
+use crate::other_webhook::OtherWebhook;
 
 /// Stores an object that was there before the guard.
 fn store_before(cluster: &mut Cluster, object: &Value) {
@@ -287,49 +286,11 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Another team's mutating webhook, which adds `bg` to every class.
-struct Adder {
-    _runtime: tokio::runtime::Runtime,
-    url: String,
-    ca_bundle: String,
-}
+struct Adder(OtherWebhook);
 
 impl Adder {
     fn start(cluster: &Cluster) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let certs = &cluster.guard.certs;
-        let certificate =
-            nfs_mount_guard::server::tls::Certificate::load(certs, time::OffsetDateTime::now_utc())
-                .expect("a certificate");
-        let store = Arc::new(nfs_mount_guard::server::tls::CertificateStore::new(certificate));
-        let mut config = nfs_mount_guard::server::tls::server_config(store, None).expect("a configuration");
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let router = axum::Router::new().route("/add", post(add_bg));
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
-        let address = listener.local_addr().expect("an address");
-        runtime.spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, router) = (acceptor.clone(), router.clone());
-                tokio::spawn(async move {
-                    let Ok(stream) = acceptor.accept(stream).await else {
-                        return;
-                    };
-                    let service = hyper_util::service::TowerToHyperService::new(router);
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
-                        .await;
-                });
-            }
-        });
-        Self {
-            _runtime: runtime,
-            url: format!("https://{address}/add"),
-            ca_bundle: cluster.guard.ca_bundle(),
-        }
+        Self(OtherWebhook::start(cluster, axum::Router::new().route("/add", post(add_bg))))
     }
 
     fn register(&self, cluster: &Cluster, reinvocation: &str) {
@@ -340,7 +301,7 @@ impl Adder {
             "webhooks": [{
                 "name": "adds.bg.example.com",
                 "admissionReviewVersions": ["v1"],
-                "clientConfig": {"url": self.url, "caBundle": self.ca_bundle},
+                "clientConfig": {"url": format!("https://{}/add", self.0.address), "caBundle": self.0.ca_bundle},
                 "rules": [{"apiGroups": ["storage.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["storageclasses"]}],
                 "sideEffects": "None",
                 "failurePolicy": "Fail",
