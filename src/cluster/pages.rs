@@ -383,6 +383,10 @@ impl Pager {
         let message = status.message.clone();
         match status.code {
             401 => Error::Unauthorized(message),
+            // Without credentials the server takes the caller for nobody in particular, who must get no rights.
+            403 if message.contains("\"system:anonymous\"") => Error::Unauthorized(
+                "the kubeconfig has none that it accepts, so the user is system:anonymous".to_owned(),
+            ),
             403 => Error::Forbidden {
                 resource: listed.resource,
                 group: if listed.group.is_empty() { String::new() } else { format!(" in {}", listed.group) },

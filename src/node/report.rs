@@ -49,7 +49,7 @@ pub struct Summary {
     pub pods: usize,
     /// Their volumes that kubelet or a CSI driver mounts: NFS, or perhaps NFS.
     pub volumes: usize,
-    /// Those with something mounted.
+    /// Volumes with something mounted.
     pub mounted: usize,
     /// Those that a process in the foreground is mounting; no container runs before it is done.
     pub waiting: usize,
@@ -238,7 +238,7 @@ pub struct ConfReader {
     pub driver: String,
     /// `node`, `container`, or `unknown`.
     pub reads: &'static str,
-    /// The same in words, with the reason.
+    /// The same for people, with the reason.
     pub message: String,
 }
 

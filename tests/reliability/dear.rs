@@ -17,7 +17,7 @@ use crate::objects::class;
 
 pub const ROW: Row = Row {
     name: "dear",
-    what: "32 callers from one address that keep their connections and ask without a pause for reviews that take the most time: misspelt options, conflicts, versions, quotes and control characters, as many as are judged; honest calls from another address",
+    what: "32 callers from one address that keep their connections and ask without a pause for reviews that take the most time: misspelled options, conflicts, versions, quotes and control characters, as many as are judged; honest calls from another address",
     reach: "0 failed; median of honest calls under 50 ms",
     run: Run::Alone(run),
 };

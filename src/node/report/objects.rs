@@ -93,7 +93,7 @@ pub struct NotCompared {
     pub volume: String,
     /// Why not.
     pub reason: NoComparison,
-    /// The same in words.
+    /// The reason in words.
     pub message: String,
 }
 

@@ -36,6 +36,7 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
     let by = if is_setting
         || is_refused_key(judged)
         || token.is_some_and(|token| is_refused_by_driver(subject, token))
+        || is_empty_element(subject, finding)
     {
         "driver"
     } else if subject.is_flex_volume() && finding.site.is_none() {
@@ -48,6 +49,14 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
         "mount"
     };
     Some((finding.message.to_string(), by))
+}
+
+/// Returns true if a finding is about an empty element, which only a driver refuses.
+fn is_empty_element(subject: &Subject<'_>, finding: &Finding) -> bool {
+    let element = finding.site.as_ref().and_then(|site| {
+        subject.carriers.get(site.carrier).and_then(|carrier| carrier.elements.get(site.element))
+    });
+    element.is_some_and(|element| element.is_empty()) && subject.driver.refuses_empty_elements()
 }
 
 /// Returns true if the driver refuses the object for a key, and so never makes anything of it.

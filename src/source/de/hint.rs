@@ -6,6 +6,7 @@ use crate::nfs::acceptance::judge;
 use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::whole_options;
 use crate::nfs::option::MountOption;
+use crate::nfs::reading::mentions_background;
 use crate::source::rewrite::{Replacement, element};
 use crate::source::scalar::{Meaning, resolve};
 use crate::source::tree::{Content, NodeId, Style};
@@ -54,6 +55,7 @@ pub(super) fn options(
     }
     // A `bg` is nothing to write.
     let is_bg = |option: &String| MountOption::new(option.as_str()).keyword() == "bg";
+    let holds_bg = |option: &String| option.contains(',') && mentions_background(option);
     let all: Vec<String> = of(value, node)?
         .into_iter()
         .map(|option| if is_bg(&option) { "fg".to_owned() } else { option })
@@ -62,7 +64,12 @@ pub(super) fn options(
         !option.is_empty() && !option.contains([' ', '"', '\'', '\n', '{', '}', '[', ']', '#', '&', '*', '!'])
     };
     let is_scalar = value.tree.text(node).is_some();
-    if all.is_empty() || !all.iter().all(is_plain) {
+    if all.iter().any(holds_bg) {
+        return None;
+    }
+    // The pieces of a value that a comma cut are no options.
+    let is_known = |option: &String| MountOption::new(option.as_str()).entry().is_some();
+    if all.is_empty() || !all.iter().all(|option| is_plain(option) && (all.len() == 1 || is_known(option))) {
         return None;
     }
     match wanted {

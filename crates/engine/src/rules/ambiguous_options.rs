@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{About, Actions, Example, Rule, RuleContext, offer, remove};
 use crate::finding::{Action, Applicability, Code, Edit, Fix, Sentence, Severity};
+use crate::nfs::acceptance::Transport;
 use crate::nfs::catalog::{Effect, Entry, Group, OptionId, OptionSet};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
@@ -215,9 +216,10 @@ fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Tok
         Group::LOCKING => keep_nolock(check, written, &losers),
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };
-    let message = match recovery_remedy(check, of_group, first_loser, winner) {
-        Some(remedy) => Sentence::with_remedy(message, remedy),
-        None => message.into(),
+    // Which of the two is meant is a person's decision: neither is dropped without being asked.
+    let (message, fix) = match recovery_remedy(check, of_group, first_loser, winner) {
+        Some(remedy) => (Sentence::with_remedy(message, remedy), None),
+        None => (message.into(), fix),
     };
     check.report(first_loser, severity, message, fix.map(offer));
 }
@@ -230,14 +232,17 @@ fn is_cut_off(check: &RuleContext<'_, '_>, winner: &Token<'_>) -> bool {
     pieces.next().is_some_and(|piece| disguised::is_rest_of_value(piece.text))
 }
 
-/// Returns the choice between `hard` and a `soft` that wins: NMG005 asks for `hard`, so a remedy
-/// that only drops it would contradict.
+/// Returns the remedy where the winner is what another rule rejects: the choice between `hard` and a
+/// `soft`, of which NMG005 speaks, and a `udp`, of which NMG013 does.
 fn recovery_remedy(
     check: &RuleContext<'_, '_>,
     of_group: Group,
     loser: &Token<'_>,
     winner: &Token<'_>,
 ) -> Option<String> {
+    if winner.site.is_some() && acceptance::transport(&winner.option) == Some(Transport::Udp) {
+        return Some(format!("drop {}", winner.option.text()));
+    }
     let is_meant = of_group == Group::RECOVERY
         && loser.id() == Some(OptionId::Hard)
         && winner.site.is_some()

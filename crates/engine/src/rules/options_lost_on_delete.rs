@@ -73,7 +73,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         .find(|token| is_winner(check, token) && is_not_negotiated(token, versions));
     if let Some(token) = needed {
         let message = Sentence::with_remedy(
-            check.about(token, "is not used to delete, so volumes stay Released"),
+            check.about(token, "is missing when the driver mounts to delete, so volumes stay Released"),
             "name a provisioner secret",
         );
         check.report(token, Severity::Proper, message, None);

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
     name: "sloppy",
     title: "Unknown options ignored (sloppy)",
     summary: "sloppy, which makes the kernel ignore unknown options",
-    why: "With `sloppy` a misspelt option is silently ignored: `hrad,sloppy` is not hard, and a quoted string \
+    why: "With `sloppy` a misspelled option is silently ignored: `hrad,sloppy` is not hard, and a quoted string \
 can smuggle options past mount.nfs. The mount works and is not what the list says.",
     remedy: "Drop it, and correct the options that are then refused.",
     actions: Actions::all(Action::Deny),
@@ -49,7 +49,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
     }
     for token in check.options() {
         if token.id() == Some(OptionId::Sloppy) {
-            let message = check.about(token, "hides every misspelt option");
+            let message = check.about(token, "hides every misspelled option");
             check.report(token, Severity::Proper, message, None);
         }
     }

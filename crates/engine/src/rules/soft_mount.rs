@@ -1,8 +1,8 @@
 //! NMG005: `soft` or `softerr` on something that is written to.
 
 use super::{About, Actions, Example, Rule, RuleContext};
-use crate::finding::{Action, Code, Severity};
-use crate::nfs::catalog::{Entry, Group};
+use crate::finding::{Action, Code, Sentence, Severity};
+use crate::nfs::catalog::{Entry, Group, OptionId};
 use crate::nfs::settings::Recovery;
 use crate::subject::effective::Token;
 
@@ -59,6 +59,12 @@ fn check(check: &mut RuleContext<'_, '_>) {
         token,
         "makes writes fail when the server is away; a program that ignores fsync errors loses data",
     );
+    let is_hard = |other: &Token<'_>| other.id() == Some(OptionId::Hard) && other.site.is_some();
+    let message = if check.subject.options.effective().any(is_hard) {
+        Sentence::with_remedy(message, format!("drop {}, so that hard takes effect", token.option.text()))
+    } else {
+        message.into()
+    };
     check.report(token, Severity::Proper, message, None);
 }
 

@@ -192,7 +192,7 @@ fn retrans(value: &str, min: u32, max: u32) -> Option<Problem> {
     (!(min..=max).contains(&tries)).then(|| {
         let nearest =
             if tries < min { format!("at least retrans={min}") } else { format!("at most retrans={max}") };
-        let what = format!("is outside {min} to {}", named(max, "try", "tries"));
+        let what = format!("is out of range ({min} to {max})");
         Problem::with_remedy(what, format!("use {nearest}"))
     })
 }

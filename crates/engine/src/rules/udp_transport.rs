@@ -54,7 +54,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
     let is_beaten = check.subject.options.settings().transport != Some(Transport::Udp);
     for token in check.options() {
         if transport(&token.option) == Some(Transport::Udp) && !(token.in_force && is_beaten) {
-            let message = check.about(token, "corrupts data on fast links, and kernels since 5.6 refuse it");
+            let message = check.about(token, "corrupts data on fast links, and kernels since 5.6 reject it");
             check.report(token, Severity::Proper, message, None);
         }
     }

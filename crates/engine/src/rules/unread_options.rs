@@ -7,8 +7,7 @@ use std::borrow::Cow;
 use super::{About, Actions, Example, Rule, RuleContext};
 use crate::finding::{Action, Applicability, Code, Finding, Sentence, Severity};
 use crate::kind::Holds;
-use crate::nfs::option;
-use crate::nfs::reading;
+use crate::nfs::{disguised, option, reading};
 use crate::site::Place;
 use crate::subject::driver::{self, Role};
 use crate::subject::{Subject, UnreadKey};
@@ -191,7 +190,7 @@ fn report_key(
     let (name, bg, remedy) = (place.short(), bg(texts), remedy(subject, texts, is_movable));
     let made = if subject.kind.row().holds == Holds::Class { "volume" } else { "snapshot" };
     let (severity, what) = if subject.refuses_unknown_keys() {
-        (Severity::Proper, format!("the driver refuses {name}{bg}, so no {made} is made"))
+        (Severity::Proper, format!("the driver refuses {name}{bg}, so no {made} is created"))
     } else {
         (Severity::Lesser, format!("the driver does not read {name}, so its options are lost{bg}"))
     };
@@ -205,7 +204,9 @@ fn report_key(
 
 /// Returns the end of a clause if `bg` is among the options.
 fn bg<T: AsRef<str>>(texts: &[T]) -> &'static str {
-    if texts.iter().any(|text| reading::mentions_background(text.as_ref())) { " (bg among them)" } else { "" }
+    let is_bg = |(_, word): (usize, &str)| reading::mentions_background(word);
+    let has_bg = |text: &str| reading::mentions_background(text) || disguised::words(text).any(is_bg);
+    if texts.iter().any(|text| has_bg(text.as_ref())) { " (bg among them)" } else { "" }
 }
 
 fn report(

@@ -5,6 +5,7 @@ use super::Subject;
 use super::driver::{self, UnknownParameters};
 use crate::kind::Holds;
 use crate::nfs::catalog::OptionId;
+use crate::nfs::disguised;
 use crate::nfs::option::{MountOption, are_options, has_nfs_option, split};
 use crate::site::Place;
 
@@ -99,7 +100,11 @@ pub fn meant(key: &str, value: &str) -> Option<String> {
 fn are_certainly_options(key: &str, value: &str) -> bool {
     // A word alone may be a name, and a directory may have any.
     let is_list = value.contains([',', '=']) || driver::speaks_of_options(key);
-    is_list && are_options(value) && has_own_option(value) && !driver::names_directory(key)
+    // A driver that is not known may read JSON, or what a command line has.
+    let words: Vec<&str> =
+        disguised::words(value).map(|(_, word)| word).filter(|word| *word != "-o").collect();
+    let text = words.join(",");
+    is_list && are_options(&text) && has_own_option(&text) && !driver::names_directory(key)
 }
 
 fn has_own_option(value: &str) -> bool {
@@ -149,6 +154,9 @@ mod tests {
             ("extra", "ro,noatime", None),
             ("nfsOption", "bg", Some("bg")),
             ("opts", "hard", Some("hard")),
+            ("nfsMountFlags", "[\"hard\", \"bg\"]", Some("[\"hard\", \"bg\"]")),
+            ("mountArgs", "-o bg,vers=3", Some("-o bg,vers=3")),
+            ("nfs-opts", "hard bg vers=3", Some("hard bg vers=3")),
             ("options", "noatime", None),
             ("volumeOption", "thin", None),
         ] {

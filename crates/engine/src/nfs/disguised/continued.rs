@@ -31,9 +31,14 @@ pub(super) fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Op
     } else if matches!(entry.grammar, Grammar::Number { .. }) {
         // `1,048,576`: groups of three, and no leading zero, which would be octal.
         let is_start = is_digits(value) && value.len() <= 3 && !value.starts_with('0');
-        let rest: Vec<&str> =
-            tail.iter().copied().take_while(|piece| piece.len() == 3 && is_digits(piece)).collect();
-        if !is_start || rest.is_empty() {
+        let rest: Vec<&str> = tail
+            .iter()
+            .map(|piece| piece.trim())
+            .take_while(|piece| piece.len() == 3 && is_digits(piece))
+            .collect();
+        // A group that is none, as `57` or `576K`, makes all of them uncertain.
+        let is_broken = tail.get(rest.len()).is_some_and(|next| is_rest_of_value(next));
+        if !is_start || rest.is_empty() || is_broken {
             return None;
         }
         (rest.len() + 1, format!("{}{}", head.text(), rest.concat()))
@@ -75,12 +80,11 @@ pub(super) fn continued_in_a_dress(head: &str, tail: &[&str]) -> Option<Meant> {
     (last.ends_with(CLOSERS) == needs_closer).then_some(meant)
 }
 
-/// Returns true if a text can only be the rest of a value that a comma cut off: digits, or a
+/// Returns true if a text can only be the rest of a value that a comma cut off: a number, or a
 /// category of an `SELinux` label.
 pub(crate) fn is_rest_of_value(text: &str) -> bool {
     let text = text.trim().trim_end_matches(CLOSERS);
-    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_digits || is_category_range(text)
+    text.starts_with(|first: char| first.is_ascii_digit()) || is_category_range(text)
 }
 
 /// Several flavors are one value with colons (nfs(5), `sec=`).
