@@ -6,6 +6,8 @@
 //! more: the answer 410 then has another token, which continues with the objects as they
 //! are now (apiserver `pkg/storage/errors.go`, `NewExpiredError`).
 
+mod error;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connect::{CONNECTING, SILENCE, Server};
 use super::{explain, is_timed_out};
+pub use error::Error;
 
 /// Tries of one page at an API server that does not answer.
 const TRIES: u32 = 4;
@@ -36,6 +39,9 @@ const WAIT: Duration = Duration::from_millis(250);
 /// Turns of the other tasks until a request is on its way: through the client's layers,
 /// its pool and its connection.
 const TURNS: usize = 16;
+
+/// The user of a call without credentials.
+const ANONYMOUS: &str = "system:anonymous";
 
 /// The number of times that a list begins again when its tokens expire.
 const STARTS: u32 = 3;
@@ -60,52 +66,6 @@ pub struct Listed {
     pub path: &'static str,
     /// The form of the answer: objects whole, or their metadata only.
     pub form: &'static str,
-}
-
-/// The reason why a list was not read to its end.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The API server has no such resource.
-    #[error("{server} has no {resource} (404): it is not a Kubernetes API server, or the path is wrong")]
-    Unknown {
-        /// The resource that was to be listed.
-        resource: &'static str,
-        /// The server.
-        server: String,
-    },
-    /// It does not know who asks.
-    #[error(
-        "the API server does not accept the credentials (401): {0}; log in again, or use another context"
-    )]
-    Unauthorized(String),
-    /// It refuses.
-    #[error("not allowed to list {resource} (403): {message}; grant \"list\" on {resource}{group}")]
-    Forbidden {
-        /// The resource that was to be listed.
-        resource: &'static str,
-        /// ` in GROUP`; empty for the core group.
-        group: String,
-        /// The message of the API server.
-        message: String,
-    },
-    /// Tokens expired again and again.
-    #[error(
-        "cannot list {0}: its pages expired {STARTS} times before the last one was read; set a larger --page-size or --qps"
-    )]
-    Expired(&'static str),
-    /// It does not answer, or not as it should.
-    #[error("cannot list {resource} at {server}: {reason}{seen}")]
-    Gone {
-        /// The resource that was to be listed.
-        resource: &'static str,
-        /// The server.
-        server: String,
-        /// The reason.
-        reason: String,
-        /// The position that was reached.
-        seen: String,
-    },
 }
 
 /// A reader of the pages of one list.
@@ -383,10 +343,10 @@ impl Pager {
         let message = status.message.clone();
         match status.code {
             401 => Error::Unauthorized(message),
-            // Without credentials the server takes the caller for nobody in particular, who must get no rights.
-            403 if message.contains("\"system:anonymous\"") => Error::Unauthorized(
-                "the kubeconfig has none that it accepts, so the user is system:anonymous".to_owned(),
-            ),
+            // Everyone is this user, who must get no rights.
+            403 if message.contains(ANONYMOUS) => {
+                Error::Unauthorized(format!("there are none, so the user is {ANONYMOUS}"))
+            }
             403 => Error::Forbidden {
                 resource: listed.resource,
                 group: if listed.group.is_empty() { String::new() } else { format!(" in {}", listed.group) },
