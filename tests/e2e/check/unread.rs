@@ -253,7 +253,7 @@ mountOptions: {GOOD}\n"
     assert_eq!(output.status.code(), Some(1), "{shown}");
     for key in ["mountOptions", "nfsVersion"] {
         let line =
-            format!("NMG020 deny the driver refuses parameters.{key}, so no volume is made; delete it");
+            format!("NMG020 deny the driver refuses parameters.{key}, so no volume is created; delete it");
         assert!(shown.contains(&line), "{shown}");
     }
     let explained = stdout(&pipe(&["explain", "-f", "-"], text.as_bytes()));
@@ -269,7 +269,7 @@ mountOptions: {GOOD}\n"
 driver: nfs.csi.k8s.io\nparameters: {mountOptions: \"\", nfsVersion: \"\"}\n";
     let shown = stdout(&pipe(&["explain", "-f", "-"], snapshots.as_bytes()));
     let line = "every try  the driver refuses to make a snapshot: the driver refuses parameters.nfsVersion, so no \
-snapshot is made; delete it";
+snapshot is created; delete it";
     assert!(shown.contains(line), "{shown}");
     Ok(())
 }

@@ -331,7 +331,7 @@ fn titles() -> Result<(), Failed> {
         ),
         (format!("{yaml}mountOptions:\n- hard\n- ' vers=4.1'\n"), "Trim vers=4.1 (NMG009 "),
         (format!("{yaml}mountOptions: [retrnas=3]\n"), "Replace retrnas=3 with retrans=3 (NMG011 "),
-        (format!("{yaml}mountOptions: [hard, fg, soft]\n"), "Remove hard (NMG008 "),
+        (format!("{yaml}mountOptions: [timeo=100, fg, timeo=600]\n"), "Remove timeo=100 (NMG008 "),
         (format!("{yaml}mountOption: [hard, vers=4.1]\n"), "Move mountOption to mountOptions (NMG020 "),
         (
             format!("{head}\"mountOption\":[\"hard\",\"vers=4.1\"]}}"),

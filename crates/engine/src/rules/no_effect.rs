@@ -61,12 +61,12 @@ fn check(check: &mut RuleContext<'_, '_>) {
             version_request(&token.option).is_some_and(|request| request.versions == Versions::V4)
         })
     };
+    // A placeholder may become a version with which it counts.
+    let is_open = options.unrendered().next().is_some();
     for token in check.options() {
         let Some(entry) = token.entry().filter(|_| token.acceptance.refusal.is_none()) else {
             continue;
         };
-        // A placeholder may become a version with which it counts.
-        let is_open = options.unrendered().next().is_some();
         let why = match (entry.effect, entry.id) {
             (Effect::None(why), _) => why,
             (Effect::NoneOnV4(why), _) if only_v4 && !is_open => why,

@@ -1,6 +1,10 @@
 //! Parameters and attributes that look like mount options and that the driver
 //! does not read.
 
+use std::collections::HashSet;
+
+use fnv::FnvBuildHasher;
+
 use super::Subject;
 use super::driver::{self, UnknownParameters};
 use crate::kind::Holds;
@@ -26,6 +30,9 @@ pub struct UnreadKey<'m> {
 const AMBIGUOUS: [OptionId; 5] =
     [OptionId::Proto, OptionId::Port, OptionId::Sec, OptionId::Acl, OptionId::Xprtsec];
 
+/// Carriers that are looked through one by one.
+const FEW_CARRIERS: usize = 8;
+
 impl<'m> Subject<'m> {
     /// The parameters or attributes that look like mount options, beside those that
     /// hold them with some driver, which are carriers. Of a driver whose source was not read those
@@ -35,7 +42,13 @@ impl<'m> Subject<'m> {
             return Vec::new();
         }
         let may_be_read = !self.driver.known.is_read();
-        let is_carrier = |key: &str| self.carriers.iter().any(|carrier| carrier.place.key() == Some(key));
+        let keys = || self.carriers.iter().filter_map(|carrier| carrier.place.key());
+        // An object may have thousands: one look for each.
+        let many: Option<HashSet<&str, FnvBuildHasher>> =
+            (self.carriers.len() > FEW_CARRIERS).then(|| keys().collect());
+        let is_carrier = |key: &str| {
+            many.as_ref().map_or_else(|| keys().any(|found| found == key), |many| many.contains(key))
+        };
         // The keys that a driver reads of a class of snapshots were seldom looked at.
         let is_open = self.kind.row().holds == Holds::Snapshots && !self.refuses_unknown_keys();
         self.keys()
@@ -99,12 +112,14 @@ pub fn meant(key: &str, value: &str) -> Option<String> {
 /// Returns true if a value is a list of options with one of NFS, whatever its key is.
 fn are_certainly_options(key: &str, value: &str) -> bool {
     // A word alone may be a name, and a directory may have any.
-    let is_list = value.contains([',', '=']) || driver::speaks_of_options(key);
+    if !value.contains([',', '=']) && !driver::speaks_of_options(key) {
+        return false;
+    }
     // A driver that is not known may read JSON, or what a command line has.
     let words: Vec<&str> =
         disguised::words(value).map(|(_, word)| word).filter(|word| *word != "-o").collect();
     let text = words.join(",");
-    is_list && are_options(&text) && has_own_option(&text) && !driver::names_directory(key)
+    are_options(&text) && has_own_option(&text) && !driver::names_directory(key)
 }
 
 fn has_own_option(value: &str) -> bool {

@@ -54,7 +54,8 @@ const CLOSERS: [char; 6] = ['\'', '"', ']', '\u{2019}', '\u{201d}', ' '];
 /// Returns the same as [`joined`] for an option in a dress: `-o rsize=1,048,576`,
 /// `context='a:b:c:s0:c1,c2'`.
 pub(super) fn continued_in_a_dress(head: &str, tail: &[&str]) -> Option<Meant> {
-    tail.first()?;
+    // Most options have no such neighbor: nothing else is looked at.
+    tail.first().filter(|next| is_rest_of_value(next))?;
     let is_opener = |letter: char| matches!(letter, '\'' | '"' | '[' | '\u{2018}' | '\u{201c}');
     let mut text = head.trim();
     for switch in ["--options=", "--options ", "-o=", "-o", "- "] {

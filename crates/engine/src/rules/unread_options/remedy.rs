@@ -47,7 +47,7 @@ pub(super) fn remedy<T: AsRef<str>>(
     let remedy = match written(subject, &place, lost).filter(|_| is_in_file && is_sole) {
         Some(Written::Whole(text)) => format!("use {field}: {text}"),
         Some(Written::Further(options)) => format!("add {options} to {field}"),
-        Some(Written::Nothing) => format!("delete it; {field} already has its options"),
+        Some(Written::Nothing) => format!("delete it: {field} lacks none of its options"),
         None => format!("use {field}"),
     };
     Some(remedy.into())

@@ -45,8 +45,9 @@ pub fn resembles_mount_options(key: &str) -> bool {
 
 /// Returns true if a key speaks of options of some sort: `opts`, `mountOpt`, `nfsOption`, `mntFlags`.
 pub fn speaks_of_options(key: &str) -> bool {
-    let letters: String = letters(last_segment(key)).collect();
-    letters.contains("opt") || letters.contains("flag")
+    let key = last_segment(key).as_bytes();
+    let contains = |word: &[u8]| key.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    contains(b"opt") || contains(b"flag")
 }
 
 /// Returns true if a key names an NFS version.
