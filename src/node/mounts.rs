@@ -42,6 +42,8 @@ pub(super) struct Mount {
     parent: i32,
     /// Major and minor number of its file system's device.
     pub(super) device: String,
+    /// The type of its file system.
+    kind: String,
     /// The directory of its file system that is mounted.
     pub(super) root: PathBuf,
     /// The mount point.
@@ -81,7 +83,30 @@ impl MountTable {
 
     /// The mount that `path` is on.
     pub(super) fn mount_of(&self, path: &Path) -> Option<&Mount> {
-        let mut mount = self.root()?;
+        self.way(path).pop()
+    }
+
+    /// Returns why the path of a mount must not be walked: it leads elsewhere, or through a file
+    /// system that waits for a server. A container's own root is in use all the time.
+    pub(super) fn obstacle(&self, mount: &Mount) -> Option<String> {
+        let way = self.way(&mount.point);
+        let mut before = way.iter().rev().skip(1).filter(|step| step.point != Path::new("/"));
+        if let Some(step) = before.find(|step| !step.is_local()) {
+            return Some(format!(
+                "the way leads through the mount at {}, which waits for a server ({}): once it answers, look again",
+                step.point.display(),
+                step.kind
+            ));
+        }
+        let is_it = way.last().is_some_and(|last| last.device == mount.device && last.root == mount.root);
+        (!is_it).then(|| format!("another mount of the container covers {}", mount.point.display()))
+    }
+
+    /// The mounts in which the steps to `path` are looked up, from the root; the last one is that
+    /// which `path` is on.
+    fn way(&self, path: &Path) -> Vec<&Mount> {
+        let Some(mut mount) = self.root() else { return Vec::new() };
+        let mut way: Vec<&Mount> = Vec::new();
         // At most as many steps as mounts, so that a table with a cycle ends the walk.
         let mut left = self.mounts.len();
         let mut steps: Vec<&Path> = path.ancestors().collect();
@@ -92,8 +117,11 @@ impl MountTable {
                 mount = next;
                 left -= 1;
             }
+            if way.last().is_none_or(|last| last.id != mount.id) {
+                way.push(mount);
+            }
         }
-        Some(mount)
+        way
     }
 
     /// Returns true if this is the table of the same namespace: the number of a mount is that of no
@@ -143,7 +171,19 @@ impl MountTable {
     }
 }
 
+/// File systems without a block device that wait for no server.
+const LOCAL: [&str; 12] = [
+    "bcachefs", "btrfs", "devtmpfs", "hugetlbfs", "mqueue", "overlay", "proc", "ramfs", "rootfs", "sysfs",
+    "tmpfs", "zfs",
+];
+
 impl Mount {
+    /// Returns true if a look at a directory of it asks no server and no daemon, which may hang.
+    fn is_local(&self) -> bool {
+        let has_device = !self.device.starts_with("0:") && !self.kind.starts_with("fuse");
+        has_device || LOCAL.contains(&&*self.kind)
+    }
+
     fn parse(line: &[u8]) -> Option<Self> {
         // The parser takes text. Each byte becomes the character of that number and
         // back, so that a path that is no UTF-8 comes through as it is.
@@ -152,16 +192,18 @@ impl Mount {
         let root = unescape(&info.root)?;
         // A directory that is mounted and was deleted keeps its old name so.
         let root = root.strip_suffix(b"//deleted").unwrap_or(&root).to_vec();
+        // NFSv4 mounts have the type nfs4, those of NFSv3 nfs.
+        let nfs = if matches!(info.fs_type.as_str(), "nfs" | "nfs4") { shown(&text) } else { None };
         Some(Self {
             id: info.mnt_id,
             parent: info.pid,
             device: info.majmin,
+            kind: info.fs_type,
             root: path(root),
             point: path(unescape(info.mount_point.to_str()?)?),
             source: String::from_utf8_lossy(&unescape(&info.mount_source.unwrap_or_default())?).into_owned(),
             options: info.super_options,
-            // NFSv4 mounts have the type nfs4, those of NFSv3 nfs.
-            nfs: if matches!(info.fs_type.as_str(), "nfs" | "nfs4") { shown(&text) } else { None },
+            nfs,
         })
     }
 }

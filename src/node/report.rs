@@ -94,6 +94,8 @@ pub struct Volume {
     pub mounted_apart: Option<Apart>,
     /// The command that saves the files, as root on the node; `None` where there are none.
     pub copy: Option<String>,
+    /// The same as one command for each directory: containers may have several of one volume.
+    pub copies: Vec<String>,
 }
 
 impl Volume {

@@ -192,6 +192,7 @@ mod tests {
             background: Vec::new(),
             mounted_apart: None,
             copy: None,
+            copies: Vec::new(),
         }
     }
 

@@ -110,7 +110,7 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
             plain(name)
         )?;
     }
-    if let Some(copy) = &volume.copy {
+    for copy in &volume.copies {
         writeln!(out, "{SAVE}{}", plain(copy))?;
     }
     writeln!(out)
