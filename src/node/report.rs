@@ -324,6 +324,13 @@ impl NodeReport {
         self.errors.len().saturating_sub(of_conf)
     }
 
+    /// Volumes that are mounted, without those reported: one that is mounted late, or from the
+    /// node's own disk, has something mounted, and is not mounted all the same.
+    pub fn mounted(&self) -> usize {
+        let reported = self.volumes.iter().filter(|volume| volume.state != VolumeState::NotMounted);
+        self.summary.mounted.saturating_sub(reported.count())
+    }
+
     /// Returns true if a Pod writes to the local disk, or may at any time.
     pub const fn has_losses(&self) -> bool {
         self.summary.lost > 0 || self.summary.background > 0

@@ -236,7 +236,7 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
         place(&report.pods_dir),
         counted(summary.pods, "Pod"),
         counted(summary.volumes, "volume"),
-        summary.mounted,
+        report.mounted(),
         summary.lost,
     )?;
     for (count, what) in [
