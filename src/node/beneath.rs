@@ -1,4 +1,4 @@
-//! What a later mount hides from the node, seen through containers that were started before it.
+//! The files that a later mount hides from the node, seen through containers that were started before it.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,6 @@
 //! Finds the volumes of a node that are not as they should be.
 
 use std::io;
-use std::iter;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -226,16 +225,15 @@ impl Look<'_> {
     /// Counts through the eyes of a container what a later mount hides from all others.
     pub(super) fn count_through(&mut self, holder: &Holder) -> Result<Usage, String> {
         let root = self.proc_dir.join(holder.pid.to_string()).join("root");
-        let seen = match &holder.obstacle {
-            Some(obstacle) => Err(obstacle.clone()),
-            None => {
-                for path in &holder.closed {
-                    // Further mounts of the container in there are other file systems, which may hang.
-                    self.counter.close(root.join(path.strip_prefix("/").unwrap_or(path)));
-                }
-                let seen = self.count(&holder.within(&root));
-                seen.unwrap_or_else(|error| Err(io_fault::reason(&error)))
+        let seen = if let Some(obstacle) = &holder.obstacle {
+            Err(obstacle.clone())
+        } else {
+            for path in &holder.closed {
+                // Further mounts of the container in there are other file systems, which may hang.
+                self.counter.close(root.join(path.strip_prefix("/").unwrap_or(path)));
             }
+            let seen = self.count(&holder.within(&root));
+            seen.unwrap_or_else(|error| Err(io_fault::reason(&error)))
         };
         seen.map_err(|error| format!("beneath the mount, through process {}: {error}", holder.pid))
     }
@@ -271,7 +269,7 @@ impl Suspect {
         let parts = match self.state {
             VolumeState::Hidden => self.hidden,
             _ if is_empty => Vec::new(),
-            _ => Vec::from_iter(iter::once(Part { from: PathBuf::from(&path), rest: PathBuf::new() })),
+            _ => vec![Part { from: PathBuf::from(&path), rest: PathBuf::new() }],
         };
         // With a background process it was mount.nfs, and not the driver's container.
         let is_driver = self.state == VolumeState::NotMounted && background.is_empty();

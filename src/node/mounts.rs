@@ -329,6 +329,34 @@ mod tests {
     }
 
     #[test]
+    fn a_way_is_walked_only_through_local_file_systems() {
+        for (line, words) in [
+            ("0:9 / /mnt rw - tmpfs t rw", ""),
+            ("8:2 / /mnt rw - xfs /dev/sdb rw", ""),
+            ("0:9 / /mnt rw - nfs4 nas:/x rw", "at /mnt, which waits for a server (nfs4)"),
+            ("0:9 / /mnt rw - fuse.sshfs nas:/x rw", "(fuse.sshfs)"),
+            ("8:2 / /mnt rw - fuseblk /dev/sdb rw", "(fuseblk)"),
+            ("0:9 / /mnt rw - cifs //nas/x rw", "(cifs)"),
+        ] {
+            // A container's root may be of any kind, since its process runs from it.
+            let text =
+                format!("1 0 0:8 / / rw - fuse.overlay o rw\n2 1 {line}\n3 2 8:1 /v /mnt/b rw - ext4 d rw\n");
+            let table = MountTable::parse(text.as_bytes());
+            let mount = table.mount_of(Path::new("/mnt/b")).expect("it is there");
+            let obstacle = table.obstacle(mount).unwrap_or_default();
+            assert!(
+                obstacle.contains(words) && obstacle.is_empty() == words.is_empty(),
+                "{line}: {obstacle}"
+            );
+        }
+        let covered = MountTable::parse(
+            b"1 0 0:8 / / rw - overlay o rw\n2 1 8:1 /v /mnt/b rw - ext4 d rw\n3 1 0:9 / /mnt rw - tmpfs t rw\n",
+        );
+        let mount = covered.mounts().find(|mount| mount.id == 2).expect("it is there");
+        assert_eq!(covered.obstacle(mount).as_deref(), Some("another mount of the container covers /mnt/b"));
+    }
+
+    #[test]
     fn the_options_of_nfs_mounts_keep_their_order() {
         let table = MountTable::parse(NODE);
         let nfs = |path: &str| table.mount_of(Path::new(path)).and_then(|mount| mount.nfs.clone());

@@ -1,4 +1,4 @@
-//! What the kernel of the node lacks for the options of objects.
+//! Options of objects that the kernel of the node lacks.
 
 use std::collections::BTreeSet;
 
