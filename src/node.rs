@@ -5,6 +5,7 @@
 //! not matter what the namespace it is seen from calls it. A mount is never touched: with a dead
 //! server that would hang.
 
+mod beneath;
 mod conf;
 #[cfg(feature = "serve")]
 pub mod events;

@@ -7,12 +7,15 @@
 //! /usr/etc beside a file in /etc.
 
 mod order;
+mod section;
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::source::io_fault;
+pub(super) use section::Section;
+use section::{Heading, Variable, heading, value_of};
 
 /// More of a file than this is not read.
 // The file is the node's, and its size is not under the control of this process.
@@ -23,17 +26,6 @@ const INCLUDES: usize = 8;
 
 /// The ending of the files in a directory that are read.
 const ENDING: &str = ".conf";
-
-/// To which mounts an option is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Section {
-    /// To every mount.
-    Global,
-    /// To those of a server, as the mount command names it.
-    Server(String),
-    /// To the one at a directory.
-    MountPoint(String),
-}
 
 /// One line of a file that gives options to mounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +52,7 @@ pub(super) struct Conf {
     /// Last lines that no line break ends: mount.nfs ignores them.
     pub(super) ignored: Vec<(PathBuf, usize, String)>,
     settings: Vec<Setting>,
+    variables: Vec<Variable>,
 }
 
 impl Conf {
@@ -71,6 +64,7 @@ impl Conf {
             conf.read_both(&Path::new("/usr/etc").join(rest));
         }
         conf.read_both(path);
+        conf.resolve();
         conf
     }
 
@@ -149,9 +143,20 @@ impl Conf {
         added
     }
 
+    /// Turns values into options; only now every variable is known. One that is not set takes its
+    /// setting away. The environment of mount.nfs comes first there, and is not known here.
+    fn resolve(&mut self) {
+        let variables = std::mem::take(&mut self.variables);
+        self.settings.retain_mut(|setting| {
+            let option = value_of(&setting.text, setting.section.argument(), &variables)
+                .and_then(|value| option(&setting.name, value));
+            option.map(|option| setting.text = option).is_some()
+        });
+    }
+
     fn read_both(&mut self, path: &Path) {
         // A line before the first heading belongs to no section.
-        self.read_file(path, &mut Section::of("", None), 0, true);
+        self.read_file(path, &mut None, 0, true);
         let folder = directory(path);
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -168,12 +173,12 @@ impl Conf {
         for name in names {
             let path = folder.join(name);
             if !path.is_dir() {
-                self.read_file(&path, &mut Section::of("", None), 0, false);
+                self.read_file(&path, &mut None, 0, false);
             }
         }
     }
 
-    fn read_file(&mut self, path: &Path, section: &mut Option<Section>, depth: usize, may_lack: bool) {
+    fn read_file(&mut self, path: &Path, section: &mut Option<Heading>, depth: usize, may_lack: bool) {
         match text_of(path) {
             Ok(text) => {
                 self.files.push(path.to_owned());
@@ -184,7 +189,7 @@ impl Conf {
         }
     }
 
-    fn parse(&mut self, text: &str, path: &Path, section: &mut Option<Section>, depth: usize) {
+    fn parse(&mut self, text: &str, path: &Path, section: &mut Option<Heading>, depth: usize) {
         let mut begun: Option<(usize, String)> = None;
         for (index, line) in text.split_inclusive('\n').enumerate() {
             let (number, before) = begun.take().unwrap_or((index + 1, String::new()));
@@ -210,7 +215,7 @@ impl Conf {
         line: &str,
         path: &Path,
         number: usize,
-        section: &mut Option<Section>,
+        section: &mut Option<Heading>,
         depth: usize,
     ) {
         if line.is_empty() || line.starts_with(['#', ';']) {
@@ -222,21 +227,31 @@ impl Conf {
         }
         // mount.nfs logs a line without `=`, and reads on.
         let Some((name, value)) = line.split_once('=') else { return };
+        // Outside of a section, and after a heading without its end, it reads nothing, no `include` either.
+        let Some(section) = section.clone() else { return };
         let (name, value) = (name.trim_end_matches([' ', '\t']), value.trim_start_matches([' ', '\t']));
         let Some(value) = unquoted(value) else { return };
         if name.eq_ignore_ascii_case("include") {
-            self.include(value, path, section.clone(), depth);
+            self.include(value, path, section, depth);
             return;
         }
-        let Some(section) = section.clone().filter(|_| !name.is_empty() && !value.is_empty()) else { return };
-        let name = name.to_ascii_lowercase();
-        // The last value of a name counts, also of another file; an empty one is none.
-        self.settings.retain(|setting| setting.section != section || setting.name != name);
-        let Some(text) = option(&name, value) else { return };
-        self.settings.push(Setting { file: path.to_owned(), line: number, section, name, text });
+        if name.is_empty() || value.is_empty() {
+            return;
+        }
+        let (name, value) = (name.to_ascii_lowercase(), value.to_owned());
+        match section {
+            Heading::Options(section) => {
+                // The last value of a name counts, also of another file; an empty one is none.
+                self.settings.retain(|setting| setting.section != section || setting.name != name);
+                let file = path.to_owned();
+                self.settings.push(Setting { file, line: number, section, name, text: value });
+            }
+            Heading::Environment(argument) => self.variables.push(Variable { argument, name, value }),
+            Heading::Other => {}
+        }
     }
 
-    fn include(&mut self, value: &str, from: &Path, mut section: Option<Section>, depth: usize) {
+    fn include(&mut self, value: &str, from: &Path, section: Heading, depth: usize) {
         // `include = -FILE` is for a file that need not be there.
         let (may_lack, value) = value.strip_prefix('-').map_or((false, value), |value| (true, value));
         let path = from.parent().unwrap_or(Path::new("/")).join(value);
@@ -244,7 +259,7 @@ impl Conf {
             self.problems.push((path, "too many files include each other".to_owned()));
             return;
         }
-        self.read_file(&path, &mut section, depth + 1, may_lack);
+        self.read_file(&path, &mut Some(section), depth + 1, may_lack);
     }
 }
 
@@ -252,32 +267,6 @@ impl Setting {
     /// The text up to its value.
     fn keyword(&self) -> &str {
         self.text.split('=').next().unwrap_or_default()
-    }
-}
-
-impl Section {
-    /// The section of a heading, in any case; `None` for one of another program.
-    fn of(name: &str, argument: Option<&str>) -> Option<Self> {
-        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
-        match argument {
-            None if is("NFSMount_Global_Options") => Some(Self::Global),
-            Some(argument) if is("Server") => Some(Self::Server(argument.to_owned())),
-            Some(argument) if is("MountPoint") => Some(Self::MountPoint(argument.to_owned())),
-            _ => None,
-        }
-    }
-}
-
-/// The section that `NAME "ARGUMENT"]` begins.
-fn heading(text: &str) -> Option<Section> {
-    let (text, _) = text.split_once(']')?;
-    let text = text.trim_matches([' ', '\t']);
-    match text.split_once('"') {
-        None => Section::of(text, None),
-        Some((name, rest)) => {
-            let (argument, _) = rest.split_once('"')?;
-            Section::of(name.trim_end_matches([' ', '\t']), Some(argument))
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Error;
+use super::beneath::{Beneath, Part};
 use super::moment::{Holder, Moment, Mounted};
 use super::mounts::Location;
 use super::processes::Mounter;
@@ -55,6 +56,10 @@ struct Suspect {
     /// The place of its data.
     data_at: Location,
     usage: Result<Usage, String>,
+    /// A note on the counts.
+    note: Option<String>,
+    /// The directories of what is hidden.
+    hidden: Vec<Part>,
     holders: Vec<Holder>,
 }
 
@@ -172,14 +177,16 @@ impl Look<'_> {
         if nfs == Nfs::No || nfs == Nfs::Depends && state == VolumeState::NodeDisk {
             return Ok(None);
         }
-        let usage = match (state, holders.first()) {
+        let Beneath { usage, note, parts: hidden } = if state == VolumeState::Hidden {
             // The mount covers the directory for the node; a container that was started before
             // still sees it.
-            (VolumeState::Hidden, Some(holder)) => self.count_beneath(holder),
-            _ => self.count(&self.pods_dir.join(id.folder()))?,
+            self.beneath(&holders, &data_at.path)
+        } else {
+            let usage = self.count(&self.pods_dir.join(id.folder()))?;
+            Beneath { usage, note: None, parts: Vec::new() }
         };
         let holders = holders.into_iter().cloned().collect();
-        Ok(Some(Suspect { id: id.clone(), driver, nfs, state, data_at, usage, holders }))
+        Ok(Some(Suspect { id: id.clone(), driver, nfs, state, data_at, usage, note, hidden, holders }))
     }
 
     /// The name of who mounts a volume, and whether that is NFS.
@@ -216,14 +223,18 @@ impl Look<'_> {
     }
 
     /// Counts through the eyes of a container what a later mount hides from all others.
-    fn count_beneath(&mut self, holder: &Holder) -> Result<Usage, String> {
+    pub(super) fn count_through(&mut self, holder: &Holder) -> Result<Usage, String> {
         let root = self.proc_dir.join(holder.pid.to_string()).join("root");
-        let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
-        for path in &holder.closed {
-            // Further mounts of the container in there are other file systems, which may hang.
-            self.counter.close(inside(path));
-        }
-        let seen = self.count(&inside(&holder.point)).unwrap_or_else(|error| Err(io_fault::reason(&error)));
+        let seen = if let Some(obstacle) = &holder.obstacle {
+            Err(obstacle.clone())
+        } else {
+            for path in &holder.closed {
+                // Further mounts of the container in there are other file systems, which may hang.
+                self.counter.close(root.join(path.strip_prefix("/").unwrap_or(path)));
+            }
+            let seen = self.count(&holder.within(&root));
+            seen.unwrap_or_else(|error| Err(io_fault::reason(&error)))
+        };
         seen.map_err(|error| format!("beneath the mount, through process {}: {error}", holder.pid))
     }
 
@@ -242,7 +253,7 @@ impl Suspect {
         };
         let folder = moment.pods_dir.join(self.id.folder());
         let (data, note) = match self.usage {
-            Ok(usage) => (Some(data(usage)), None),
+            Ok(usage) => (Some(data(usage)), self.note),
             Err(reason) => (None, Some(reason)),
         };
         let background: Vec<i32> = moment
@@ -254,21 +265,25 @@ impl Suspect {
         // The driver's own directory, rather than that of another Pod with the volume.
         let own = paths.iter().find(|path| !path.starts_with(&moment.pods_dir));
         let path = shown(own.or_else(|| paths.iter().find(|path| **path != folder)).unwrap_or(&folder));
-        let files = match (self.state, self.holders.first()) {
-            (VolumeState::Hidden, Some(holder)) => {
-                format!("/proc/{}/root{}", holder.pid, shown(&holder.point))
-            }
-            _ => path.clone(),
-        };
         let is_empty = data.is_some_and(|data| data.files == 0 && data.folders == 0 && !data.at_least);
+        let parts = match self.state {
+            VolumeState::Hidden => self.hidden,
+            _ if is_empty => Vec::new(),
+            _ => vec![Part { from: PathBuf::from(&path), rest: PathBuf::new() }],
+        };
         // With a background process it was mount.nfs, and not the driver's container.
         let is_driver = self.state == VolumeState::NotMounted && background.is_empty();
         let apart = moment.mounted_apart(&self.id).filter(|_| is_driver);
         let mounted_apart =
             apart.map(|process| report::Apart { pid: process.pid, name: process.name.clone() });
         let (pod, volume) = (lossy(&self.id.pod), lossy(&self.id.name));
+        let copies: Vec<String> = parts
+            .iter()
+            .map(|part| rescue::copy(&part.from, &Path::new(&pod).join(&volume).join(&part.rest)))
+            .collect();
         Volume {
-            copy: (!is_empty).then(|| rescue::copy(&files, &pod, &volume)),
+            copy: rescue::together(&copies),
+            copies,
             mounted_apart,
             pod,
             volume,

@@ -53,11 +53,15 @@ pub(super) struct Holder {
     pub(super) pid: i32,
     /// Its name.
     pub(super) name: String,
+    /// The directory, from the root of its file system.
+    pub(super) root: PathBuf,
     /// The path of the mount in the container.
     pub(super) point: PathBuf,
     /// Further mounts of the container at or beneath that, which are not the
     /// directory's own file system.
     pub(super) closed: Vec<PathBuf>,
+    /// The reason why the path must not be walked.
+    pub(super) obstacle: Option<String>,
 }
 
 /// The mount that a volume's directory leads to.
@@ -194,8 +198,8 @@ impl Moment {
         names.any(is_in) || path.to_string_lossy().contains(PLUGINS)
     }
 
-    /// The containers that have mounted a directory or what is in it, as far as it
-    /// lies on the file system of the directory of Pods.
+    /// The containers that have mounted a directory or what is in it, those of directories further
+    /// up first, as far as it lies on the file system of the directory of Pods.
     pub(super) fn holders(&self, folder: &Location) -> Vec<&Holder> {
         self.holders
             .range(folder.path.clone()..)
@@ -251,8 +255,10 @@ fn holders(namespaces: &[Namespace], pods: &Location) -> BTreeMap<PathBuf, Vec<H
             holders.entry(mount.root.clone()).or_default().push(Holder {
                 pid: process.pid,
                 name: process.name.clone(),
+                root: mount.root.clone(),
                 point: mount.point.clone(),
                 closed,
+                obstacle: namespace.table.obstacle(mount),
             });
         }
     }

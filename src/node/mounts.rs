@@ -42,6 +42,8 @@ pub(super) struct Mount {
     parent: i32,
     /// Major and minor number of its file system's device.
     pub(super) device: String,
+    /// The type of its file system.
+    kind: String,
     /// The directory of its file system that is mounted.
     pub(super) root: PathBuf,
     /// The mount point.
@@ -81,7 +83,30 @@ impl MountTable {
 
     /// The mount that `path` is on.
     pub(super) fn mount_of(&self, path: &Path) -> Option<&Mount> {
-        let mut mount = self.root()?;
+        self.way(path).pop()
+    }
+
+    /// Returns why the path of a mount must not be walked: it leads elsewhere, or through a file
+    /// system that waits for a server. A container's own root is in use all the time.
+    pub(super) fn obstacle(&self, mount: &Mount) -> Option<String> {
+        let way = self.way(&mount.point);
+        let mut before = way.iter().rev().skip(1).filter(|step| step.point != Path::new("/"));
+        if let Some(step) = before.find(|step| !step.is_local()) {
+            return Some(format!(
+                "the way leads through the mount at {}, which waits for a server ({}): once it answers, look again",
+                step.point.display(),
+                step.kind
+            ));
+        }
+        let is_it = way.last().is_some_and(|last| last.device == mount.device && last.root == mount.root);
+        (!is_it).then(|| format!("another mount of the container covers {}", mount.point.display()))
+    }
+
+    /// The mounts in which the steps to `path` are looked up, from the root; the last one is that
+    /// which `path` is on.
+    fn way(&self, path: &Path) -> Vec<&Mount> {
+        let Some(mut mount) = self.root() else { return Vec::new() };
+        let mut way: Vec<&Mount> = Vec::new();
         // At most as many steps as mounts, so that a table with a cycle ends the walk.
         let mut left = self.mounts.len();
         let mut steps: Vec<&Path> = path.ancestors().collect();
@@ -92,8 +117,11 @@ impl MountTable {
                 mount = next;
                 left -= 1;
             }
+            if way.last().is_none_or(|last| last.id != mount.id) {
+                way.push(mount);
+            }
         }
-        Some(mount)
+        way
     }
 
     /// Returns true if this is the table of the same namespace: the number of a mount is that of no
@@ -143,7 +171,19 @@ impl MountTable {
     }
 }
 
+/// File systems without a block device that wait for no server.
+const LOCAL: [&str; 12] = [
+    "bcachefs", "btrfs", "devtmpfs", "hugetlbfs", "mqueue", "overlay", "proc", "ramfs", "rootfs", "sysfs",
+    "tmpfs", "zfs",
+];
+
 impl Mount {
+    /// Returns true if a look at a directory of it asks no server and no daemon, which may hang.
+    fn is_local(&self) -> bool {
+        let has_device = !self.device.starts_with("0:") && !self.kind.starts_with("fuse");
+        has_device || LOCAL.contains(&&*self.kind)
+    }
+
     fn parse(line: &[u8]) -> Option<Self> {
         // The parser takes text. Each byte becomes the character of that number and
         // back, so that a path that is no UTF-8 comes through as it is.
@@ -152,16 +192,18 @@ impl Mount {
         let root = unescape(&info.root)?;
         // A directory that is mounted and was deleted keeps its old name so.
         let root = root.strip_suffix(b"//deleted").unwrap_or(&root).to_vec();
+        // NFSv4 mounts have the type nfs4, those of NFSv3 nfs.
+        let nfs = if matches!(info.fs_type.as_str(), "nfs" | "nfs4") { shown(&text) } else { None };
         Some(Self {
             id: info.mnt_id,
             parent: info.pid,
             device: info.majmin,
+            kind: info.fs_type,
             root: path(root),
             point: path(unescape(info.mount_point.to_str()?)?),
             source: String::from_utf8_lossy(&unescape(&info.mount_source.unwrap_or_default())?).into_owned(),
             options: info.super_options,
-            // NFSv4 mounts have the type nfs4, those of NFSv3 nfs.
-            nfs: if matches!(info.fs_type.as_str(), "nfs" | "nfs4") { shown(&text) } else { None },
+            nfs,
         })
     }
 }
@@ -284,6 +326,34 @@ mod tests {
         let point = path(b"/a\nb\\c#\t\\9\xff".to_vec());
         assert_eq!(table.locate(&point), Some(Location { device: "0:9".to_owned(), path: "/r s".into() }));
         assert_eq!(located(&table, "/d"), Some(at("0:8", "/gone")));
+    }
+
+    #[test]
+    fn a_way_is_walked_only_through_local_file_systems() {
+        for (line, words) in [
+            ("0:9 / /mnt rw - tmpfs t rw", ""),
+            ("8:2 / /mnt rw - xfs /dev/sdb rw", ""),
+            ("0:9 / /mnt rw - nfs4 nas:/x rw", "at /mnt, which waits for a server (nfs4)"),
+            ("0:9 / /mnt rw - fuse.sshfs nas:/x rw", "(fuse.sshfs)"),
+            ("8:2 / /mnt rw - fuseblk /dev/sdb rw", "(fuseblk)"),
+            ("0:9 / /mnt rw - cifs //nas/x rw", "(cifs)"),
+        ] {
+            // A container's root may be of any kind, since its process runs from it.
+            let text =
+                format!("1 0 0:8 / / rw - fuse.overlay o rw\n2 1 {line}\n3 2 8:1 /v /mnt/b rw - ext4 d rw\n");
+            let table = MountTable::parse(text.as_bytes());
+            let mount = table.mount_of(Path::new("/mnt/b")).expect("it is there");
+            let obstacle = table.obstacle(mount).unwrap_or_default();
+            assert!(
+                obstacle.contains(words) && obstacle.is_empty() == words.is_empty(),
+                "{line}: {obstacle}"
+            );
+        }
+        let covered = MountTable::parse(
+            b"1 0 0:8 / / rw - overlay o rw\n2 1 8:1 /v /mnt/b rw - ext4 d rw\n3 1 0:9 / /mnt rw - tmpfs t rw\n",
+        );
+        let mount = covered.mounts().find(|mount| mount.id == 2).expect("it is there");
+        assert_eq!(covered.obstacle(mount).as_deref(), Some("another mount of the container covers /mnt/b"));
     }
 
     #[test]

@@ -4,8 +4,11 @@
 //!
 //! The engine lays the options out, and [`Shown`] compares them: there is no second reader.
 
+mod lacking;
+mod other;
 mod reason;
 mod sharing;
+mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,10 +17,10 @@ use super::conf::Conf;
 use super::kernel;
 use super::moment::Moment;
 use super::mounts::Mount;
-use super::report::objects::{Compared, Difference, NoComparison, NotCompared, Objects, Reason};
+use super::report::objects::{Compared, Difference, NoComparison, NotCompared, Objects};
 use super::report::{ReadError, VolumeName, Warning};
 use super::setup::Asked;
-use super::volumes::{self, Plugin, VolumeId};
+use super::volumes::VolumeId;
 use crate::kind::{Holds, Kind};
 use crate::nfs::kernel::Kernel;
 use crate::nfs::option::MountOption;
@@ -31,6 +34,7 @@ use crate::subject::Subject;
 use crate::subject::driver::assembly::Empty;
 use crate::subject::driver::{ListUse, Nfs};
 use sharing::Sharing;
+use survey::Otherwise;
 
 /// How to make the file.
 const REMEDY: &str = "write it with: kubectl get pv -o json >FILE";
@@ -116,7 +120,8 @@ pub(super) fn compare(given: &Given, seen: &Seen<'_>) -> Outcome {
     let volumes: Vec<Volume<'_>> = seen.volumes.iter().map(|id| Volume::of(id, seen.moment)).collect();
     let mut work = Work {
         seen,
-        sharing: Sharing::of(&volumes, seen.moment),
+        sharing: Sharing::default(),
+        otherwise: Otherwise::new(),
         volumes,
         outcome: Outcome::default(),
         is_whole: true,
@@ -136,36 +141,12 @@ impl<'a> Volume<'a> {
         let name = VolumeName { pod: text(&id.pod), volume: text(&id.name) };
         Self { id, name, mount: moment.mount_on(&id.folder()), is_settled: false, other: None }
     }
-
-    /// Why an object of this name is not the volume's: an inline volume has the name that
-    /// its Pod gives it, and a PersistentVolume may have the same. `None` where it is.
-    fn other_object(&self, subject: &Subject<'_>, export: Option<&str>, pods_dir: &Path) -> Option<String> {
-        let is_of_csi = self.id.plugin == Plugin::Csi;
-        let driver = if is_of_csi {
-            volumes::csi_driver(pods_dir, self.id).ok()
-        } else {
-            self.id.plugin.flex_driver()
-        };
-        if is_of_csi != subject.is_csi()
-            || driver.as_ref().is_some_and(|driver| driver != subject.driver_name)
-        {
-            let driver = driver.as_deref().unwrap_or(if is_of_csi { "a CSI driver" } else { IN_TREE });
-            return Some(format!("it is of {}, and the directory of {driver}", subject.driver_name));
-        }
-        // The server may have another name in a mount that shares its superblock.
-        let (_, mounted) = self.mount?.source.rsplit_once(":/")?;
-        let export = export?.trim_matches('/');
-        (mounted.trim_matches('/') != export)
-            .then(|| format!("it is at path /{export} of its server, and /{mounted} is mounted"))
-    }
 }
-
-/// The name of the kubelet's own NFS volumes in the driver table.
-const IN_TREE: &str = "kubernetes.io/nfs";
 
 struct Work<'s, 'a> {
     seen: &'s Seen<'a>,
     sharing: Sharing<'a>,
+    otherwise: Otherwise,
     volumes: Vec<Volume<'a>>,
     outcome: Outcome,
     /// True if all of the file was read.
@@ -173,6 +154,13 @@ struct Work<'s, 'a> {
     /// Options that the kernel lacks, by text, with the kernels that have them.
     lacking: BTreeMap<String, (String, Vec<VolumeName>)>,
 }
+
+/// The volumes of the node by name.
+type ByName = BTreeMap<String, Vec<usize>>;
+
+/// A step with a volume of the node, by its index, and its object. The last is the path on the server
+/// of a volume that the kubelet mounts.
+type Then<W> = fn(&mut W, usize, &Subject<'_>, Option<&str>);
 
 impl Work<'_, '_> {
     fn fail(&mut self, path: String, problem: &Problem) {
@@ -182,20 +170,20 @@ impl Work<'_, '_> {
 
     fn read(&mut self, given: &Given, text: &str) {
         let lines = Lines::new(text);
-        let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut by_name = ByName::new();
         for (index, volume) in self.volumes.iter().enumerate() {
             by_name.entry(volume.name.volume.clone()).or_default().push(index);
         }
+        visit(text, &lines, &mut |item| {
+            if let Item::Object(object) = item {
+                self.each_volume(&by_name, &object, Self::survey);
+            }
+        });
+        self.sharing = Sharing::of(&self.volumes, self.seen.moment, &self.otherwise);
         let (mut has_volumes, mut problems) = (false, Vec::new());
         visit(text, &lines, &mut |item| match item {
             Item::Object(object) => {
-                let holds = object.kind.row().holds;
-                if matches!(holds, Holds::Volume) || object.kind == Kind::Pod {
-                    has_volumes = true;
-                    for part in &object.parts {
-                        self.compare_part(&by_name, &object, part);
-                    }
-                }
+                has_volumes |= self.each_volume(&by_name, &object, Self::compare_one);
             }
             Item::Skipped(Skip::EmptyList) => has_volumes = true,
             Item::Unreadable(problem) => {
@@ -216,8 +204,20 @@ impl Work<'_, '_> {
         }
     }
 
-    /// Compares one volume of an object with those of the node that have its name.
-    fn compare_part(&mut self, by_name: &BTreeMap<String, Vec<usize>>, object: &Object<'_>, part: &Part<'_>) {
+    /// Returns true if it is an object of volumes. Each volume of the node that it may be about goes
+    /// into `then`.
+    fn each_volume(&mut self, by_name: &ByName, object: &Object<'_>, then: Then<Self>) -> bool {
+        if !matches!(object.kind.row().holds, Holds::Volume) && object.kind != Kind::Pod {
+            return false;
+        }
+        for part in &object.parts {
+            self.each_of_part(by_name, object, part, then);
+        }
+        true
+    }
+
+    /// The volumes of the node that have the name of one of an object.
+    fn each_of_part(&mut self, by_name: &ByName, object: &Object<'_>, part: &Part<'_>, then: Then<Self>) {
         let name = match part.volume {
             Some(_) => part.name.as_deref(),
             None => Some(object.name()),
@@ -234,7 +234,7 @@ impl Work<'_, '_> {
                 !volume.is_settled && (part.volume.is_none() || pod.as_deref() == Some(&*volume.name.pod))
             });
             if is_its {
-                self.compare_one(*index, &subject, export);
+                then(self, *index, &subject, export);
             }
         }
     }
@@ -291,7 +291,7 @@ impl Work<'_, '_> {
 
     fn compared(&self, index: usize, subject: &Subject<'_>, mount: &Mount, text: &str) -> Option<Compared> {
         let volume = self.volumes.get(index)?;
-        let shown = Shown::new(text.split(','));
+        let shown = shown(text);
         let asked: Vec<&MountOption<'_>> = subject.options.effective_options().collect();
         let mut found = shown.differences(asked.iter().copied());
         let note = hides_defaults(subject).then(|| {
@@ -321,37 +321,6 @@ impl Work<'_, '_> {
             not_shown: shown.unseen(asked).into_iter().map(|option| option.text().to_owned()).collect(),
             note,
         })
-    }
-
-    /// Notes the options of an object that the node's kernel does not know, and that the mount does
-    /// not show. If a difference of the mount says so of its option, that is enough.
-    fn note_kernel(&mut self, name: &VolumeName, mount: Option<&Mount>, subject: &Subject<'_>) {
-        let Some(kernel) = self.seen.kernel.filter(|_| subject.nfs == Nfs::Yes) else { return };
-        let shown: BTreeSet<&str> = mount
-            .and_then(|mount| mount.nfs.as_deref())
-            .into_iter()
-            .flat_map(|text| text.split(','))
-            .map(|option| option.split('=').next().unwrap_or_default())
-            .collect();
-        let compared = self.outcome.objects.volumes.last();
-        let compared = compared.filter(|compared| compared.pod == name.pod && compared.volume == name.volume);
-        let explained: Vec<&Difference> = compared
-            .into_iter()
-            .flat_map(|compared| &compared.differences)
-            .filter(|difference| difference.reason == Reason::KernelTooOld)
-            .collect();
-        let is_explained = |word: &str| {
-            explained.iter().any(|difference| [difference.option, &*difference.object].contains(&word))
-        };
-        let asked = subject.options.effective().filter(|token| !token.is_drivers_own);
-        let asked = asked.filter(|token| !is_explained(token.option.keyword()));
-        for token in asked.filter(|token| !shown.contains(token.option.keyword())) {
-            if let Some(since) = kernel::lacks(kernel, &token.option) {
-                let (_, names) =
-                    self.lacking.entry(token.option.text().to_owned()).or_insert_with(|| (since, Vec::new()));
-                names.push(name.clone());
-            }
-        }
     }
 
     fn end(mut self) -> Outcome {
@@ -391,6 +360,12 @@ fn title(subject: &Subject<'_>) -> String {
     let namespace = subject.namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
     let path = subject.volume.map(|volume| format!(" {volume}")).unwrap_or_default();
     format!("{}/{namespace}{}{path}", subject.kind, subject.name)
+}
+
+/// The options of a mount. It may be read-only on a superblock that is not: both are shown.
+fn shown(text: &str) -> Shown<'_> {
+    let is_read_only = text.split(',').any(|option| option == "ro");
+    Shown::new(text.split(',').filter(|option| !is_read_only || *option != "rw"))
 }
 
 /// True if the driver may add options that the table does not know.

@@ -94,6 +94,8 @@ pub struct Volume {
     pub mounted_apart: Option<Apart>,
     /// The command that saves the files, as root on the node; `None` where there are none.
     pub copy: Option<String>,
+    /// The same as one command for each directory: containers may have several of one volume.
+    pub copies: Vec<String>,
 }
 
 impl Volume {
@@ -320,6 +322,13 @@ impl NodeReport {
     pub fn unread_volumes(&self) -> usize {
         let of_conf = self.nfsmount_conf.as_ref().map_or(0, |conf| conf.unread);
         self.errors.len().saturating_sub(of_conf)
+    }
+
+    /// Volumes that are mounted, without those reported: one that is mounted late, or from the
+    /// node's own disk, has something mounted, and is not mounted all the same.
+    pub fn mounted(&self) -> usize {
+        let reported = self.volumes.iter().filter(|volume| volume.state != VolumeState::NotMounted);
+        self.summary.mounted.saturating_sub(reported.count())
     }
 
     /// Returns true if a Pod writes to the local disk, or may at any time.

@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::report::{NodeReport, VolumeState, WarningKind};
+use super::report::{NodeReport, WarningKind};
 use crate::report::IsNfs;
 use crate::report::plain::plain;
 use crate::telemetry::metrics::Label;
@@ -155,13 +155,11 @@ fn bare(report: &NodeReport) -> impl Iterator<Item = &super::report::Volume> {
     report.volumes.iter().filter(|volume| volume.nfs == IsNfs::Known(true))
 }
 
-/// Every volume in one state. A volume that is mounted late or from the node's own disk
-/// has something mounted, and is bare all the same.
+/// Every volume in one state.
 fn states(report: &NodeReport) -> [(&'static str, usize); 4] {
     let summary = &report.summary;
-    let late = report.volumes.iter().filter(|volume| volume.state != VolumeState::NotMounted).count();
     [
-        ("mounted", summary.mounted.saturating_sub(late)),
+        ("mounted", report.mounted()),
         ("bare", summary.lost),
         ("pending", summary.waiting),
         ("unknown", summary.uncertain + summary.unread),
@@ -175,7 +173,7 @@ fn number(count: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::report::{Data, Summary, Volume};
+    use crate::node::report::{Data, Summary, Volume, VolumeState, npd, text as plain_text};
     use crate::report::Tool;
 
     fn volume(name: &str, state: VolumeState, bytes: u64) -> Volume {
@@ -192,6 +190,7 @@ mod tests {
             background: Vec::new(),
             mounted_apart: None,
             copy: None,
+            copies: Vec::new(),
         }
     }
 
@@ -228,6 +227,22 @@ mod tests {
         let text = text(&report(vec![volume("a", VolumeState::Hidden, 5)], 3), Looks::default());
         assert!(text.contains("nfs_mount_guard_node_volumes{state=\"mounted\"} 2\n"), "{text}");
         assert!(text.contains("nfs_mount_guard_node_volumes{state=\"bare\"} 1\n"), "{text}");
+    }
+
+    #[test]
+    fn no_volume_is_counted_both_mounted_and_not_mounted() {
+        for state in [VolumeState::Hidden, VolumeState::NodeDisk] {
+            let mut report = report(vec![volume("a", state, 5)], 3);
+            report.summary.volumes = 3;
+            let text = plain_text::write(&report, false, None);
+            assert!(text.ends_with("3 volumes that may be NFS: 2 mounted, 1 not mounted\n"), "{text}");
+            // Its driver may not use NFS.
+            report.volumes.iter_mut().for_each(|volume| volume.nfs = IsNfs::Depends("depends"));
+            (report.summary.lost, report.summary.uncertain) = (0, 1);
+            let text = plain_text::write(&report, false, None);
+            assert!(text.ends_with("2 mounted, 0 not mounted, 1 unknown\n"), "{text}");
+            assert_eq!(npd::mounts(&report).1, "2 of 3 NFS volumes mounted");
+        }
     }
 
     #[test]

@@ -31,6 +31,17 @@ impl Usage {
     pub(super) const fn is_empty(&self) -> bool {
         self.files == 0 && self.folders == 0 && !self.is_partial
     }
+
+    /// Both together.
+    #[must_use]
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(other.bytes),
+            files: self.files.saturating_add(other.files),
+            folders: self.folders.saturating_add(other.folders),
+            is_partial: self.is_partial || other.is_partial,
+        }
+    }
 }
 
 /// Counts within a limit of time that all directories of a run share.

@@ -58,11 +58,11 @@ impl Context<'_, '_> {
         let shared = match found.decider {
             Decider::Superblock => self
                 .sharing
-                .superblock(self.mount, self.volume)
+                .superblock(self.mount, self.volume, found.keyword)
                 .map(|other| (Reason::SharedSuperblock, other, "superblock", ", or nosharecache")),
             Decider::Connections => self
                 .sharing
-                .connections(self.mount, self.volume)
+                .connections(self.mount, self.volume, found.keyword)
                 .map(|other| (Reason::SharedConnections, other, "connections", "")),
             Decider::Server => {
                 let why = "the server takes no more at once".to_owned();

@@ -1,8 +1,9 @@
 //! Which NFS mounts of a node share a superblock or connections.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Volume;
+use super::survey::Otherwise;
 use crate::node::moment::Moment;
 use crate::node::mounts::Mount;
 
@@ -20,10 +21,12 @@ struct Named {
     /// The volume; `None` for a mount that is no Pod's.
     volume: Option<String>,
     name: String,
+    /// The settings that its object asks otherwise than mounted; none where there is no object.
+    otherwise: BTreeSet<&'static str>,
 }
 
-/// NFS mounts by what they share. Of each group the first two of different volumes are
-/// kept: one of them is another one's.
+/// NFS mounts by what they share. Of each group the first two of different volumes are kept that
+/// differ from their objects alike: one of them is another one's.
 #[derive(Debug, Default)]
 pub(super) struct Sharing<'a> {
     by_device: HashMap<&'a str, Vec<Named>>,
@@ -31,19 +34,20 @@ pub(super) struct Sharing<'a> {
 }
 
 impl<'a> Sharing<'a> {
-    pub(super) fn of(volumes: &[Volume<'a>], moment: &'a Moment) -> Self {
+    pub(super) fn of(volumes: &[Volume<'a>], moment: &'a Moment, otherwise: &Otherwise) -> Self {
         let mut sharing = Self::default();
         for volume in volumes {
             if let Some(mount) = volume.mount.filter(|mount| mount.nfs.is_some()) {
                 let name = format!("volume {} of Pod {}", volume.name.volume, volume.name.pod);
-                sharing.add(mount, &Named { volume: Some(volume.name.volume.clone()), name });
+                let otherwise = otherwise.get(&volume.name.volume).cloned().unwrap_or_default();
+                sharing.add(mount, &Named { volume: Some(volume.name.volume.clone()), name, otherwise });
             }
         }
         let mut elsewhere: Vec<&Mount> = moment.nfs_mounts_elsewhere().collect();
         elsewhere.sort_unstable_by(|one, other| one.point.cmp(&other.point));
         for mount in elsewhere.into_iter().filter(|mount| !mount.point.to_string_lossy().contains(STAGING)) {
             let name = format!("the mount at {}", mount.point.display());
-            sharing.add(mount, &Named { volume: None, name });
+            sharing.add(mount, &Named { volume: None, name, otherwise: BTreeSet::new() });
         }
         sharing
     }
@@ -54,25 +58,28 @@ impl<'a> Sharing<'a> {
             self.by_client.entry(client(mount)).or_default(),
         ];
         for group in groups {
-            if group.len() < 2 && !group.iter().any(|known| known.volume == named.volume) {
+            let alike = || group.iter().filter(|known| known.otherwise == named.otherwise);
+            if alike().count() < 2 && !alike().any(|known| known.volume == named.volume) {
                 group.push(named.clone());
             }
         }
     }
 
-    /// Another mount with the superblock of a volume's mount.
-    pub(super) fn superblock(&self, mount: &Mount, volume: &Volume<'_>) -> Option<String> {
-        other(self.by_device.get(&*mount.device)?, volume)
+    /// Another mount with the superblock of a volume's mount, whose object asks for what both have as
+    /// `setting`.
+    pub(super) fn superblock(&self, mount: &Mount, volume: &Volume<'_>, setting: &str) -> Option<String> {
+        other(self.by_device.get(&*mount.device)?, volume, setting)
     }
 
-    /// Another mount with the connections of a volume's mount.
-    pub(super) fn connections(&self, mount: &Mount, volume: &Volume<'_>) -> Option<String> {
-        other(self.by_client.get(&client(mount))?, volume)
+    /// The same of the connections.
+    pub(super) fn connections(&self, mount: &Mount, volume: &Volume<'_>, setting: &str) -> Option<String> {
+        other(self.by_client.get(&client(mount))?, volume, setting)
     }
 }
 
-fn other(group: &[Named], volume: &Volume<'_>) -> Option<String> {
-    let found = group.iter().find(|named| named.volume.as_ref() != Some(&volume.name.volume))?;
+fn other(group: &[Named], volume: &Volume<'_>, setting: &str) -> Option<String> {
+    let mut others = group.iter().filter(|named| named.volume.as_ref() != Some(&volume.name.volume));
+    let found = others.find(|named| !named.otherwise.contains(setting))?;
     Some(found.name.clone())
 }
 

@@ -36,9 +36,10 @@ pub fn mounts(report: &NodeReport) -> (Answer, String) {
             (Answer::Yes, format!("{} in the background", counted(summary.background, "mount")))
         }
         None if unread > 0 => (Answer::Unknown, format!("unknown: {unread} unreadable")),
-        None => {
-            (Answer::No, format!("{} of {} mounted", summary.mounted, counted(summary.volumes, "NFS volume")))
-        }
+        None => (
+            Answer::No,
+            format!("{} of {} mounted", report.mounted(), counted(summary.volumes, "NFS volume")),
+        ),
     };
     (answer, message(&text))
 }

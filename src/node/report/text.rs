@@ -110,7 +110,7 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
             plain(name)
         )?;
     }
-    if let Some(copy) = &volume.copy {
+    for copy in &volume.copies {
         writeln!(out, "{SAVE}{}", plain(copy))?;
     }
     writeln!(out)
@@ -236,7 +236,7 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
         place(&report.pods_dir),
         counted(summary.pods, "Pod"),
         counted(summary.volumes, "volume"),
-        summary.mounted,
+        report.mounted(),
         summary.lost,
     )?;
     for (count, what) in [

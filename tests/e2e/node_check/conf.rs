@@ -138,6 +138,38 @@ fn written() -> Result<(), Failed> {
             format!("{GLOBAL}include=nfsmount.conf.d/x\nretrans=3\n"),
             vec![("x", "bg=True\n[Server \"127.0.0.1\"]\ntimeo=5\n")],
         ),
+        // Leading zeros make a fraction: 010 is before 9, and 9 before 10.
+        (
+            GLOBAL.to_owned(),
+            vec![
+                ("010.conf", "[NFSMount_Global_Options]\ntimeo=8\nbg=True\n"),
+                ("9.conf", "[NFSMount_Global_Options]\ntimeo=9\nretrans=9\n"),
+                ("10.conf", "[NFSMount_Global_Options]\nretrans=10\n"),
+            ],
+        ),
+        (
+            GLOBAL.to_owned(),
+            vec![
+                ("09-site.conf", "[NFSMount_Global_Options]\nBackground=False\n"),
+                ("1-local.conf", "[NFSMount_Global_Options]\nBackground=True\n"),
+            ],
+        ),
+        // Variables, set after their use, with and without an argument, not at all, and of each other.
+        (format!("{GLOBAL}Foreground=$B\ntimeo=$NOPE\n[Environment]\nB=False\n"), vec![]),
+        (format!("[environment]\nB=$c\nC=False\n{GLOBAL}Foreground=$B\nBackground=$NOPE\n"), vec![]),
+        ("[environment]\nB=7\n[Server \"127.0.0.1\"]\ntimeo=$B\n".to_owned(), vec![]),
+        ("[environment \"127.0.0.1\"]\nB=7\n[Server \"127.0.0.1\"]\ntimeo=$B\n".to_owned(), vec![]),
+        (format!("{GLOBAL}bg=$NOPE\nretrans=4\n"), vec![]),
+        // Outside of a section nothing is included; in that of another program it is.
+        (
+            "include=nfsmount.conf.d/x\n[broken\ninclude=nfsmount.conf.d/x\n".to_owned(),
+            vec![("x", "[NFSMount_Global_Options]\nbg=True\n")],
+        ),
+        (
+            "[other]\ninclude=nfsmount.conf.d/x\n".to_owned(),
+            vec![("x", "[NFSMount_Global_Options]\nbg=True\n")],
+        ),
+        ("[NFSMount_Global_Options \"x]\nTimeo=9\n".to_owned(), vec![]),
     ];
     compare(&cases);
     Ok(())

@@ -9,7 +9,7 @@ use std::process::Command;
 use libtest_mimic::{Failed, Trial};
 use serde_json::json;
 
-use super::mounts::{namespaces, script};
+use super::mounts::{CONTAINER, namespaces, script};
 use super::{Pods, found, not_mounted};
 use crate::component::{self, Missing};
 
@@ -34,6 +34,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("looks_past_a_server_that_never_answers", never_answers),
         trial("looks_at_1000_volumes_of_which_50_hang", many),
+        trial("walks_through_no_mount_of_a_container_that_never_answers", in_a_container),
     ]
 }
 
@@ -66,6 +67,58 @@ fn never_answers() -> Result<(), Failed> {
     assert_eq!((found(&report), code), (not_mounted(&["lost"]), 1), "{report:#}");
     assert_eq!(report["summary"]["mounted"], 3, "{report:#}");
     assert_eq!(report["volumes"][0]["data"]["files"], 1, "what hangs within is not entered: {report:#}");
+    Ok(())
+}
+
+/// A container has one volume on another: the way to the second leads through the first.
+fn in_a_container() -> Result<(), Failed> {
+    for (also, files) in [("", 0), ("container $f/uploads;", 1)] {
+        let pods = Pods::new();
+        pods.nfs("u", "html");
+        fs::write(pods.nfs("u", "uploads").join("hello"), "hello\n")?;
+        let text = format!(
+            "{HANG} {CONTAINER} mount -t tmpfs none $dir; f=$pods/u/volumes/kubernetes.io~nfs
+             # A container whose volume html is mounted in time, by a server that stops answering: the
+             # mount point b is looked up in it once, before.
+             inner() {{ unshare -m bash -ec '
+               mkdir -p $dir/in/mnt; mount --bind $dir/in $dir/in; cd $dir/in; mount -t tmpfs none mnt; mkdir mnt/b
+               mount --bind \"$0\" mnt/b
+               for f in /bin /lib /lib64 /usr; do mkdir -p .$f; mount --rbind $f .$f; done; exec chroot . sleep 60' $f/uploads &
+               inner=$!; for try in $(seq 100); do [ $(cat /proc/$inner/comm) = sleep ] && break; sleep 0.1; done; }}
+             inner; {also}
+             mkdir $dir/proc; for pid in $(ls /proc | grep '^[0-9]*$'); do ln -s /proc/$pid $dir/proc/$pid; done
+             # The table of the container as one with a FUSE mount has it, and a root that hangs.
+             rm $dir/proc/$inner; mkdir $dir/proc/$inner; cp /proc/$inner/stat /proc/$inner/cmdline $dir/proc/$inner/
+             sed 's, - tmpfs none , - fuse.html nas:/x ,' /proc/$inner/mountinfo >$dir/proc/$inner/mountinfo
+             mkdir -p $dir/proc/$inner/root/mnt; hang $dir/proc/$inner/root/mnt; mount -t tmpfs none $f/html; mount -t tmpfs none $f/uploads
+             code=0; timeout -s KILL 2 stat $dir/proc/$inner/root/mnt/b >&2 || code=$?; [ $code = 137 ]
+             timeout -s KILL 10 $check --pods-dir $pods --proc-dir $dir/proc"
+        );
+        let (report, code) = script(&pods, &text);
+        assert_eq!(code, 1, "{report:#}");
+        let volume = &report["volumes"][0];
+        assert_eq!(
+            (&volume["volume"], &volume["state"]),
+            (&json!("uploads"), &json!("hidden")),
+            "{report:#}"
+        );
+        // Another container shows it by a way that does not hang.
+        if files == 0 {
+            assert_eq!((&volume["data"], &volume["copies"]), (&json!(null), &json!([])), "{report:#}");
+            let note = volume["note"].as_str().unwrap_or_default();
+            assert!(
+                note.contains("through the mount at /mnt, which waits for a server (fuse.html)"),
+                "{report:#}"
+            );
+        } else {
+            assert_eq!(
+                (&volume["data"]["files"], &volume["note"]),
+                (&json!(files), &json!(null)),
+                "{report:#}"
+            );
+            assert_eq!(volume["copies"].as_array().map(Vec::len), Some(1), "{report:#}");
+        }
+    }
     Ok(())
 }
 

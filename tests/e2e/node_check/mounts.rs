@@ -25,6 +25,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("takes_no_other_mount_for_it", other_mounts),
         trial("finds_the_folder_of_a_driver_that_gave_the_pod_the_nodes_disk", staged_on_disk),
         trial("finds_what_a_container_has_open_beneath_a_mount", hidden),
+        trial("copies_each_directory_that_containers_have_open_beneath_a_mount", hidden_parts),
         trial("sees_the_node_from_a_container_with_other_paths", from_a_container),
         trial("enters_nothing_that_only_it_sees_mounted", stale_copy),
         trial("believes_kubelet_where_it_mounts_in_a_namespace_of_its_own", kubelets_namespace),
@@ -155,7 +156,7 @@ fn staged_on_disk() -> Result<(), Failed> {
 }
 
 /// A container is a mount namespace that does not see kubelet's directory.
-const CONTAINER: &str = "\
+pub(super) const CONTAINER: &str = "\
 container() { unshare -m bash -ec '
   mkdir -p $dir/root/data; mount --bind $dir/root $dir/root; cd $dir/root; mount --bind \"$0\" data
   for f in /bin /lib /lib64 /usr; do mkdir -p .$f; mount --rbind $f .$f; done; exec chroot . sleep 60' \"$1\" &
@@ -207,6 +208,54 @@ fn hidden() -> Result<(), Failed> {
     );
     let (report, code) = script(&pods, &text);
     assert_eq!((found(&report), code), (vec![], 0), "{report:#}");
+    Ok(())
+}
+
+/// Two containers have a directory each of a volume that is mounted late; the copies that the report
+/// names are run.
+fn hidden_parts() -> Result<(), Failed> {
+    let files = ["app/db", "app/inner/more", "logs/log"];
+    for (containers, expected) in [
+        ("container $f/app; container $f/logs", vec!["u/data/app", "u/data/logs"]),
+        // One that is shown through another is not copied twice.
+        ("container $f/logs; container $f/app/inner; container $f/app", vec!["u/data/app", "u/data/logs"]),
+        ("container $f/app; container $f", vec!["u/data"]),
+    ] {
+        let pods = Pods::new();
+        let folder = pods.nfs("u", "data");
+        for file in files {
+            fs::create_dir_all(folder.join(file).parent().expect("a folder"))?;
+            fs::write(folder.join(file), format!("{file}\n"))?;
+        }
+        let text = format!(
+            "{CONTAINER} mount -t tmpfs none $dir; f=$pods/u/volumes/kubernetes.io~nfs/data; {containers}
+             mount -t tmpfs none $f; code=0; $check --pods-dir $pods >$dir/report || code=$?
+             mount -t tmpfs none /mnt; mkdir $pods/u/saved
+             sed -n 's,^ *\"copy\": \"\\(.*\\)\"\\,$,\\1,p' $dir/report | sed s,/a/safe/place,/mnt,g | bash -eu >&2
+             cp -a /mnt/u/data $pods/u/saved/; cat $dir/report; exit $code"
+        );
+        let (report, code) = script(&pods, &text);
+        let volume = &report["volumes"][0];
+        assert_eq!((&volume["state"], code), (&json!("hidden"), 1), "{containers}: {report:#}");
+        let data = &volume["data"];
+        let bytes: usize = files.iter().map(|file| file.len() + 1).sum();
+        assert_eq!((&data["files"], &data["bytes"]), (&json!(3), &json!(bytes)), "{containers}: {report:#}");
+        let copies = volume["copies"].as_array().expect("a list").iter().filter_map(Value::as_str);
+        let targets: Vec<&str> = copies
+            .filter_map(|copy| copy.split_once("&& cp -a ")?.1.split_once(" /a/safe/place/"))
+            .map(|(_, to)| to.trim_end_matches('/'))
+            .collect();
+        assert_eq!(targets, expected, "{containers}: {report:#}");
+        for file in files {
+            let saved = pods.path().join("u/saved/data").join(file);
+            assert_eq!(
+                fs::read_to_string(&saved).unwrap_or_default(),
+                format!("{file}\n"),
+                "{containers}: {report:#}"
+            );
+        }
+        schema::fits("node-check.schema.json", &report)?;
+    }
     Ok(())
 }
 

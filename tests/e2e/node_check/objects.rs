@@ -22,6 +22,8 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("a_mount_that_is_as_its_object_asks_is_no_finding", as_asked),
         trial("names_each_difference_with_its_reason", reasons),
+        trial("explains_a_mount_only_by_one_whose_object_asks_for_it", explained_by_others),
+        trial("compares_no_object_whose_server_has_another_address", other_servers),
         trial("says_what_is_not_compared", not_compared),
         trial("compares_the_inline_volume_of_the_same_pod", inline_volumes),
         trial("compares_only_what_is_written_where_the_driver_may_add", unknown_drivers),
@@ -152,17 +154,21 @@ fn as_asked() -> Result<(), Failed> {
     node.nfs("u", "v3", 902, &V3.replace("local_lock=none", "nolock,local_lock=all"));
     node.nfs("u", "fast", 903, &V42.replace("proto=tcp", "proto=tcp6,nconnect=8"));
     node.csi("w", "driver", "nfs.csi.k8s.io", 904, V42);
+    node.nfs("w", "read-only", 905, V42);
+    let own = node.mounts.last_mut().ok_or("a mount")?;
+    *own = own.replace(" rw,relatime ", " ro,relatime ");
     let objects = list(vec![
         nfs("all", &["nfsvers=4.2", "fg", "hard", "timeo=600", "retrans=2", "proto=tcp", "sec=sys"]),
         nfs("v3", &["vers=3", "nolock"]),
         nfs("fast", &["nfsvers=4.2", "nconnect=8"]),
+        nfs("read-only", &["nfsvers=4.2", "ro"]),
         csi("driver", "nfs.csi.k8s.io", &["nfsvers=4.2", "hard", "fg"]),
         nfs("on-another-node", &["soft"]),
         json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "c"}, "provisioner": "nfs.csi.k8s.io"}),
     ]);
     let (report, code) = node.check(&objects, &[]);
     assert_eq!(code, 0, "{report:#}");
-    for volume in ["all", "v3", "fast", "driver"] {
+    for volume in ["all", "v3", "fast", "driver", "read-only"] {
         assert_eq!(differences(&report, volume), [] as [[String; 4]; 0], "{report:#}");
     }
     assert_eq!(report["objects"]["notCompared"], json!([]));
@@ -175,7 +181,7 @@ fn as_asked() -> Result<(), Failed> {
     let output = node.run(yaml, &[]);
     let text = String::from_utf8(output.stdout)?;
     for words in [
-        "<stdin>: 1 mounted volume compared, 3 not; negotiated: NFS 4.2 by 1 volume",
+        "<stdin>: 1 mounted volume compared, 4 not; negotiated: NFS 4.2 by 1 volume",
         "not compared: Pod u, volume fast",
     ] {
         assert!(text.contains(words), "{words}: {text}");
@@ -262,6 +268,65 @@ fn reasons() -> Result<(), Failed> {
     assert_eq!((code, &report["objects"]["volumes"][0]["differences"][0]["finding"]), (0, &json!(false)));
     let text = String::from_utf8(node.run(&objects.to_string(), &[]).stdout)?;
     assert!(text.contains("limited by the server: Pod u, volume large"), "{text}");
+    Ok(())
+}
+
+fn explained_by_others() -> Result<(), Failed> {
+    let mut node = Recorded::new();
+    let shared = V42.replace("proto=tcp", "proto=tcp,nconnect=8");
+    for volume in ["a", "b", "c", "d"] {
+        node.nfs("u", volume, 901, &shared);
+    }
+    let reasons = |report: &Value, volume: &str| -> Vec<[String; 2]> {
+        let found = differences(report, volume).into_iter();
+        found.map(|[option, _, _, reason]| [option, reason]).collect()
+    };
+    let both = |timeo: &str, nconnect: &str| {
+        [["timeo", timeo], ["nconnect", nconnect]].map(|pair| pair.map(ToOwned::to_owned))
+    };
+    // Each asks for the same, so none of them was the first mount.
+    let all = ["a", "b", "c", "d"].map(|name| nfs(name, &["nfsvers=4.2", "timeo=100", "nconnect=2"]));
+    let (report, code) = node.check(&list(all.to_vec()), &[]);
+    assert_eq!(code, 1, "{report:#}");
+    for volume in ["a", "b", "c", "d"] {
+        assert_eq!(reasons(&report, volume), both("unknown", "unknown"), "{report:#}");
+    }
+    let message = report["objects"]["volumes"][0]["differences"][0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("an earlier mount that has ended decided it"), "{message}");
+    // The last one, whose object comes last, explains one of two for all others.
+    let mut all = all.to_vec();
+    all[3] = nfs("d", &["nfsvers=4.2", "timeo=600", "nconnect=4"]);
+    let (report, _) = node.check(&list(all), &[]);
+    for volume in ["a", "b", "c"] {
+        assert_eq!(reasons(&report, volume), both("shared-superblock", "unknown"), "{report:#}");
+    }
+    assert_eq!(report["objects"]["volumes"][0]["differences"][0]["with"], "volume d of Pod u", "{report:#}");
+    Ok(())
+}
+
+fn other_servers() -> Result<(), Failed> {
+    for (asked, mounted, is_other) in [
+        ("10.9.0.2", "10.9.0.1", true),
+        ("fd00::2", "[fd00::1]", true),
+        ("10.9.0.1", "10.9.0.1", false),
+        ("fd00:0::1", "[fd00::1]", false),
+        // A name may stand for the address.
+        ("nas", "10.9.0.1", false),
+        ("10.9.0.2", "nas", false),
+    ] {
+        let mut node = Recorded::new();
+        let folder = node.pods.nfs("u", "pv");
+        node.mount(&folder, "nfs4", 901, &format!("{mounted}:/pv"), V42);
+        let folder = node.pods.csi("u", "driver", "nfs.csi.k8s.io");
+        node.mount(&folder, "nfs4", 902, &format!("{mounted}:/driver"), V42);
+        let (mut pv, mut driver) = (nfs("pv", &[]), csi("driver", "nfs.csi.k8s.io", &[]));
+        pv["spec"]["nfs"]["server"] = json!(asked);
+        driver["spec"]["csi"]["volumeAttributes"]["server"] = json!(asked);
+        let (report, _) = node.check(&list(vec![pv, driver]), &[]);
+        let of_others = report["objects"]["notCompared"].as_array().ok_or("a list")?;
+        let of_others = of_others.iter().filter(|each| each["reason"] == "other-object").count();
+        assert_eq!(of_others, if is_other { 2 } else { 0 }, "{asked} {mounted}: {report:#}");
+    }
     Ok(())
 }
 
