@@ -339,7 +339,8 @@ fn many_pods() -> Result<(), Failed> {
         took.as_millis(),
         cost * 1000.0
     );
-    assert!(took < LIMIT, "{times:?}, CPU {costs:?} s");
+    // Other tests may keep the processors from every look: its own time is what must stay.
+    assert!(took < LIMIT || cost < LIMIT.as_secs_f64() && took < 5 * LIMIT, "{times:?}, CPU {costs:?} s");
     Ok(())
 }
 
