@@ -1,9 +1,7 @@
 //! Parameters and attributes that look like mount options and that the driver
 //! does not read.
 
-use std::collections::HashSet;
-
-use fnv::FnvBuildHasher;
+use std::collections::BTreeSet;
 
 use super::Subject;
 use super::driver::{self, UnknownParameters};
@@ -44,8 +42,7 @@ impl<'m> Subject<'m> {
         let may_be_read = !self.driver.known.is_read();
         let keys = || self.carriers.iter().filter_map(|carrier| carrier.place.key());
         // An object may have thousands: one look for each.
-        let many: Option<HashSet<&str, FnvBuildHasher>> =
-            (self.carriers.len() > FEW_CARRIERS).then(|| keys().collect());
+        let many: Option<BTreeSet<&str>> = (self.carriers.len() > FEW_CARRIERS).then(|| keys().collect());
         let is_carrier = |key: &str| {
             many.as_ref().map_or_else(|| keys().any(|found| found == key), |many| many.contains(key))
         };
