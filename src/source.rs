@@ -8,6 +8,7 @@ pub mod io_fault;
 mod json;
 pub mod json_fault;
 mod list;
+mod manifests;
 mod merge;
 pub mod object;
 mod recorded;

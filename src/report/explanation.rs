@@ -203,7 +203,9 @@ impl Explanation {
         let (refused, refused_by) = refusals::at_every_try(subject).unzip();
         let is_claim = subject.kind.row().holds == Holds::Claim;
         let hidden = places::hidden(subject).filter(|_| may_be_nfs && !is_claim);
-        let is_mounted = may_be_nfs && refused.is_none() && !is_claim && hidden.is_none();
+        let is_inline_refused = subject.volume.is_some() && subject.driver.inline.is_never_mounted();
+        let is_mounted =
+            may_be_nfs && refused.is_none() && !is_claim && hidden.is_none() && !is_inline_refused;
         let readings = readings(subject);
         Self {
             kind: subject.kind.as_str(),
@@ -234,7 +236,7 @@ impl Explanation {
             refused,
             refused_by,
             refused_by_kernels: if may_be_nfs { refusals::by_kernels(subject) } else { Vec::new() },
-            notes: if is_mounted { notes::of(subject) } else { Vec::new() },
+            notes: if is_mounted { notes::of(subject) } else { notes::of_inline(subject) },
             dead_server: is_mounted.then(|| dead_server(subject)),
         }
     }

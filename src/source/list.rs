@@ -27,7 +27,8 @@ use items::{
     too_deep, visit_items,
 };
 use not_judged::{not_judged, not_judged_json, visit_beside, visit_texts};
-use strays::{add_misplaced, misplaced_in_json, whole};
+pub(super) use strays::add_misplaced;
+use strays::{misplaced_in_json, whole};
 
 /// Lists in lists that are followed.
 const DEEPEST_LIST: usize = 8;

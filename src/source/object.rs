@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::de::NodeDeserializer;
 use super::json;
+use super::manifests;
 use super::scalar::places;
 use super::tree::{Content, NodeId, Tree};
 use super::unjudged::{self, Unjudged};
@@ -18,7 +19,7 @@ use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::site::{InlineVolume, Place};
 use crate::subject::binding::{BoundVolume, OnlyClaim, OnlyIdentity, OnlyPhase};
-use crate::subject::manifest::{Manifest, Metadata, Text};
+use crate::subject::manifest::{Manifest, Text};
 use crate::subject::workload::{Inline, Workload};
 use crate::subject::{Misplaced, Subject};
 
@@ -73,10 +74,7 @@ pub(super) enum Origin<'i> {
 /// When the object does not fit the schema of its kind.
 pub(super) fn parts<'i, D: Deserializer<'i>>(kind: Kind, from: D) -> Result<Vec<Part<'i>>, D::Error> {
     let Some(at) = kind.pod_spec() else {
-        if kind.row().holds == Holds::Claim {
-            return Ok(vec![Part::whole(Claim::deserialize(from)?.into())]);
-        }
-        let manifest = Manifest::deserialize(from)?;
+        let manifest = manifests::read(kind, from)?;
         return Ok(vec![Part::whole(manifest)]);
     };
     // A volume without a driver is a patch: the API server takes none.
@@ -88,22 +86,6 @@ pub(super) fn parts<'i, D: Deserializer<'i>>(kind: Kind, from: D) -> Result<Vec<
         Part { volume, name, manifest, misplaced: Vec::new(), before: None }
     };
     Ok(volumes.map(part).collect())
-}
-
-/// A claim, whose fields are looked at one by one.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
-struct Claim<'a> {
-    api_version: Option<Text<'a>>,
-    kind: Option<Text<'a>>,
-    metadata: Option<Metadata<'a>>,
-}
-
-impl<'a> From<Claim<'a>> for Manifest<'a> {
-    fn from(claim: Claim<'a>) -> Self {
-        let Claim { api_version, kind, metadata } = claim;
-        Self { api_version, kind, metadata, ..Self::default() }
-    }
 }
 
 impl<'i> Part<'i> {

@@ -3,9 +3,10 @@
 use serde::Deserialize;
 
 use super::de::NodeDeserializer;
-use super::list::misplaced;
+use super::list::{add_misplaced, misplaced};
 use super::object::{Object, Origin, Part, parts};
 use super::tree::{NodeId, Tree};
+use super::unjudged::Unjudged;
 use super::{Item, Skip, Source, unjudged};
 use crate::kind::Kind;
 use crate::subject::manifest::Text;
@@ -44,6 +45,8 @@ struct UserInfo<'a> {
 #[serde(bound(deserialize = "'de: 'a"))]
 struct RecordedKind<'a> {
     #[serde(default)]
+    group: Option<Text<'a>>,
+    #[serde(default)]
     kind: Option<Text<'a>>,
 }
 
@@ -60,7 +63,12 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
     let there = |node: &NodeId| !NodeDeserializer { tree, id: *node }.is_null();
     let object = member("object").filter(there);
     let span = object.and_then(|object| tree.node(object)).map(|node| node.span.clone());
-    let kind = request.kind.and_then(|kind| Kind::parse(kind.kind.as_deref()?));
+    let kind = request.kind.and_then(|named| {
+        let kind = Kind::parse(named.kind.as_deref()?)?;
+        // The kind of another group has the same name.
+        named.group.as_deref().is_none_or(|group| group == kind.group()).then_some(kind)
+    });
+    let namespace = request.namespace.as_deref().filter(|namespace| !namespace.is_empty());
     let is_update = request.operation.as_deref() == Some("UPDATE");
     let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
     let is_judged = kind.is_some_and(|kind: Kind| kind.is_judged_on(sub_resource))
@@ -68,7 +76,10 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
     let (Some(kind), Some((object, span))) = (kind.filter(|_| is_judged), object.zip(span)) else {
         // Of another kind only what is to be stored counts.
         let stored = object.filter(|_| kind.is_none() && sub_resource.is_empty());
-        visitor(stored.map_or(Item::Skipped(Skip::NotJudged), |object| unjudged_within(tree, object)));
+        visitor(stored.map_or(Item::Skipped(Skip::NotJudged), |object| {
+            let found = unjudged::find(tree, object).map(|found| of_request(found, namespace));
+            found.map_or(Item::Skipped(Skip::NotJudged), Item::Unjudged)
+        }));
         return;
     };
     let read = |id, member| {
@@ -82,12 +93,23 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
     });
     match both {
         Err(problem) => visitor(Item::Unreadable(problem)),
-        Ok((new, _)) if new.is_empty() => visitor(Item::Skipped(Skip::NoInlineVolume)),
+        Ok((new, _)) if new.is_empty() => visitor(match beside(tree, object, kind) {
+            Some(found) => Item::Unjudged(of_request(found, namespace)),
+            None => Item::Skipped(Skip::NoInlineVolume),
+        }),
         Ok((mut new, old)) => {
-            let namespace = request.namespace.filter(|_| kind.pod_spec().is_some());
+            add_misplaced(&mut new, tree, object, kind);
+            if new.iter().all(|part| part.is_plain_claim(kind)) {
+                visitor(Item::Skipped(Skip::NotJudged));
+                return;
+            }
+            let of_pods = request.namespace.clone().filter(|_| kind.is_namespaced());
             for metadata in new.iter_mut().filter_map(|part| part.manifest.metadata.as_mut()) {
                 // The request is about one namespace, which its object may leave out.
-                metadata.namespace = namespace.clone().or(metadata.namespace.take());
+                metadata.namespace = of_pods.clone().or(metadata.namespace.take());
+            }
+            if let Some(found) = beside(tree, object, kind) {
+                visitor(Item::Beside(of_request(found, namespace)));
             }
             let parts = with_before(new, old);
             let user = request.user_info.map(|user| user.username.as_deref().unwrap_or_default().to_owned());
@@ -105,13 +127,21 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
     }
 }
 
-/// Returns the mount options in the object of a review, which is of no kind that is judged.
-fn unjudged_within(tree: &Tree<'_>, object: NodeId) -> Item<'static> {
-    let Some(mut found) = unjudged::find(tree, object) else { return Item::Skipped(Skip::NotJudged) };
+/// Returns the mount options in the object of a review at places that are not judged.
+fn beside(tree: &Tree<'_>, object: NodeId, kind: Kind) -> Option<Unjudged> {
+    match kind.pod_spec() {
+        Some(at) => unjudged::find_beside_volumes(tree, object, at),
+        None => unjudged::find_in_texts(tree, object),
+    }
+}
+
+/// Returns what was found in the object of a request with its path in the review.
+fn of_request(mut found: Unjudged, namespace: Option<&str>) -> Unjudged {
     for place in &mut found.places {
         place.path.splice(0..0, ["request".to_owned(), "object".to_owned()]);
     }
-    Item::Unjudged(found)
+    found.namespace = namespace.map(ToOwned::to_owned).or(found.namespace);
+    found
 }
 
 /// Returns the parts of an object, each with the one that it was before the update: of inline

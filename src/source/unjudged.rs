@@ -2,6 +2,7 @@
 //! Secrets of provisioners, Terraform. They are named, so that no report passes
 //! over them in silence. Their values are never shown: a Secret may hold them.
 
+mod arguments;
 mod commands;
 mod found;
 mod misplaced;
@@ -177,6 +178,11 @@ impl Search<'_> {
         let Some(written) = tree.written(node) else { return };
         match &written.content {
             Content::Map { entries, .. } => {
+                if let Some((options, item, index)) = self.of_container(node) {
+                    self.path.extend(["args".to_owned(), index.to_string()]);
+                    self.note(item, Some(item), options.has_bg);
+                    self.path.truncate(self.path.len() - 2);
+                }
                 for (key, value) in entries {
                     let name = tree.text(*key).unwrap_or_default();
                     self.path.push(name.to_owned());
@@ -199,12 +205,12 @@ impl Search<'_> {
                 }
             }
             Content::List { items, .. } => {
-                let of_command = self.option_word(items);
+                let of_command = self.of_command(items);
                 for (index, item) in items.iter().enumerate() {
                     self.path.push(index.to_string());
-                    if index > 0 && self.is_argument(items.get(index - 1).copied(), *item)
-                        || of_command == Some(index)
-                    {
+                    if let Some(options) = of_command.filter(|options| options.word == index) {
+                        self.note(*item, Some(*item), options.has_bg);
+                    } else if index > 0 && self.is_argument(items.get(index - 1).copied(), *item) {
                         self.note(*item, Some(*item), false);
                     } else {
                         self.visit(*item);
@@ -220,20 +226,6 @@ impl Search<'_> {
             }
             Content::Alias(_) => {}
         }
-    }
-
-    /// Returns true if the item of a list is the value of the flag before it: `--mount-options`.
-    fn is_argument(&self, before: Option<NodeId>, item: NodeId) -> bool {
-        let flag = before.and_then(|before| self.tree.text(before));
-        let is_flag = flag
-            .is_some_and(|flag| flag.starts_with('-') && names_mount_options(flag.trim_start_matches('-')));
-        is_flag && self.tree.text(item).is_some_and(option::are_options)
-    }
-
-    /// Returns the index of the options in the arguments of a command that mounts NFS.
-    fn option_word(&self, items: &[NodeId]) -> Option<usize> {
-        let words: Option<Vec<&str>> = items.iter().map(|item| self.tree.text(*item)).collect();
-        commands::options_among(&words?).map(|(index, _)| index)
     }
 
     fn note(&mut self, at: NodeId, value: Option<NodeId>, has_bg: bool) {

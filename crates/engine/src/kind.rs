@@ -171,7 +171,7 @@ impl Kind {
     }
 
     /// Returns true if its objects are in namespaces.
-    pub(crate) const fn is_namespaced(self) -> bool {
+    pub const fn is_namespaced(self) -> bool {
         matches!(self.row().holds, Holds::InlineVolumes(_) | Holds::Claim)
     }
 

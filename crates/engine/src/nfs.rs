@@ -14,4 +14,5 @@ pub mod settings;
 pub mod shown;
 pub mod timeouts;
 pub mod value;
+pub mod vendor;
 pub mod version;

@@ -47,6 +47,7 @@ fn setting_of(setting: Setting) -> String {
         }
         Taken::Boolean => " that is not a boolean".to_owned(),
         Taken::Address => " that is not an IP address".to_owned(),
+        Taken::AddressMap => " with a text that is not an IP address".to_owned(),
         Taken::NoVersionBut(prefix) => format!(" with a version not written `{prefix}`"),
     };
     format!("`{}`{on}{taken}", setting.key)

@@ -27,6 +27,11 @@ fn note(about: &'static str, text: impl Into<String>) -> Note {
     Note { about, text: text.into() }
 }
 
+/// Returns that of an inline volume alone, which says why there is no mount.
+pub(super) fn of_inline(subject: &Subject<'_>) -> Vec<Note> {
+    inline(subject).into_iter().collect()
+}
+
 fn inline(subject: &Subject<'_>) -> Option<Note> {
     subject.volume?;
     subject.driver.inline.obstacle().map(|obstacle| note("inline", obstacle))

@@ -16,7 +16,7 @@ pub(super) fn may_have_settings(part: &str) -> bool {
 }
 
 /// Adds the fields that hold options and that nothing reads.
-pub(super) fn add_misplaced(parts: &mut [Part<'_>], tree: &Tree<'_>, node: NodeId, kind: Kind) {
+pub(in crate::source) fn add_misplaced(parts: &mut [Part<'_>], tree: &Tree<'_>, node: NodeId, kind: Kind) {
     for part in parts {
         part.misplaced = match part.volume {
             None => unjudged::misplaced(tree, node, kind),

@@ -150,7 +150,13 @@ fn add_to_flow(layout: &Layout<'_>, map: NodeId, field: Field<'_>) -> Result<Pla
     let span = |node: NodeId| layout.tree.written(node).map(|node| node.span.clone());
     let open = span(map).ok_or(RewriteRefusal::NoPlace)?.start;
     let entries = layout.tree.own_entries(map).ok_or(RewriteRefusal::NoPlace)?;
-    let (key, value) = entries.last().ok_or(RewriteRefusal::NoPlace)?;
+    let Some((key, value)) = entries.last() else {
+        let style =
+            if layout.text.trim_start().starts_with('{') { Style::DoubleQuoted } else { Style::Plain };
+        let name =
+            if style == Style::DoubleQuoted { format!("{:?}", field.name) } else { field.name.to_owned() };
+        return Ok(plan(map, Replacement::insert(open + 1, format!("{name}: {}", field.value(style, true)))));
+    };
     let (key, value) =
         (span(*key).ok_or(RewriteRefusal::NoPlace)?, span(*value).ok_or(RewriteRefusal::NoPlace)?);
     let before = entries.len().checked_sub(2).and_then(|index| entries.get(index));

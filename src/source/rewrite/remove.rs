@@ -20,6 +20,8 @@ pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan
     let range = range.unwrap_or_default();
     let taken = layout.text.get(range.clone()).unwrap_or_default();
     let behind = layout.text.get(range.end..line_end(layout.text, range.end)).unwrap_or_default();
+    // After the end of the braces it is about more than this field.
+    let behind = if behind.contains('}') { "" } else { behind };
     if let Some(comment) = comment(taken).or_else(|| comment(behind).map(|at| taken.len() + at)) {
         // The author wrote it for a reason: a person decides what becomes of it.
         return Err(RewriteRefusal::Comment(range.start + comment));

@@ -1,81 +1,126 @@
 //! Commands that mount NFS: mount(8) and mount.nfs(8) in a script or as a list of arguments, an entry
-//! of an autofs(5) map, and one of cloud-init's `mounts`.
+//! of an autofs(5) map, and a line of fstab(5) that a script or cloud-init writes.
 
 use memchr::memmem;
 
-use crate::nfs::reading;
+use crate::nfs::{option, reading};
 
 /// Returns whether a command in a text gives `bg` to an NFS mount; `None` where no line mounts NFS with
 /// options.
 pub(super) fn background_of(text: &str) -> Option<bool> {
     // Most texts hold no such word.
     let holds = |word: &[u8]| memmem::find(text.as_bytes(), word).is_some();
-    if !holds(b"mount") && !holds(b"-fstype=nfs") {
+    if !holds(b"mount") && !holds(b"fstype=nfs") && !holds(b" nfs") && !holds(b"/&") {
         return None;
     }
     // A backslash at the end continues a line in the next one.
     let text = text.replace("\\\r\n", " ").replace("\\\n", " ");
-    let commands = text.split(['\n', ';', '|', '&']).filter(|command| !command.trim_start().starts_with('#'));
-    let of_command = |command: &str| {
-        let words: Vec<&str> =
-            command.split_whitespace().map(|word| word.trim_matches(['"', '\'', '(', ')', '`'])).collect();
-        options_among(&words).map(|(_, options)| reading::mentions_background(options))
-    };
-    commands.filter_map(of_command).reduce(|one, other| one || other)
+    let commands = text.split(['\n', ';', '|', '&', '`', '(', ')']);
+    commands.filter_map(|command| of_command(command.trim())).reduce(|one, other| one || other)
 }
 
-/// Returns the options of a command that mounts NFS, and the index of the word that has them.
-pub(super) fn options_among<'w>(words: &[&'w str]) -> Option<(usize, &'w str)> {
-    of_cloud_init(words).or_else(|| of_autofs(words)).or_else(|| of_mount(words))
+fn of_command(command: &str) -> Option<bool> {
+    let command = command.split_once(" #").map_or(command, |(before, _)| before);
+    if command.starts_with('#') {
+        return None;
+    }
+    let words: Vec<&str> = command.split_whitespace().map(|word| word.trim_matches(['"', '\''])).collect();
+    options_among(&words).map(|options| options.has_bg)
 }
 
-/// `mount -t nfs4 -o OPTIONS SERVER:/PATH DIRECTORY`
-fn of_mount<'w>(words: &[&'w str]) -> Option<(usize, &'w str)> {
-    let name = |word: &&str| word.rsplit('/').next().unwrap_or_default().to_owned();
-    let at =
-        words.iter().position(|word| matches!(name(word).as_str(), "mount" | "mount.nfs" | "mount.nfs4"))?;
+/// The options of a command that mounts NFS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Options {
+    /// The index of the first word that has options.
+    pub(super) word: usize,
+    /// True if `bg` is among the options of any word.
+    pub(super) has_bg: bool,
+}
+
+/// Returns the options of a command that mounts NFS, by its words.
+pub(super) fn options_among(words: &[&str]) -> Option<Options> {
+    of_mount(words).or_else(|| of_autofs(words)).or_else(|| of_fstab(words))
+}
+
+/// `mount -t nfs4 -o OPTIONS SERVER:/PATH DIRECTORY`; mount(8) joins the options of several `-o`.
+fn of_mount(words: &[&str]) -> Option<Options> {
+    let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
+    let is_mount = |word: &&str| matches!(name(word).as_str(), "mount" | "mount.nfs" | "mount.nfs4");
+    let at = words.iter().position(is_mount)?;
     let is_helper = words.get(at).is_some_and(|word| name(word) != "mount");
     let arguments = words.get(at + 1..)?;
-    let is_type =
-        |word: &&str| matches!(*word, "nfs" | "nfs4" | "-tnfs" | "-tnfs4" | "--types=nfs" | "--types=nfs4");
-    let is_nfs = is_helper || arguments.iter().any(|word| is_type(word) || is_export(word));
-    let options = arguments.iter().enumerate().filter(|_| is_nfs).find_map(|(index, word)| {
-        let index = at + 1 + index;
+    let named = arguments.iter().enumerate().find_map(|(index, word)| match *word {
+        "-t" | "--types" => arguments.get(index + 1).copied(),
+        _ => word
+            .strip_prefix("--types=")
+            .or_else(|| word.strip_prefix("-t"))
+            .filter(|named| !named.is_empty()),
+    });
+    let is_nfs = match named {
+        Some(named) => named.split(',').any(|named| matches!(named, "nfs" | "nfs4")),
+        None => is_helper || arguments.iter().any(|word| is_export(word)),
+    };
+    let is_moved = arguments.iter().any(|word| matches!(*word, "--bind" | "--rbind" | "--move"));
+    if !is_nfs || is_moved {
+        return None;
+    }
+    let mut found: Option<Options> = None;
+    for (index, word) in arguments.iter().enumerate() {
         let joined = word.strip_prefix("--options=").or_else(|| {
             // Short flags may stand together: `-vo`.
             let flags = word.strip_prefix('-').filter(|flags| !flags.starts_with('-'))?;
-            flags.split_once('o').map(|(_, options)| options)
+            let (before, options) = flags.split_once('o')?;
+            before.bytes().all(|flag| flag.is_ascii_alphabetic() && flag != b't').then_some(options)
         });
-        match joined {
-            Some(options) if !options.is_empty() => Some((index, options)),
-            Some(_) => words.get(index + 1).map(|options| (index + 1, *options)),
-            None if *word == "--options" => words.get(index + 1).map(|options| (index + 1, *options)),
-            None => None,
+        let (word, options) = match joined {
+            Some(options) if !options.is_empty() => (at + 1 + index, options),
+            None if *word != "--options" => continue,
+            _ => match words.get(at + 2 + index) {
+                Some(options) if !options.starts_with('-') => (at + 2 + index, *options),
+                _ => continue,
+            },
+        };
+        let has_bg = reading::mentions_background(options);
+        let first = found.unwrap_or(Options { word, has_bg });
+        found = Some(Options { has_bg: first.has_bg || has_bg, ..first });
+    }
+    found
+}
+
+/// `KEY -fstype=nfs4,OPTIONS SERVER:/PATH`; without a type a server's path is NFS.
+fn of_autofs(words: &[&str]) -> Option<Options> {
+    let (word, options) =
+        words.iter().enumerate().find_map(|(index, word)| Some((index, word.strip_prefix('-')?)))?;
+    let types = || options.split(',').filter_map(|option| option.strip_prefix("fstype="));
+    let others = || options.split(',').filter(|option| !option.starts_with("fstype="));
+    let is_nfs = match types().next() {
+        Some(named) => matches!(named, "nfs" | "nfs4"),
+        None => {
+            let is_entry = matches!(words, [_, _, place] if is_export(place)) && word == 1;
+            is_entry && option::has_nfs_option(options) && option::are_options(options)
         }
-    });
-    options.filter(|(_, options)| !options.is_empty() && !options.starts_with('-'))
+    };
+    let has_options = others().any(|option| !option.is_empty());
+    (is_nfs && has_options).then(|| Options { word, has_bg: reading::mentions_background(options) })
 }
 
-/// `KEY -fstype=nfs4,OPTIONS SERVER:/PATH`
-fn of_autofs<'w>(words: &[&'w str]) -> Option<(usize, &'w str)> {
-    let (index, options) = words
-        .iter()
-        .enumerate()
-        .find_map(|(index, word)| Some((index, word.strip_prefix("-fstype=nfs")?)))?;
-    let options = options.strip_prefix('4').unwrap_or(options).strip_prefix(',')?;
-    Some((index, options))
-}
-
-/// `[SERVER:/PATH, DIRECTORY, nfs, OPTIONS]`
-fn of_cloud_init<'w>(words: &[&'w str]) -> Option<(usize, &'w str)> {
-    let [device, directory, kind, options, ..] = words else { return None };
-    let is_entry = is_export(device) && directory.starts_with('/') && matches!(*kind, "nfs" | "nfs4");
-    (is_entry && *options != "defaults").then_some((3, *options))
+/// `SERVER:/PATH DIRECTORY nfs OPTIONS`
+fn of_fstab(words: &[&str]) -> Option<Options> {
+    let is_entry = |entry: &&[&str]| {
+        matches!(entry, [device, directory, "nfs" | "nfs4", options]
+            if is_export(device) && directory.starts_with('/') && *options != "defaults" && option::are_options(options))
+    };
+    let (index, entry) = words.windows(4).enumerate().find(|(_, entry)| is_entry(entry))?;
+    let options = entry.last().copied().unwrap_or_default();
+    Some(Options { word: index + 3, has_bg: reading::mentions_background(options) })
 }
 
 /// Returns true for `SERVER:/PATH`.
-fn is_export(word: &&str) -> bool {
-    word.split_once(":/").is_some_and(|(server, rest)| !server.is_empty() && !rest.starts_with('/'))
+fn is_export(word: &str) -> bool {
+    word.split_once(":/").is_some_and(|(server, rest)| {
+        let is_name = !server.is_empty() && !server.contains(['=', '/']);
+        is_name && !rest.starts_with('/')
+    })
 }
 
 #[cfg(test)]
@@ -91,7 +136,15 @@ mod tests {
             ("mount --types=nfs --options=nfsvers=4.1 nas:/a /b || exit 1", false),
             ("mount -t nfs \\\n  -o bg \\\n  nas:/a /b", true),
             ("sudo mount -obg nas:/a /b", true),
+            ("mount -t nfs -o hard -o bg nas:/a /b", true),
+            ("mount -t nfs -o hard \"$EXPORT\" /b", false),
+            ("OUT=$(mount -t nfs -o bg nas:/a /b 2>&1)", true),
+            ("OUT=`mount -t nfs -o bg nas:/a /b`", true),
+            ("echo 'nas:/a /b nfs bg,hard 0 0' >> /etc/fstab", true),
             ("*  -fstype=nfs4,bg,hard  nas:/home/&", true),
+            ("*  -rw,fstype=nfs4,bg  nas:/home/&", true),
+            ("*  -rw,bg  nas:/home/&", true),
+            ("/home /etc/auto.home -bg,fstype=nfs", true),
         ] {
             assert_eq!(background_of(text), Some(has_bg), "{text}");
         }
@@ -101,12 +154,23 @@ mod tests {
     fn commands_that_mount_something_else_or_without_options_are_not() {
         for text in [
             "mount -o bind /a /b",
+            "mount --bind -o ro nas:/a /b",
             "mount -t tmpfs -o size=1g tmpfs /x",
+            "mount -t ceph -o name=admin mon1:6789:/ /m",
+            "mount -t glusterfs -o acl g1:/vol /m",
+            "mount -t overlay overlay -o lowerdir=/nfs:/a /m",
             "mount -t nfs nas:/a /b",
+            "mount -t nfs nas:/a /b # use -o bg later",
             "# mount -t nfs -o bg nas:/a /b",
             "curl -o file https://nas.example.com/nfs",
             "umount -f /mnt; echo nfs -o bg",
             "the volume is mounted with -o bg",
+            "please mount the nfs share with -o bg if you can",
+            "To mount nfs on a node use -o options",
+            "helm install mount nfs -o json",
+            "find /host/mount -type f -name nfs -o foo",
+            "rsync -av nas:/a /b",
+            "*  -fstype=nfs4  nas:/home/&",
         ] {
             assert_eq!(background_of(text), None, "{text}");
         }

@@ -9,9 +9,11 @@ use serde_json::value::RawValue;
 use super::super::scalar::{Meaning, resolve};
 use super::super::tree::{NodeId, Tree};
 use crate::kind::{Holds, Kind};
-use crate::nfs::option::{MountOption, are_options};
+use crate::nfs::option::{MountOption, are_options, has_nfs_option};
 use crate::site::{InlineVolume, MOUNT_OPTIONS_ANNOTATION};
-use crate::subject::driver::{is_option_key, names_mount_options, resembles_mount_options};
+use crate::subject::driver::{
+    is_option_key, names_mount_options, resembles_mount_options, speaks_of_options,
+};
 use crate::subject::{Misplaced, meant};
 
 /// Paths that other rules look at, or that the API server writes, in any object.
@@ -170,7 +172,8 @@ impl Search<'_> {
 fn may_be_meant(name: &str, texts: &[String]) -> bool {
     names_mount_options(name)
         || resembles_mount_options(name)
-        || is_option_key(name) && texts.iter().all(|text| are_options(text))
+        || (is_option_key(name) || speaks_of_options(name) && texts.iter().any(|text| has_nfs_option(text)))
+            && texts.iter().all(|text| are_options(text))
 }
 
 /// Returns the option that a field beside the server and the path of a volume is meant to be.
@@ -273,7 +276,7 @@ pub(crate) fn keys_like_options(part: &str) -> usize {
         let follows = part.get(end + 1..)?.trim_start().starts_with(':');
         Some(!is_escaped && follows && (is_option_key(key) || resembles_mount_options(key)))
     };
-    let words = [&b"pti"[..], b"PTI", b"opt", b"flag", b"Flag"];
+    let words = [&b"pti"[..], b"PTI", b"opt", b"Opt", b"flag", b"Flag"];
     let mut places: Vec<usize> = words.iter().flat_map(|word| memmem::find_iter(bytes, word)).collect();
     places.sort_unstable();
     let mut count = 0;

@@ -9,13 +9,14 @@ use crate::nfs::acceptance::{self, Overlooked, Refusal, Transport};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::intended::{intended, version_word};
 use crate::nfs::option::MountOption;
+use crate::nfs::vendor::is_of_client_module;
 use crate::nfs::version::{self, Versions};
 use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use crate::subject::driver::assembly::Cut;
 use crate::subject::driver::evidence::Evidence;
-use crate::subject::driver::refusal::{Refused, What};
+use crate::subject::driver::refusal::{Refused, Taken, What};
 use crate::subject::effective::Token;
 use versions::{
     check_appended_version, check_two_versions, check_version_carrier, check_versions_of_options,
@@ -152,6 +153,10 @@ fn check_words(check: &mut RuleContext<'_, '_>) {
 }
 
 fn refusal(what: &str, refused: &Refused) -> String {
+    // The driver does not look at the value, which is the fault.
+    if matches!(refused.what, What::Setting(setting) if matches!(setting.taken, Taken::AddressMap)) {
+        return format!("{what} {}", refused.why);
+    }
     let since = refused.since.map_or_else(String::new, |since| format!(" since {since}"));
     let by = if refused.is_by_driver() { "the driver" } else { "mount.nfs" };
     format!("{what} is rejected by {by}{since}, {}", refused.why)
@@ -223,6 +228,11 @@ fn applies(subject: &Subject<'_>, refused: &Refused) -> bool {
 fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
     match token.acceptance.refusal {
         Some(Refusal::Unknown) => {}
+        Some(Refusal::OutOfRange { max, .. }) if is_more_connections(check, token) => {
+            let message = check.about(token, &format!("is too much for the kernel's own NFS client, which takes up to {max}"));
+            let remedy = "keep it only if each node has the vendor's client module";
+            check.report(token, Severity::Lesser, Sentence::with_remedy(message, remedy), None);
+        }
         Some(refusal) => {
             let overlooked = if token.is_beside_sloppy { refusal.overlooked() } else { Overlooked::Never };
             let quoted = check.quote(token);
@@ -279,6 +289,14 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
             check.report(token, Severity::Lesser, Sentence::with_remedy(message, remedy), None);
         }
     }
+}
+
+/// Returns true for a number of connections beside an option of a vendor's client module, which
+/// takes more.
+fn is_more_connections(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
+    token.id() == Some(OptionId::Nconnect)
+        && token.option.value().is_some_and(|value| value.parse::<u16>().is_ok_and(|number| number > 0))
+        && check.options().any(|other| is_of_client_module(&other.option))
 }
 
 /// The option as it should be written, where that is certain.

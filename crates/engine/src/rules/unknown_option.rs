@@ -9,6 +9,7 @@ use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
 use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
 use crate::nfs::option::MountOption;
+use crate::nfs::vendor::is_of_client_module;
 use crate::nfs::version::Versions;
 use crate::site::Site;
 use crate::subject::Subject;
@@ -75,6 +76,12 @@ fn check(check: &mut RuleContext<'_, '_>) {
         }
         if let Some(label) = label_of(check, token) {
             report_category(check, token, label);
+            continue;
+        }
+        if is_of_client_module(&token.option) {
+            let message = check.about(token, "is unknown to the kernel's own NFS client");
+            let remedy = "keep it only if each node has the vendor's client module";
+            check.report(token, Severity::Lesser, Sentence::with_remedy(message, remedy), None);
             continue;
         }
         let mut message = Sentence::from(format!("unknown option {}", check.quote(token)));

@@ -11,6 +11,7 @@ use crate::nfs::reading::{self, Latitude};
 use crate::rules::unknown_option::is_denied_word;
 use crate::site::Place;
 use crate::subject::Subject;
+use crate::subject::driver::assembly::Empty;
 use crate::subject::driver::{self, ListUse, On, Role};
 use crate::subject::effective::Token;
 use crate::subject::filling::{Filling, Obstacle};
@@ -36,7 +37,11 @@ pub(super) fn remedy<T: AsRef<str>>(
     let Some(place) = place(subject) else {
         // Neither has a list of its own.
         let is_part = matches!(subject.kind.row().holds, Holds::InlineVolumes(_) | Holds::Snapshots);
-        return is_part.then(|| "drop it: no field here is read by this driver".into());
+        let is_known = subject.driver.known.is_read();
+        return is_part.then(|| match is_known {
+            true => "drop it: no field here is read by this driver".into(),
+            false => "use the key that the driver's documentation names".into(),
+        });
     };
     let field = match (&place, subject.kind.row().holds) {
         (Place::MountOptions(_), Holds::Volume) => place.field(None).into(),
@@ -129,10 +134,15 @@ pub(super) fn fix<T: AsRef<str>>(
 pub(super) fn rename(subject: &Subject<'_>, from: &Place, old: &str) -> Option<Fix> {
     let to = place(subject)?;
     let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
-    let is_there = subject.carriers.iter().any(|carrier| carrier.present && carrier.place == to);
+    // Drivers fold keys: of two that differ in case alone no order is certain.
+    let is_same = |place: &Place| place.key().zip(to.key()).is_some_and(|(one, other)| driver::is_same_key(one, other));
+    let is_there =
+        subject.carriers.iter().any(|carrier| carrier.present && carrier.place != *from && is_same(&carrier.place));
     let is_beside = from.key().is_some_and(|key| subject.place_of_key(key) == *from);
     let is_stray = matches!(from, Place::Field(_));
-    if is_there || !is_in_file || !(is_beside || is_stray) || to.key().is_none() {
+    // A value of one's own takes the place of the driver's defaults.
+    let loses_defaults = !matches!(subject.driver.empty, Empty::KernelDefaults);
+    if is_there || loses_defaults || !is_in_file || !(is_beside || is_stray) || to.key().is_none() {
         return None;
     }
     let options = elements(subject, &to, &[old])?;
@@ -158,8 +168,17 @@ pub(super) fn agree<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
     place(subject).is_some_and(|place| elements(subject, &place, lost).is_some())
 }
 
-/// The place from which options are taken.
+/// The place from which options are taken: a key in the case in which it is written.
 fn place(subject: &Subject<'_>) -> Option<Place> {
+    let place = place_of(subject)?;
+    let written = place.key().and_then(|key| {
+        let is_same = |place: &Place| place.key().is_some_and(|other| driver::is_same_key(key, other));
+        subject.carriers.iter().find(|carrier| carrier.present && carrier.in_force && is_same(&carrier.place))
+    });
+    Some(written.map_or(place, |carrier| carrier.place.clone()))
+}
+
+fn place_of(subject: &Subject<'_>) -> Option<Place> {
     let holds = subject.kind.row().holds;
     if holds == Holds::Snapshots {
         let is_read = std::ptr::eq(subject.driver, driver::csi_driver_nfs());
@@ -215,8 +234,21 @@ fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> O
         _ if new.is_empty() => Written::Nothing,
         // The whole list is said once, beside what else it lacks.
         Place::MountOptions(_) | Place::Annotation => Written::Further(quoted(new)),
-        _ => Written::Whole(format!("{:?}", elements.join(","))),
+        _ => Written::Whole(format!("{:?}", in_foreground(&elements))),
     })
+}
+
+/// Joins elements with `fg` for each `bg`, once.
+fn in_foreground(elements: &[String]) -> String {
+    let mut options: Vec<&str> = Vec::new();
+    for piece in elements.iter().flat_map(|element| option::split(element)) {
+        let is_bg = reading::background_word(piece.text, Latitude::WIDE).is_some();
+        let text = if is_bg { "fg" } else { piece.text };
+        if text != "fg" || !options.contains(&"fg") {
+            options.push(text);
+        }
+    }
+    options.join(",")
 }
 
 /// The elements of the place with the lost options after them; `bg` as `fg`, and without

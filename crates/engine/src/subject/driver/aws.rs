@@ -108,6 +108,7 @@ const S3_FILES_REFUSES: &[Refused] = &[
         "which takes no other account's S3 Files",
     ),
     ADDRESS,
+    ADDRESSES,
     ACCESS_MODE,
     MODE_OF_CLASS,
     TYPE_OF_CLASS,
@@ -144,6 +145,7 @@ const REFUSES: &[Refused] = &[
     refuses(setting("encryptInTransit", On::Volume, Taken::Boolean), NO_BOOLEAN),
     refuses(setting("crossaccount", On::Volume, Taken::Boolean), NO_BOOLEAN),
     ADDRESS,
+    ADDRESSES,
     ACCESS_MODE,
     MODE_OF_CLASS,
     TYPE_OF_CLASS,
@@ -159,6 +161,11 @@ const TWO_VALUES: Refused = refuses(What::SecondEqualsSign, "because mount.efs c
 
 const ADDRESS: Refused =
     refuses(setting("mounttargetip", On::Volume, Taken::Address), "which takes an IP address");
+
+const ADDRESSES: Refused = refuses(
+    setting("mounttargetipmap", On::Volume, Taken::AddressMap),
+    "holds more than IP addresses: the driver passes them on unchecked, as options of the mount",
+);
 
 const ACCESS_MODE: Refused =
     refuses(What::FirstAccessMode("ReadOnlyMany"), "which takes ReadWriteOnce and ReadWriteMany");

@@ -57,6 +57,8 @@ static UNITY: Driver = Driver {
     clues: &[
         not_nfs_if(Evidence::BlockMode),
         nfs_if(Evidence::Value("protocol", &["nfs"])),
+        // The attribute counts only where the handle names no protocol (ValidateAndGetProtocol).
+        maybe_nfs_if(Evidence::Any(&[Evidence::VolumeHandle("*-NFS-*"), Evidence::VolumeHandle("*-nfs-*")])),
         not_nfs_if(Evidence::Value("protocol", &["fc", "iscsi"])),
         maybe_nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
     ],

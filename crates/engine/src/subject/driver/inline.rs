@@ -12,6 +12,8 @@ pub enum Inline {
     IfEnabled(&'static str),
     /// The object that it ships with has no such mode.
     No,
+    /// The object has the mode, and no such volume can be mounted: the reason.
+    Broken(&'static str),
     /// The object has the mode, and the driver refuses such a volume over NFS with these words.
     Refused(&'static str),
 }
@@ -31,10 +33,18 @@ stays in ContainerCreating"
 ContainerCreating; use a PersistentVolumeClaim"
                     .to_owned(),
             ),
+            Self::Broken(why) => Some(format!(
+                "not mounted: {why}, so the Pod stays in ContainerCreating; use a PersistentVolumeClaim"
+            )),
             Self::Refused(words) => Some(format!(
                 "not mounted: the driver answers \"{words}\", so the Pod stays in ContainerCreating; use a \
 PersistentVolumeClaim"
             )),
         }
+    }
+
+    /// Returns true if no inline volume is ever mounted.
+    pub const fn is_never_mounted(self) -> bool {
+        matches!(self, Self::No | Self::Broken(_) | Self::Refused(_))
     }
 }

@@ -33,6 +33,8 @@ static HPE: Driver = Driver {
         nfs_if(Evidence::Value("nfsResources", &["true"])),
         nfs_if(Evidence::Value("accessProtocol", &["nfs"])),
         not_nfs_if(Evidence::BlockMode),
+        // An annotation of the claim may set these then.
+        maybe_nfs_if(Evidence::Parameter("allowOverrides", &["*nfsResources*", "*accessProtocol*"])),
         not_nfs_if(Evidence::Value("accessProtocol", &["*"])),
     ],
     variants: &[Variant { when: Evidence::Value("nfsResources", &["true"]), row: &HPE_NFS_SERVER }],
@@ -97,6 +99,9 @@ static TRUENAS: Driver = Driver {
     emptiness: Emptiness::NoElement,
     advice: "nfs.mountOptions counts only while mountOptions is empty; without either the driver mounts with hard",
     known: Known::Read("fcb57bc"),
+    inline: Inline::Broken(
+        "the driver wants the protocol of the publish context, which an inline volume has not",
+    ),
     source: "truenas-csi pkg/driver/nfs.go NFSHandler.Publish",
     ..PLAIN
 };
@@ -249,6 +254,8 @@ static INFINIDAT: Driver = Driver {
     nfs: Nfs::Depends,
     clues: &[
         not_nfs_if(Evidence::BlockMode),
+        // A node goes by the handle (NewStorageNode).
+        nfs_if(Evidence::VolumeHandle("*$$nfs*")),
         // The driver trims the value.
         nfs_if(Evidence::Value("storage_protocol", &["nfs", "nfs_treeq"])),
         maybe_nfs_if(Evidence::Value("storage_protocol", &["*nfs*"])),

@@ -13,6 +13,13 @@ static TRIDENT: Driver = Driver {
     nfs: Nfs::Depends,
     clues: &[
         not_nfs_if(Evidence::BlockMode),
+        // Such a pool matches before the other parameters (storage_class.go Matches).
+        maybe_nfs_if(Evidence::Any(&[
+            Evidence::Parameter("additionalStoragePools", &["*"]),
+            Evidence::Parameter("trident.netapp.io/additionalStoragePools", &["*"]),
+            Evidence::Parameter("requiredStorage", &["*"]),
+            Evidence::Parameter("trident.netapp.io/requiredStorage", &["*"]),
+        ])),
         not_nfs_if(Evidence::Parameter("nasType", &["smb"])),
         not_nfs_if(Evidence::Parameter("trident.netapp.io/nasType", &["smb"])),
         // A node goes by what the controller publishes, not by the attributes.

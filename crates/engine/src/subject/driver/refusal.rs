@@ -95,6 +95,9 @@ pub enum Taken {
     Boolean,
     /// Those that Go's `net.ParseIP` takes.
     Address,
+    /// JSON in which every text but the keys is an address. Others reach mount unchecked, with a comma
+    /// as further options (aws-efs-csi-driver `pkg/driver/node.go`).
+    AddressMap,
     /// Options without any word for a version but those that begin with this
     /// text, which the driver takes out before it adds one of its own.
     NoVersionBut(&'static str),
@@ -111,12 +114,21 @@ impl Taken {
             Self::Like(patterns) => patterns.iter().any(|pattern| glob(pattern, value)),
             Self::Boolean => BOOLEANS.contains(&value),
             Self::Address => value.parse::<IpAddr>().is_ok(),
+            Self::AddressMap => holds_only_addresses(value),
             Self::NoVersionBut(prefix) => !option::split(value).any(|piece| {
                 !piece.text.starts_with(prefix)
                     && MountOption::new(piece.text).entry().is_some_and(names_version)
             }),
         }
     }
+}
+
+/// Returns true if every text of a JSON mapping but its keys is an address.
+fn holds_only_addresses(json: &str) -> bool {
+    // An escape stands in no address, nor in the name of a zone.
+    let mut texts = json.split('"').skip(1).step_by(2).zip(json.split('"').skip(2).step_by(2));
+    let is_key = |after: &str| after.trim_start().starts_with(':');
+    !json.contains('\\') && texts.all(|(text, after)| is_key(after) || text.parse::<IpAddr>().is_ok())
 }
 
 impl Refused {
@@ -210,6 +222,11 @@ mod tests {
             (Taken::Address, "fe80::1", true),
             (Taken::Address, "10.0.0.09", false),
             (Taken::Address, "a.example.com", false),
+            (Taken::AddressMap, r#"{"use1-az1": "10.0.0.1", "use1-az2":"10.0.0.2"}"#, true),
+            (Taken::AddressMap, r#"{"use1-az1":"10.0.0.1,fg,bg"}"#, false),
+            (Taken::AddressMap, r#"{"a,bg":"10.0.0.1"}"#, true),
+            (Taken::AddressMap, r#"{"use1-az1":"10.0.0.1\u002cbg"}"#, false),
+            (Taken::AddressMap, "", true),
             (Taken::Like(&["/*", ""]), "/a", true),
             (Taken::Like(&["/*", ""]), "", true),
             (Taken::Like(&["/*", ""]), "a/", false),
