@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::file_system::Other;
 use super::mounts::{Location, Mount, MountTable};
 use super::processes::{self, Mounter, Namespace, Process};
 use super::volumes::{Plugin, VolumeId};
@@ -67,8 +68,10 @@ pub(super) struct Holder {
 /// The mount that a volume's directory leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mounted {
-    /// Another file system than that of the directory itself.
-    Elsewhere,
+    /// NFS.
+    Nfs,
+    /// Another file system than NFS, and than that of the directory itself.
+    Other(Other),
     /// Another directory of the same file system.
     OnDisk(Location),
     /// The directory itself: nothing is mounted.
@@ -131,17 +134,34 @@ impl Moment {
         let own = pods.join(folder);
         let mut mounted = Mounted::Nothing;
         for Reference { table, pods_dirs } in &self.references {
-            for pods_dir in pods_dirs {
-                match table.locate(&pods_dir.join(folder)) {
-                    // One name that leads to another file system is enough: the others are copies
-                    // of the same tree.
-                    Some(location) if location.device != own.device => return Mounted::Elsewhere,
-                    Some(location) if location != own => mounted = Mounted::OnDisk(location),
+            for path in pods_dirs.iter().map(|pods_dir| pods_dir.join(folder)) {
+                let Some((mount, location)) = table.mount_of(&path).zip(table.locate(&path)) else {
+                    continue;
+                };
+                // One name that leads to another file system is enough: the others are copies of
+                // the same tree.
+                match &mounted {
+                    _ if location.device != own.device && mount.nfs.is_some() => return Mounted::Nfs,
+                    Mounted::Nothing | Mounted::OnDisk(_) if location.device != own.device => {
+                        mounted = Mounted::Other(Other::of(mount, location));
+                    }
+                    Mounted::Nothing if location != own => mounted = Mounted::OnDisk(location),
                     _ => {}
                 }
             }
         }
         mounted
+    }
+
+    /// The mounts below a directory of the node, from it.
+    pub(super) fn mounts_below(&self, folder: &Path) -> Vec<PathBuf> {
+        let tables = self.references.iter().flat_map(|reference| reference.table.mounts());
+        let below = tables.filter_map(|mount| mount.point.strip_prefix(folder).ok());
+        let mut below: Vec<PathBuf> =
+            below.filter(|rest| !rest.as_os_str().is_empty()).map(Path::to_owned).collect();
+        below.sort_unstable();
+        below.dedup();
+        below
     }
 
     /// A process that sees a volume mounted, in another namespace than kubelet's.
