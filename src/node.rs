@@ -2,8 +2,8 @@
 //! mounts that continue in the background. Reads, and never writes.
 //!
 //! A directory is known by its file system and the path there, so that it does
-//! not matter what the namespace it is seen from calls it. A mount is never touched: with a dead
-//! server that would hang.
+//! not matter what the namespace it is seen from calls it. A mount is never touched, unless it is in
+//! memory: with a dead server that would hang.
 
 mod beneath;
 mod conf;

@@ -44,7 +44,7 @@ pub(super) struct Look<'a> {
     pub(super) pods: &'a Location,
     /// The mounts that this process sees.
     pub(super) own: &'a MountTable,
-    /// What the objects of volumes say, where there are some.
+    /// The verdicts by the objects of volumes, where there are some.
     pub(super) said: &'a BTreeMap<VolumeId, Nfs>,
     /// Counts what lies in directories.
     pub(super) counter: Counter,
@@ -219,8 +219,8 @@ impl Look<'_> {
     ///
     /// When the directory is gone.
     fn count_mounted(&self, folder: &Path, other: &Other) -> io::Result<Result<Usage, String>> {
-        if !other.is_local {
-            return Ok(Err("not counted, because that file system may wait for a server".to_owned()));
+        if !other.is_in_memory {
+            return Ok(Err("not counted, because a mount may hang".to_owned()));
         }
         if self.own.locate(folder).as_ref() != Some(&other.location) {
             return Ok(Err(ANOTHER_MOUNT.to_owned()));
@@ -268,7 +268,7 @@ fn is_lost(
     match (nfs, state) {
         (Nfs::No, _) => None,
         (Nfs::Yes, _) => Some(true),
-        // Whatever the driver mounts on it, it has mounted nothing.
+        // Nothing is mounted on it, which a driver of any file system would do.
         (Nfs::Depends, VolumeState::NodeDisk) if is_staging(&data_at.path) => Some(is_known),
         // A driver that is not known may well give a Pod a directory of the node, or one in memory;
         // those of the table that mount something else than NFS have a server or a disk for it.

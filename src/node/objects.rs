@@ -102,7 +102,7 @@ pub(super) struct Outcome {
     pub(super) errors: Vec<ReadError>,
     /// The mounts that the objects ask for.
     pub(super) asked: BTreeMap<VolumeId, Asked>,
-    /// Whether the volumes of objects are NFS.
+    /// The verdicts on whether volumes are NFS, by their objects.
     pub(super) said: BTreeMap<VolumeId, Nfs>,
 }
 

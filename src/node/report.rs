@@ -97,7 +97,7 @@ pub struct Volume {
     pub lost: bool,
     /// The fault.
     pub state: VolumeState,
-    /// What is mounted there, if that is no NFS.
+    /// The file system that is mounted there, if it is no NFS.
     pub file_system: Option<FileSystem>,
     /// The node's directory that holds the data; with `hidden`, beneath what is mounted there.
     pub path: String,

@@ -26,7 +26,7 @@ pub(super) struct Suspect {
     pub(super) state: VolumeState,
     /// The place of its data.
     pub(super) data_at: Location,
-    /// What is mounted there, if it is no NFS.
+    /// The file system that is mounted there, if it is no NFS.
     pub(super) other: Option<Other>,
     pub(super) usage: Result<Usage, String>,
     /// A note on the counts.

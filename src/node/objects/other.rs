@@ -49,7 +49,7 @@ fn share(subject: &Subject<'_>) -> Option<String> {
             sub = sub.replace(word, value);
         }
     }
-    // What stands for nothing is a name, and no name that was meant.
+    // A word that stands for nothing stays in the path, which was not meant.
     (!sub.contains("${")).then(|| format!("{}/{sub}", share.trim_end_matches('/')))
 }
 

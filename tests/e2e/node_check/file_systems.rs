@@ -119,7 +119,7 @@ fn plausible() -> Result<(), Failed> {
         assert_eq!(code, i32::from(expected.is_some_and(|(_, lost)| lost)), "{what}");
         let summary = &report["summary"];
         assert_eq!(summary["uncertain"], u32::from(expected.is_some_and(|(_, lost)| !lost)), "{what}");
-        // What waits for a server is not looked into, nor is a mount that only the node sees.
+        // A mount that may wait for a server is not looked into, nor is one that only the node sees.
         if expected.is_some() {
             let volume = volume.ok_or("a volume")?;
             assert_eq!(volume["data"], json!(null), "{what}");

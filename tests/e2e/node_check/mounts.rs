@@ -171,7 +171,7 @@ fn staged_on_disk() -> Result<(), Failed> {
     for (driver, staging, expected, lost, code) in [
         ("filestore.csi.storage.gke.io", STAGING, "node-disk", true, 1),
         ("filestore.csi.storage.gke.io", "data", "node-disk", true, 1),
-        // Whatever these mount, they have mounted nothing on it.
+        // Nothing is mounted on it, which these would do for any file system.
         ("file.csi.azure.com", STAGING, "node-disk", true, 1),
         ("driver.longhorn.io", STAGING, "node-disk", true, 1),
         ("driver.longhorn.io", "data", "node-disk", false, 0),

@@ -43,6 +43,11 @@ pub(super) fn a_mounted_volume(machine: &mut Machine) {
     assert_eq!((code, &volume["state"]), (1, &json!("other-file-system")), "{report:#}");
     assert_eq!(volume["fileSystem"]["type"], "tmpfs", "{report:#}");
     daemonset::counts(8080, 0, 1);
+    daemonset::wait_for_event(
+        machine,
+        "mounted",
+        "is not mounted by NFS: another file system is in its place",
+    );
     let as_nfs = ShownAsNfs::mount(&folder);
     let (report, code) = node_check(machine);
     assert_eq!((code, &report["volumes"]), (0, &json!([])), "{report:#}");

@@ -120,6 +120,15 @@ pub(super) fn counts(port: u16, mounted: usize, bare: usize) {
     });
 }
 
+/// Waits until a Pod has an Event of node-check with these words.
+pub(super) fn wait_for_event(machine: &Machine, name: &str, words: &str) {
+    wait("the Pod has its Event", || {
+        let is_its = |event: &Value| event["involvedObject"]["name"] == name;
+        let says = |event: &Value| event["message"].as_str().is_some_and(|message| message.contains(words));
+        created(machine).iter().any(|event| is_its(event) && says(event))
+    });
+}
+
 /// Another Pod of node-check, which starts when the table of the node shows a mounted volume.
 pub(super) fn sees_a_mounted_volume(machine: &Machine) {
     start_pod(machine, "node-check-mounted", ON_ANOTHER_PORT);
