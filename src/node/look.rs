@@ -122,14 +122,14 @@ impl Look<'_> {
     /// Returns the fault of a volume, if there is one.
     fn suspect(&mut self, id: &VolumeId, mounted: Mounted, moment: &Moment) -> io::Result<Option<Suspect>> {
         let folder = self.pods.join(&id.folder());
-        let is_covered = !moment.holders(&folder).is_empty();
+        let is_covered = || !moment.holders(&folder).is_empty();
         let (state, data_at, other) = match mounted {
             Mounted::Nothing => (VolumeState::NotMounted, folder, None),
             Mounted::OnDisk(location) => (VolumeState::NodeDisk, location, None),
             // Mounted, and no container was started before the mount: all is well.
-            Mounted::Nfs if !is_covered => return Ok(None),
+            Mounted::Nfs if !is_covered() => return Ok(None),
             Mounted::Nfs => (VolumeState::Hidden, folder, None),
-            Mounted::Other(other) if is_covered => (VolumeState::Hidden, folder, Some(other)),
+            Mounted::Other(other) if is_covered() => (VolumeState::Hidden, folder, Some(other)),
             // The staging directory may be on another disk of the node.
             Mounted::Other(other) if is_staging(&other.location.path) => {
                 (VolumeState::NodeDisk, other.location.clone(), Some(other))

@@ -1,8 +1,9 @@
 //! Reads the node's `/proc` at one moment: the mounts as the kubelet sees them, the mounts of
 //! containers, and the processes that mount.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use super::file_system::Other;
@@ -35,6 +36,8 @@ pub(super) struct Moment {
     /// Volumes of CSI drivers that are mounted in a namespace of their own.
     apart: Vec<Apart>,
     references: Vec<Reference>,
+    /// Every mount point in the kubelet's eyes.
+    points: BTreeSet<PathBuf>,
     /// By the directory that a container has mounted, on the file system of the
     /// directory of Pods.
     holders: BTreeMap<PathBuf, Vec<Holder>>,
@@ -126,7 +129,9 @@ impl Moment {
             return Ok(None);
         };
         let has_statd = processes.iter().any(|process| process.name == "rpc.statd");
-        Ok(Some(Self { pods_dir, mounters, has_statd, apart, references, holders }))
+        let tables = references.iter().flat_map(|reference| reference.table.mounts());
+        let points = tables.map(|mount| mount.point.clone()).collect();
+        Ok(Some(Self { pods_dir, mounters, has_statd, apart, references, points, holders }))
     }
 
     /// Returns the mount that a directory below that of Pods leads to.
@@ -155,13 +160,9 @@ impl Moment {
 
     /// The mounts below a directory of the node, from it.
     pub(super) fn mounts_below(&self, folder: &Path) -> Vec<PathBuf> {
-        let tables = self.references.iter().flat_map(|reference| reference.table.mounts());
-        let below = tables.filter_map(|mount| mount.point.strip_prefix(folder).ok());
-        let mut below: Vec<PathBuf> =
-            below.filter(|rest| !rest.as_os_str().is_empty()).map(Path::to_owned).collect();
-        below.sort_unstable();
-        below.dedup();
-        below
+        // A path comes before those below it, and they come before any other.
+        let from = self.points.range::<Path, _>((Bound::Excluded(folder), Bound::Unbounded));
+        from.map_while(|point| point.strip_prefix(folder).ok()).map(Path::to_owned).collect()
     }
 
     /// A process that sees a volume mounted, in another namespace than kubelet's.

@@ -193,8 +193,9 @@ impl Call {
         let target = OsString::from_vec(operands.next()?.to_vec()).into();
         // po_rightmost of utils/mount/parse_opt.c in nfs-utils: by keyword, whatever the value is.
         let keywords = options.iter().flat_map(|text| text.split(|byte| *byte == b','));
-        let keywords = keywords.map(|option| option.split(|byte| *byte == b'=').next().unwrap_or_default());
-        let last = keywords.filter(|keyword| matches!(*keyword, b"bg" | b"fg")).next_back();
+        let mut keywords =
+            keywords.map(|option| option.split(|byte| *byte == b'=').next().unwrap_or_default());
+        let last = keywords.rfind(|keyword| matches!(*keyword, b"bg" | b"fg"));
         Some(Self { source, target, background: last.map(|keyword| keyword == b"bg") })
     }
 }

@@ -127,10 +127,10 @@ fn without_bg(asked: &[&AskedOptions]) -> Option<String> {
     };
     Some(match first.bg {
         Some(_) => format!(
-            "{object}{more} has fg already: {options}. If it was changed after this mount, the next one waits for the server"
+            "{object}{more} has fg already: {options}. If it was changed since the Pod started, the next mount waits for the server"
         ),
         None => format!(
-            "{object}{more} has no bg: {options}. It was changed after this mount, or an nfsmount.conf that was not read gave bg: set fg in it"
+            "{object}{more} has no bg: {options}. It was changed since the Pod started, or an nfsmount.conf gave bg that was not read or is another one now: set fg in it"
         ),
     })
 }

@@ -247,6 +247,10 @@ fn random() -> Result<(), Failed> {
         "[MountPoint \"FOLDER\"]",
         "[Unknown]",
         "[NFSMount_Global_Options",
+        "[NFSMount_Global_Options ] x",
+        "[[NFSMount_Global_Options]]",
+        "[\"NFSMount_Global_Options\"]",
+        "[]",
     ];
     let names = [
         "Background", "bg", "FG", "Foreground", "background", "soft", "Timeo", "rsize", "ac", "cto",

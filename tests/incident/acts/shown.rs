@@ -17,9 +17,9 @@ impl ShownAsNfs {
     pub(super) fn mount(folder: &Path) -> Self {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let (table, folder) = (fs::read_to_string(TABLE).expect("mounts"), folder.display().to_string());
-        let lines = table.lines().map(|line| match line.split(' ').nth(4) == Some(&folder) {
-            true => line.replace(" - tmpfs none ", " - nfs4 nas:/export "),
-            false => line.to_owned(),
+        let lines = table.lines().map(|line| {
+            let is_it = line.split(' ').nth(4) == Some(&folder);
+            if is_it { line.replace(" - tmpfs none ", " - nfs4 nas:/export ") } else { line.to_owned() }
         });
         let shown: String = lines.map(|line| line + "\n").collect();
         assert_ne!(shown, table, "{folder} is mounted");
