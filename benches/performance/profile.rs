@@ -23,6 +23,7 @@ const PARTS: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
+            "nfs_mount_guard_engine",
             "nfs_mount_guard::engine",
             "nfs_mount_guard::rules",
             "nfs_mount_guard::subject",

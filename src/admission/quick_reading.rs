@@ -42,7 +42,7 @@ fn value() -> impl Strategy<Value = Value> {
         3 => prop::sample::select(vec![
             "apiVersion", "kind", "metadata", "name", "annotations", "labels", "provisioner", "parameters",
             "mountOptions", "spec", "csi", "nfs", "readOnly", "volumeAttributes", "accessModes", "request", "uid",
-            "object", "oldObject", "dryRun", "userInfo", "username", "operation", "managedFields", "hostPath",
+            "object", "oldObject", "namespace", "dryRun", "userInfo", "username", "operation", "managedFields", "hostPath",
         ])
         .prop_map(String::from),
         1 => text,

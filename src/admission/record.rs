@@ -20,6 +20,8 @@ pub struct Record<'r> {
     pub kind: &'r str,
     /// The object's name.
     pub name: &'r str,
+    /// The object's namespace; empty where its kind has none.
+    pub namespace: &'r str,
     /// The user of the request.
     pub user: &'r str,
     /// True if nothing is stored.
@@ -62,6 +64,7 @@ impl<'r> Record<'r> {
             operation: request.operation.as_deref().unwrap_or_default(),
             kind: request.kind.kind.as_deref().unwrap_or_default(),
             name: request.name.as_deref().unwrap_or_default(),
+            namespace: request.namespace.as_deref().unwrap_or_default(),
             user: request.user_info.username.as_deref().unwrap_or_default(),
             dry_run: request.dry_run.unwrap_or_default(),
             decision: "allow",

@@ -36,6 +36,9 @@ pub struct Request<'a, O> {
     /// The object's name; empty where the server is to choose it.
     #[serde(default)]
     pub name: Option<Text<'a>>,
+    /// The object's namespace; empty where its kind has none.
+    #[serde(default)]
+    pub namespace: Option<Text<'a>>,
     /// `CREATE`, `UPDATE`, `DELETE` or `CONNECT`.
     #[serde(default)]
     pub operation: Option<Text<'a>>,

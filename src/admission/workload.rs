@@ -59,7 +59,12 @@ fn judge(
     let subjects: Vec<(Subject<'_>, Option<Subject<'_>>)> = pairs
         .iter()
         .map(|pair| {
-            let of = |inline| Subject::of_inline_volume(pair.volume, inline, settings);
+            let of = |inline| {
+                let mut subject = Subject::of_inline_volume(pair.volume, inline, settings);
+                // The request is about one namespace, which its object may leave out.
+                subject.namespace = request.namespace.as_deref().or(subject.namespace);
+                subject
+            };
             (of(&pair.new.manifest), pair.old.as_ref().map(|old| of(&old.manifest)))
         })
         // Most Pods have none left, and get the shortest answer.

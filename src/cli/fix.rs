@@ -106,7 +106,7 @@ impl Args {
         let mut failures: Vec<Failure> = errors.iter().map(ToString::to_string).collect();
         let mut changes = Vec::new();
         let (mut files, mut objects, mut not_rendered, mut stays) = (0, 0, 0, false);
-        let (mut problems, mut warnings, mut unsafe_fixes) = (0, 0, 0);
+        let (mut problems, mut warnings, mut unsafe_fixes, mut not_judged) = (0, 0, 0, 0);
         for result in results {
             let fixed = match result {
                 Ok(Some(fixed)) => fixed,
@@ -122,6 +122,7 @@ impl Args {
             }
             changes.extend(changed(&fixed, self.diff));
             failures.extend(refusals(&fixed));
+            not_judged += fixed.left.not_judged.len();
             not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();
             let left = || fixed.left.subjects.iter().flat_map(|subject| &subject.findings);
             // A problem that the flag mends is counted as such, and needs no hand.
@@ -171,6 +172,9 @@ impl Args {
         if not_rendered > 0 {
             write!(err, ", {not_rendered} not rendered")?;
         }
+        if not_judged > 0 {
+            write!(err, ", {not_judged} not judged")?;
+        }
         if warnings > 0 {
             write!(err, ", {} left", counted(warnings, "warning"))?;
         }
@@ -217,7 +221,12 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
     };
     if is_terraform(&input.path) {
         let message = "is Terraform, in which nothing is fixed; change mount_options by hand";
-        return if input.is_explicit { Err(format!("{}: {message}", input.name)) } else { Ok(None) };
+        if input.is_explicit {
+            return Err(format!("{}: {message}", input.name));
+        }
+        let left = check.bytes(&input.path, &input.name, old.clone().into_bytes(), false);
+        let repaired = Repaired::default();
+        return Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }));
     }
     if !input.is_explicit && is_in_templates(&input.path, &old) {
         return Ok(None);

@@ -24,7 +24,7 @@ use crate::cluster::connect::{self, Where, connect};
 use crate::cluster::pages::{Pace, Pager};
 use crate::cluster::scan::{Extent, namespace, scan};
 use crate::cluster::scan_status::ScanStatus;
-use crate::cluster::webhook_policy::{self, Place};
+use crate::cluster::webhook_policy::{self, ConfigMapName};
 use crate::policy::Policy;
 use crate::policy_file;
 use crate::report::live::CLUSTER;
@@ -64,7 +64,7 @@ pub struct Args {
     reporting: Reporting,
     /// Use the policy in this ConfigMap; with --policy or --no-policy, warn if it differs
     #[arg(long, value_name = "NAMESPACE/NAME", env = "NFS_MOUNT_GUARD_WEBHOOK_POLICY")]
-    webhook_policy: Option<Place>,
+    webhook_policy: Option<ConfigMapName>,
     /// Write the findings as reports to the cluster, and remove those that are cured; results of
     /// rules that --select or --ignore leaves out stay
     #[arg(long, value_enum, value_name = "API", env = "NFS_MOUNT_GUARD_REPORTS", default_value = "none")]

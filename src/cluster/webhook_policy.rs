@@ -12,14 +12,14 @@ use super::pages::{Answer, Ask, JSON, Pager, encoded};
 /// The key that the chart gives the policy.
 const KEY: &str = "policy.yaml";
 
-/// The place of the `ConfigMap`.
+/// The name of the `ConfigMap`, with its namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ConfigMapName {
     namespace: String,
     name: String,
 }
 
-impl FromStr for Place {
+impl FromStr for ConfigMapName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -32,7 +32,7 @@ impl FromStr for Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ConfigMapName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ConfigMap {}/{}", self.namespace, self.name)
     }
@@ -49,7 +49,7 @@ pub enum Error {
     #[error("--webhook-policy: cannot read the {place}: {reason}")]
     Unread {
         /// The `ConfigMap`.
-        place: Place,
+        place: ConfigMapName,
         /// The reason, and the remedy.
         reason: String,
     },
@@ -66,7 +66,7 @@ struct ConfigMap {
 /// # Errors
 ///
 /// When the ConfigMap cannot be read, or holds no policy.
-pub async fn read(pager: &mut Pager, place: &Place) -> Result<String, Error> {
+pub async fn read(pager: &mut Pager, place: &ConfigMapName) -> Result<String, Error> {
     let uri = format!("/api/v1/namespaces/{}/configmaps/{}", encoded(&place.namespace), encoded(&place.name));
     let ask = Ask { resource: "configmaps", method: Method::GET, uri: &uri, accept: JSON, body: None };
     let unread = |reason: String| Error::Unread { place: place.clone(), reason };

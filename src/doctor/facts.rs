@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::Outcome;
 use super::field::{list, number, short, text};
 use super::installation::{Installation, Webhook};
-use super::probe::Answer;
+use super::probe::ProbeResponse;
 
 /// The result of a request to the API server.
 #[derive(Debug, Clone, Default)]
@@ -100,7 +100,7 @@ impl std::fmt::Debug for Pair {
 }
 
 /// Answers to one kind of probe, in the order of sending.
-pub type Answers = Vec<Answer>;
+pub type Answers = Vec<ProbeResponse>;
 
 /// Everything that is known of a cluster.
 #[derive(Debug)]

@@ -41,7 +41,7 @@ pub fn class(name: &str, driver: &str, options: &[&str]) -> Value {
 
 /// The response of the API server to a probe.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct ProbeResponse {
     /// The HTTP status; 0 where none came.
     pub code: u16,
     /// Texts of `Warning:` headers.
@@ -56,7 +56,7 @@ pub struct Answer {
 
 /// The component that decided about a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ProbeOutcome {
     /// It would be created, with these options.
     Admitted(Vec<String>),
     /// A webhook denied it.
@@ -92,15 +92,15 @@ pub enum Verdict {
     Other(String),
 }
 
-impl Answer {
+impl ProbeResponse {
     /// Returns the verdict.
-    pub fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> ProbeOutcome {
         if self.code == 0 {
-            return Verdict::Silent(self.silence.clone());
+            return ProbeOutcome::Silent(self.silence.clone());
         }
         if (200..300).contains(&self.code) {
             let options = texts(&self.body, "/mountOptions");
-            return Verdict::Admitted(options.into_iter().map(str::to_owned).collect());
+            return ProbeOutcome::Admitted(options.into_iter().map(str::to_owned).collect());
         }
         let message = self.message();
         let quoted = |start: &str, end: char| {
@@ -109,7 +109,7 @@ impl Answer {
             Some((name.to_owned(), rest.trim_start_matches([' ', ':']).to_owned()))
         };
         if let Some((webhook, message)) = quoted("failed calling webhook \"", '"') {
-            return Verdict::CallFailed { webhook, message };
+            return ProbeOutcome::CallFailed { webhook, message };
         }
         // Another's message may hold the sentence: only what begins with it is a webhook's own.
         if message.starts_with("admission webhook \"")
@@ -117,25 +117,25 @@ impl Answer {
         {
             if let Some(said) = rest.strip_prefix("denied the request") {
                 let message = said.trim_start_matches([' ', ':']).to_owned();
-                return Verdict::Denied { webhook, message };
+                return ProbeOutcome::Denied { webhook, message };
             }
             if rest.starts_with("does not support dry run") {
-                return Verdict::NoDryRun(webhook);
+                return ProbeOutcome::NoDryRun(webhook);
             }
         }
         if let Some((policy, rest)) = quoted("ValidatingAdmissionPolicy '", '\'')
             && rest.contains("denied request")
         {
-            return Verdict::PolicyDenied { policy, message: rest };
+            return ProbeOutcome::PolicyDenied { policy, message: rest };
         }
         if message.contains("expression '") && message.contains("resulted in error") {
             let reason = message.split_once(" is forbidden: ").map_or(&*message, |(_, reason)| reason);
-            return Verdict::ConditionFailed(reason.to_owned());
+            return ProbeOutcome::ConditionFailed(reason.to_owned());
         }
         if self.code == 403 {
-            return Verdict::Forbidden(message.clone());
+            return ProbeOutcome::Forbidden(message.clone());
         }
-        Verdict::Other(format!("{} {message}", self.code))
+        ProbeOutcome::Other(format!("{} {message}", self.code))
     }
 
     /// Returns the message of a Status, with the causes that it does not repeat.
@@ -209,14 +209,19 @@ mod tests {
         assert_eq!(nameless("a -> b"), "a -> b");
     }
 
-    fn refused(code: u16, message: &str) -> Verdict {
-        Answer { code, body: json!({"kind": "Status", "message": message}), ..Answer::default() }.verdict()
+    fn refused(code: u16, message: &str) -> ProbeOutcome {
+        ProbeResponse {
+            code,
+            body: json!({"kind": "Status", "message": message}),
+            ..ProbeResponse::default()
+        }
+        .verdict()
     }
 
     /// The texts are those of kube-apiserver 1.37.2.
     #[test]
     fn only_a_denial_by_name_is_a_denial() {
-        let denied = |webhook: &str, message: &str| Verdict::Denied {
+        let denied = |webhook: &str, message: &str| ProbeOutcome::Denied {
             webhook: webhook.to_owned(),
             message: message.to_owned(),
         };
@@ -234,7 +239,7 @@ mod tests {
             (
                 500,
                 "Internal error occurred: failed calling webhook \"a.b.c\": failed to call webhook: Post \"https://x\": context deadline exceeded",
-                Verdict::CallFailed {
+                ProbeOutcome::CallFailed {
                     webhook: "a.b.c".to_owned(),
                     message: "failed to call webhook: Post \"https://x\": context deadline exceeded"
                         .to_owned(),
@@ -243,7 +248,7 @@ mod tests {
             (
                 422,
                 "storageclasses.storage.k8s.io \"p\" is forbidden: ValidatingAdmissionPolicy 'a.b' with binding 'c' denied request: admission webhook \"validate.nfs-mount-guard.io\" denied the request: NMG014",
-                Verdict::PolicyDenied {
+                ProbeOutcome::PolicyDenied {
                     policy: "a.b".to_owned(),
                     message: "with binding 'c' denied request: admission webhook \"validate.nfs-mount-guard.io\" denied the request: NMG014".to_owned(),
                 },
@@ -251,12 +256,12 @@ mod tests {
             (
                 400,
                 "admission webhook \"a.b.c\" does not support dry run",
-                Verdict::NoDryRun("a.b.c".to_owned()),
+                ProbeOutcome::NoDryRun("a.b.c".to_owned()),
             ),
             (
                 403,
                 "storageclasses.storage.k8s.io \"p\" is forbidden: User \"u\" cannot create resource",
-                Verdict::Forbidden(
+                ProbeOutcome::Forbidden(
                     "storageclasses.storage.k8s.io \"p\" is forbidden: User \"u\" cannot create resource"
                         .to_owned(),
                 ),
@@ -264,23 +269,23 @@ mod tests {
             (
                 422,
                 "storageclasses.storage.k8s.io \"p\" is forbidden: ValidatingAdmissionPolicy 'a.b' with binding 'c' denied request: no bg",
-                Verdict::PolicyDenied {
+                ProbeOutcome::PolicyDenied {
                     policy: "a.b".to_owned(),
                     message: "with binding 'c' denied request: no bg".to_owned(),
                 },
             ),
-            (503, "the server is busy", Verdict::Other("503 the server is busy".to_owned())),
+            (503, "the server is busy", ProbeOutcome::Other("503 the server is busy".to_owned())),
         ] {
             assert_eq!(refused(code, message), wanted, "{message}");
         }
         let failed = "storageclasses.storage.k8s.io \"p\" is forbidden: expression 'object.metadata.labels.a == \"b\"' resulted in error: no such key: labels";
         let reason = failed.split_once("forbidden: ").map(|(_, reason)| reason.to_owned());
-        assert_eq!(Some(refused(403, failed)), reason.map(Verdict::ConditionFailed));
+        assert_eq!(Some(refused(403, failed)), reason.map(ProbeOutcome::ConditionFailed));
     }
 
     #[test]
     fn no_answer_is_neither_admitted_nor_denied() {
-        let silent = Answer { silence: "no answer in 8 s".to_owned(), ..Answer::default() };
-        assert_eq!(silent.verdict(), Verdict::Silent("no answer in 8 s".to_owned()));
+        let silent = ProbeResponse { silence: "no answer in 8 s".to_owned(), ..ProbeResponse::default() };
+        assert_eq!(silent.verdict(), ProbeOutcome::Silent("no answer in 8 s".to_owned()));
     }
 }

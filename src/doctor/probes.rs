@@ -14,7 +14,7 @@ use super::field::{list, named, number, short, text};
 use super::installation::{MUTATE, VALIDATE, is_ours};
 use super::others::keep_from_changing;
 use super::policies::{CLASSES, denies_classes};
-use super::probe::{self, Answer, Verdict};
+use super::probe::{self, ProbeOutcome, ProbeResponse};
 use super::{Outcome, Status};
 use crate::admission::Endpoint;
 use crate::admission::replay::{Replayed, replay};
@@ -61,7 +61,7 @@ fn expected(policy: &Policy, facts: &ClusterFacts, driver: &str, options: &[&str
 }
 
 /// Returns an outcome if there are no answers to look at.
-fn unsent(facts: &ClusterFacts, answers: &[Answer]) -> Option<Outcome> {
+fn unsent(facts: &ClusterFacts, answers: &[ProbeResponse]) -> Option<Outcome> {
     if facts.without_probes {
         return Some(Outcome::skipped("--no-probes"));
     }
@@ -93,17 +93,17 @@ pub(super) fn repairs(facts: &ClusterFacts) -> Outcome {
     judge(facts, &facts.repair, good, |answer| {
         match answer.verdict() {
             // Under mode observe a warning takes the place of the repair.
-            Verdict::Admitted(options) if options == probe::REPAIR => {
+            ProbeOutcome::Admitted(options) if options == probe::REPAIR => {
                 let is_observed = answer.would_repair() && !(known && is_repair);
                 (!is_observed).then(|| unrepaired(facts, answer))
             }
-            Verdict::Admitted(options)
+            ProbeOutcome::Admitted(options)
                 if options.iter().any(|option| option == "bg")
                     || !options.iter().any(|option| option == "fg") =>
             {
                 Some(changed(facts, &options))
             }
-            Verdict::Admitted(options) if known && is_repair && options != expected.options => Some(
+            ProbeOutcome::Admitted(options) if known && is_repair && options != expected.options => Some(
                 Outcome::warning(format!(
                     "repaired to {}, and the policy of the ConfigMap writes {}",
                     options.join(","),
@@ -112,8 +112,8 @@ pub(super) fn repairs(facts: &ClusterFacts) -> Outcome {
                 .hurts("another webhook changes the options, or the Pods use another policy")
                 .cured_by(keep_from_changing(facts)),
             ),
-            Verdict::Admitted(_) => None,
-            Verdict::Denied { webhook, message } if is_ours(&webhook) && answer.says_repaired() => Some(
+            ProbeOutcome::Admitted(_) => None,
+            ProbeOutcome::Denied { webhook, message } if is_ours(&webhook) && answer.says_repaired() => Some(
                 Outcome::problem(format!(
                     "repaired, changed again, then denied by {webhook}: {}{}",
                     short(&message),
@@ -122,10 +122,10 @@ pub(super) fn repairs(facts: &ClusterFacts) -> Outcome {
                 .hurts("another mutating webhook undoes the repair: NFS classes and volumes are denied")
                 .cured_by(keep_from_changing(facts)),
             ),
-            Verdict::Denied { webhook, message } if is_ours(&webhook) => {
+            ProbeOutcome::Denied { webhook, message } if is_ours(&webhook) => {
                 Some(unrepaired_and_denied(facts, &webhook, &message))
             }
-            Verdict::PolicyDenied { policy, message } if policy == CLASSES => {
+            ProbeOutcome::PolicyDenied { policy, message } if policy == CLASSES => {
                 Some(unrepaired_and_denied(facts, &format!("the admission policy {policy}"), &message))
             }
             other => Some(failure(facts, &other)),
@@ -134,8 +134,10 @@ pub(super) fn repairs(facts: &ClusterFacts) -> Outcome {
 }
 
 /// Returns true if every class was admitted, with options such as these.
-fn all_admitted(answers: &[Answer], is_such: impl Fn(&[String]) -> bool) -> bool {
-    answers.iter().all(|answer| matches!(answer.verdict(), Verdict::Admitted(options) if is_such(&options)))
+fn all_admitted(answers: &[ProbeResponse], is_such: impl Fn(&[String]) -> bool) -> bool {
+    answers
+        .iter()
+        .all(|answer| matches!(answer.verdict(), ProbeOutcome::Admitted(options) if is_such(&options)))
 }
 
 /// D402.
@@ -157,11 +159,13 @@ pub(super) fn denies(facts: &ClusterFacts) -> Outcome {
     let good =
         if all_admitted(&facts.denial, |_| true) { "would be denied (mode observe)" } else { "denied" };
     judge(facts, &facts.denial, good, |answer| match answer.verdict() {
-        Verdict::Denied { webhook, .. } if webhook == VALIDATE => None,
-        Verdict::Admitted(_) if (!known || !expected.denied) && answer.own_warnings().next().is_some() => {
+        ProbeOutcome::Denied { webhook, .. } if webhook == VALIDATE => None,
+        ProbeOutcome::Admitted(_)
+            if (!known || !expected.denied) && answer.own_warnings().next().is_some() =>
+        {
             None
         }
-        Verdict::Admitted(_) => {
+        ProbeOutcome::Admitted(_) => {
             let effect = "NFS classes and volumes that lose data are admitted unchecked";
             Some(
                 uncalled(facts, "admitted", "the validating webhook was not called or failed open", VALIDATE)
@@ -184,12 +188,12 @@ pub(super) fn unrelated(facts: &ClusterFacts) -> Outcome {
         return Outcome::skipped("the policy declares the driver of the probe NFS");
     }
     judge(facts, &facts.unrelated, "left alone", |answer| match answer.verdict() {
-        Verdict::Admitted(options)
+        ProbeOutcome::Admitted(options)
             if options == probe::UNRELATED && answer.own_warnings().next().is_none() =>
         {
             None
         }
-        Verdict::Admitted(options) => Some(changed(facts, &options)),
+        ProbeOutcome::Admitted(options) => Some(changed(facts, &options)),
         other => Some(failure(facts, &other)),
     })
 }
@@ -227,14 +231,16 @@ pub(super) fn policy_denies(facts: &ClusterFacts) -> Outcome {
         return outcome;
     }
     judge(facts, &facts.policy_probe, "denied by the admission policy", |answer| match answer.verdict() {
-        Verdict::PolicyDenied { policy, .. } if policy == CLASSES => None,
-        Verdict::Denied { webhook, .. } if is_ours(&webhook) => Some(
+        ProbeOutcome::PolicyDenied { policy, .. } if policy == CLASSES => None,
+        ProbeOutcome::Denied { webhook, .. } if is_ours(&webhook) => Some(
             Outcome::problem(format!(
                 "denied by {webhook}, not by the admission policy: it is not evaluated"
             ))
             .may_pass(is_settling(facts)),
         ),
-        Verdict::Admitted(_) => Some(Outcome::problem("admitted: the admission policy is not evaluated")),
+        ProbeOutcome::Admitted(_) => {
+            Some(Outcome::problem("admitted: the admission policy is not evaluated"))
+        }
         other => Some(failure(facts, &other)),
     })
 }
@@ -242,9 +248,9 @@ pub(super) fn policy_denies(facts: &ClusterFacts) -> Outcome {
 /// Returns all answers to one kind of probe as one outcome: `k of N` where only some failed.
 fn judge(
     facts: &ClusterFacts,
-    answers: &[Answer],
+    answers: &[ProbeResponse],
     good: &str,
-    fault: impl Fn(&Answer) -> Option<Outcome>,
+    fault: impl Fn(&ProbeResponse) -> Option<Outcome>,
 ) -> Outcome {
     let faults: Vec<Outcome> = answers.iter().filter_map(fault).collect();
     let (all, bad) = (answers.len(), faults.len());
@@ -276,7 +282,7 @@ fn judge(
     outcome
 }
 
-fn unrepaired(facts: &ClusterFacts, answer: &Answer) -> Outcome {
+fn unrepaired(facts: &ClusterFacts, answer: &ProbeResponse) -> Outcome {
     if answer.would_repair() {
         return Outcome::problem(
             "admitted unchanged, with a warning: the Pods are in mode observe, the ConfigMap is not",

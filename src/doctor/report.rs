@@ -31,17 +31,17 @@ pub struct DoctorReport {
     /// The reason why it could not be asked.
     pub error: Option<String>,
     /// The installation that was checked.
-    pub installation: Option<Place>,
+    pub installation: Option<InstallationName>,
     /// Counts.
     pub summary: Summary,
     /// The checks in the order of a call.
     pub checks: Vec<CheckReport>,
 }
 
-/// The place of an installation.
+/// The name of an installation.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Place {
+pub struct InstallationName {
     /// The Service's name, which is the configurations' with the chart.
     pub name: String,
     /// Helm's release, where the configurations say it.
@@ -107,7 +107,7 @@ impl DoctorReport {
         let is_unseen =
             |checked: &&Checked| checked.outcome.is_unseen && checked.check.id == super::checks::FIRST;
         let unseen = done.iter().find(is_unseen).map(|checked| checked.outcome.seen.clone());
-        let installation = facts.installation().map(|found| Place {
+        let installation = facts.installation().map(|found| InstallationName {
             name: found.name.clone(),
             release: found.release.clone(),
             namespace: found.service.as_ref().map(|service| service.namespace.clone()),

@@ -10,7 +10,7 @@ use crate::subject::driver::assembly::{
 };
 use crate::subject::driver::conf::ConfOf;
 use crate::subject::driver::evidence::Evidence;
-use crate::subject::driver::{CarrierKey, Case, Driver, ListUse, Nfs, On, Role, drivers};
+use crate::subject::driver::{CarrierKey, Case, Driver, Inline, ListUse, Nfs, On, Role, drivers};
 
 /// Returns a page's file name without its directory: the row's first name with what a file name
 /// cannot hold replaced.
@@ -117,6 +117,11 @@ fn write_row(page: &mut String, driver: &Driver) -> fmt::Result {
         }
     }
     writeln!(page, "| an empty list means | {} |", empty(driver))?;
+    match (driver.inline, driver.inline.obstacle()) {
+        (Inline::Unread, _) => {}
+        (_, None) => writeln!(page, "| inline volumes of Pods | mounted |")?,
+        (_, Some(obstacle)) => writeln!(page, "| inline volumes of Pods | {obstacle} |")?,
+    }
     if driver.emptiness == Emptiness::NoElement {
         writeln!(page, "| empty is | a list without elements; one empty element counts |")?;
     }

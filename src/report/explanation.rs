@@ -337,7 +337,20 @@ fn meaning(subject: &Subject<'_>, entry: &Entry, value: Option<&str>) -> String 
         Effect::Active if entry.id == OptionId::User && value.is_some_and(|name| !name.is_empty()) => {
             "one user may mount and unmount it; implies exec, suid and dev".to_owned()
         }
-        Effect::Active | Effect::NoneOnV4(_) => entry.meaning.to_owned(),
+        Effect::Active | Effect::NoneOnV4(_) => {
+            match (entry.id, value.and_then(|value| value.parse().ok())) {
+                (OptionId::Timeo, Some(tenths)) => format!("{} ({} s)", entry.meaning, seconds(tenths)),
+                _ => entry.meaning.to_owned(),
+            }
+        }
+    }
+}
+
+/// Writes tenths of a second as seconds: `60`, `1.5`.
+fn seconds(tenths: u32) -> String {
+    match tenths % 10 {
+        0 => (tenths / 10).to_string(),
+        rest => format!("{}.{rest}", tenths / 10),
     }
 }
 

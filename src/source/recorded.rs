@@ -6,7 +6,7 @@ use super::de::NodeDeserializer;
 use super::list::misplaced;
 use super::object::{Object, Origin, Part, parts};
 use super::tree::{NodeId, Tree};
-use super::{Item, Skip, Source};
+use super::{Item, Skip, Source, unjudged};
 use crate::kind::Kind;
 use crate::subject::manifest::Text;
 
@@ -22,6 +22,8 @@ struct Recorded<'a> {
 struct RecordedRequest<'a> {
     #[serde(default)]
     kind: Option<RecordedKind<'a>>,
+    #[serde(default)]
+    namespace: Option<Text<'a>>,
     #[serde(default)]
     sub_resource: Option<Text<'a>>,
     #[serde(default)]
@@ -64,7 +66,9 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
     let is_judged = kind.is_some_and(|kind: Kind| kind.is_judged_on(sub_resource))
         && matches!(request.operation.as_deref(), None | Some("CREATE" | "UPDATE"));
     let (Some(kind), Some((object, span))) = (kind.filter(|_| is_judged), object.zip(span)) else {
-        visitor(Item::Skipped(Skip::NotJudged));
+        // Of another kind only what is to be stored counts.
+        let stored = object.filter(|_| kind.is_none() && sub_resource.is_empty());
+        visitor(stored.map_or(Item::Skipped(Skip::NotJudged), |object| unjudged_within(tree, object)));
         return;
     };
     let read = |id, member| {
@@ -79,7 +83,12 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
     match both {
         Err(problem) => visitor(Item::Unreadable(problem)),
         Ok((new, _)) if new.is_empty() => visitor(Item::Skipped(Skip::NoInlineVolume)),
-        Ok((new, old)) => {
+        Ok((mut new, old)) => {
+            let namespace = request.namespace.filter(|_| kind.pod_spec().is_some());
+            for metadata in new.iter_mut().filter_map(|part| part.manifest.metadata.as_mut()) {
+                // The request is about one namespace, which its object may leave out.
+                metadata.namespace = namespace.clone().or(metadata.namespace.take());
+            }
             let parts = with_before(new, old);
             let user = request.user_info.map(|user| user.username.as_deref().unwrap_or_default().to_owned());
             visitor(Item::Object(Box::new(Object {
@@ -94,6 +103,15 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
             })));
         }
     }
+}
+
+/// Returns the mount options in the object of a review, which is of no kind that is judged.
+fn unjudged_within(tree: &Tree<'_>, object: NodeId) -> Item<'static> {
+    let Some(mut found) = unjudged::find(tree, object) else { return Item::Skipped(Skip::NotJudged) };
+    for place in &mut found.places {
+        place.path.splice(0..0, ["request".to_owned(), "object".to_owned()]);
+    }
+    Item::Unjudged(found)
 }
 
 /// Returns the parts of an object, each with the one that it was before the update: of inline

@@ -2,6 +2,7 @@
 //! Secrets of provisioners, Terraform. They are named, so that no report passes
 //! over them in silence. Their values are never shown: a Secret may hold them.
 
+mod commands;
 mod found;
 mod misplaced;
 mod system_files;
@@ -198,9 +199,12 @@ impl Search<'_> {
                 }
             }
             Content::List { items, .. } => {
+                let of_command = self.option_word(items);
                 for (index, item) in items.iter().enumerate() {
                     self.path.push(index.to_string());
-                    if index > 0 && self.is_argument(items.get(index - 1).copied(), *item) {
+                    if index > 0 && self.is_argument(items.get(index - 1).copied(), *item)
+                        || of_command == Some(index)
+                    {
                         self.note(*item, Some(*item), false);
                     } else {
                         self.visit(*item);
@@ -224,6 +228,12 @@ impl Search<'_> {
         let is_flag = flag
             .is_some_and(|flag| flag.starts_with('-') && names_mount_options(flag.trim_start_matches('-')));
         is_flag && self.tree.text(item).is_some_and(option::are_options)
+    }
+
+    /// Returns the index of the options in the arguments of a command that mounts NFS.
+    fn option_word(&self, items: &[NodeId]) -> Option<usize> {
+        let words: Option<Vec<&str>> = items.iter().map(|item| self.tree.text(*item)).collect();
+        commands::options_among(&words?).map(|(index, _)| index)
     }
 
     fn note(&mut self, at: NodeId, value: Option<NodeId>, has_bg: bool) {
@@ -333,7 +343,7 @@ impl Search<'_> {
     }
 
     fn in_file(&self, text: &str, is_block: bool) -> Option<bool> {
-        if let Some(has_bg) = background_of(text) {
+        if let Some(has_bg) = background_of(text).or_else(|| commands::background_of(text)) {
             return Some(has_bg);
         }
         if !may_hold_options(text) {

@@ -232,3 +232,47 @@ fn every_reference_of_a_rule_can_be_looked_up() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// Names of annotations and labels in a text: what stands in quotes and has a domain before a slash.
+fn names_with_a_domain(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['"', '\'', ' ', '\n']).filter(|word| {
+        let Some((domain, name)) = word.split_once('/') else { return false };
+        let of_kubernetes = ["volume.beta.kubernetes.io", "pv.kubernetes.io", "kubectl.kubernetes.io"];
+        let is_ours = domain == "nfs-mount-guard.io" || of_kubernetes.contains(&domain);
+        is_ours && !name.is_empty() && name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')
+    })
+}
+
+#[test]
+fn the_page_of_annotations_has_each_that_the_code_reads_or_writes() {
+    let page = fs::read_to_string(root().join("docs/annotations.md")).expect("the page");
+    let mut names = BTreeSet::new();
+    for folder in ["src", "crates"] {
+        for file in
+            files(&root().join(folder)).iter().filter(|file| file.extension().is_some_and(|is| is == "rs"))
+        {
+            let text = fs::read_to_string(file).expect("a source file");
+            names.extend(names_with_a_domain(&text).map(str::to_owned));
+        }
+    }
+    assert!(names.contains("pv.kubernetes.io/provisioned-by"), "{names:?}");
+    let missing: Vec<&String> = names.iter().filter(|name| !page.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "not in docs/annotations.md: {missing:?}");
+}
+
+#[test]
+fn the_ports_of_the_page_of_annotations_are_those_of_the_chart() {
+    let page = fs::read_to_string(root().join("docs/annotations.md")).expect("the page");
+    let values = fs::read_to_string(root().join("manifests/chart/values.yaml")).expect("the values");
+    let values: Value = serde_saphyr::from_str(&values).expect("YAML");
+    for path in ["service.port", "server.port", "server.statusPort", "networkPolicy.apiServerPorts"] {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        let value = values.pointer(&pointer).expect("a value of the chart");
+        let numbers: Vec<String> = match value {
+            Value::Array(items) => items.iter().map(Value::to_string).collect(),
+            other => vec![other.to_string()],
+        };
+        let row = format!("| {} | `{path}` |", numbers.join(", "));
+        assert!(page.contains(&row), "docs/annotations.md lacks {row}");
+    }
+}

@@ -133,18 +133,19 @@ pub enum Edit {
         /// The new option.
         option: Cow<'static, str>,
     },
-    /// A key that the driver does not read becomes one that it reads.
+    /// A key that the driver does not read becomes one that it reads, or options at a place
+    /// that nothing reads get such a key.
     Rename(Renaming),
 }
 
-/// A parameter or an attribute that gets another key.
+/// A parameter or an attribute that gets another key, or a field that becomes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renaming {
     /// The place.
     pub from: Place,
-    /// The place that is read, in the same mapping.
+    /// The place that is read: a parameter or an attribute.
     pub to: Place,
-    /// The value.
+    /// The value; of a list, the elements with commas between them.
     pub old: String,
     /// The value under the other key.
     pub new: String,

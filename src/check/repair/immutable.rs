@@ -18,7 +18,7 @@ pub(in crate::check) fn is_immutable(subject: &Subject<'_>, place: &Place) -> bo
 pub(in crate::check) fn writes_immutable(subject: &Subject<'_>, fixed: &Traced<'_>) -> bool {
     let mut carriers = subject.carriers.iter().zip(&fixed.elements);
     carriers.any(|(carrier, new)| carrier.elements != *new && is_immutable(subject, &carrier.place))
-        || fixed.renamed.iter().any(|renaming| is_immutable(subject, &renaming.from))
+        || fixed.renamed.iter().any(|renaming| is_immutable(subject, &renaming.to))
 }
 
 /// True if what a fix changes or moves away is such a place.

@@ -16,7 +16,7 @@ use super::super::connect::Server;
 use super::super::explain;
 use super::super::pages::encoded;
 use crate::doctor::facts::Seen;
-use crate::doctor::probe::Answer;
+use crate::doctor::probe::ProbeResponse;
 
 /// Longest wait for what the API server has itself.
 const OWN: Duration = Duration::from_secs(10);
@@ -129,7 +129,7 @@ impl Asker {
 
     /// Creates a StorageClass as a dry run, over a connection of its own: a load
     /// balancer may give each to another API server.
-    pub(super) fn probe(&self, class: &Value, most: Duration) -> impl Future<Output = Answer> + use<> {
+    pub(super) fn probe(&self, class: &Value, most: Duration) -> impl Future<Output = ProbeResponse> + use<> {
         let client = self.client.clone();
         // A dry run goes through admission and is not stored.
         let path = "/apis/storage.k8s.io/v1/storageclasses?dryRun=All&fieldManager=nfs-mount-guard-doctor";
@@ -143,14 +143,14 @@ impl Asker {
             let sent = send(&client, request, most).await;
             let took = begun.elapsed();
             match sent {
-                Ok(raw) => Answer {
+                Ok(raw) => ProbeResponse {
                     code: raw.code,
                     warnings: warnings(&raw.headers),
                     body: serde_json::from_slice(&raw.body).unwrap_or_default(),
                     silence: String::new(),
                     took,
                 },
-                Err(silence) => Answer { silence, took, ..Answer::default() },
+                Err(silence) => ProbeResponse { silence, took, ..ProbeResponse::default() },
             }
         }
     }

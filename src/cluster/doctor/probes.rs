@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use super::ask::Asker;
 use crate::doctor::facts::{Answers, ClusterFacts};
 use crate::doctor::policies::denies_classes;
-use crate::doctor::probe::{self, Answer, DENIAL, DRIVER, REPAIR, UNRELATED, UNRELATED_DRIVER, Verdict};
+use crate::doctor::probe::{
+    self, DENIAL, DRIVER, ProbeOutcome, ProbeResponse, REPAIR, UNRELATED, UNRELATED_DRIVER,
+};
 
 /// The time that a request takes in addition to the calls of webhooks.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -20,7 +22,8 @@ pub(super) async fn send(asker: &Asker, facts: &mut ClusterFacts, count: usize) 
     let most = facts.longest_call() * 3 + MARGIN;
     facts.repair = probes(asker, most, count, false, || class(DRIVER, REPAIR)).await;
     let is_cut_off = facts.repair.last().is_some_and(is_cut_off);
-    let is_forbidden = facts.repair.iter().any(|answer| matches!(answer.verdict(), Verdict::Forbidden(_)));
+    let is_forbidden =
+        facts.repair.iter().any(|answer| matches!(answer.verdict(), ProbeOutcome::Forbidden(_)));
     if is_forbidden {
         // The others would get the same answer.
         facts.denial.clone_from(&facts.repair);
@@ -68,7 +71,7 @@ async fn probes(
         }
         let answer = asker.probe(&class(), most).await;
         is_cut_off_now = is_cut_off(&answer);
-        let is_forbidden = matches!(answer.verdict(), Verdict::Forbidden(_));
+        let is_forbidden = matches!(answer.verdict(), ProbeOutcome::Forbidden(_));
         answers.push(answer);
         if is_forbidden {
             break;
@@ -78,8 +81,8 @@ async fn probes(
 }
 
 /// Returns true if a webhook could not be called for it.
-fn is_cut_off(answer: &Answer) -> bool {
-    matches!(answer.verdict(), Verdict::CallFailed { .. } | Verdict::Silent(_))
+fn is_cut_off(answer: &ProbeResponse) -> bool {
+    matches!(answer.verdict(), ProbeOutcome::CallFailed { .. } | ProbeOutcome::Silent(_))
 }
 
 /// A class of a name that no object has.

@@ -9,21 +9,21 @@ use crate::doctor::generated::is_further;
 use crate::doctor::installation::{VALIDATE, Webhook, is_ours};
 use crate::doctor::others;
 use crate::doctor::policies::{Count, Counter, risen};
-use crate::doctor::probe::Verdict;
+use crate::doctor::probe::ProbeOutcome;
 use crate::doctor::remedy::{quoted, reapply, without_conditions};
 use crate::doctor::renewal::{bundle_remedy, leaf_remedy};
 use crate::doctor::{Cause, Outcome, Status};
 
 /// Returns a verdict that no probe is meant to get.
-pub(super) fn failure(facts: &ClusterFacts, verdict: &Verdict) -> Outcome {
+pub(super) fn failure(facts: &ClusterFacts, verdict: &ProbeOutcome) -> Outcome {
     match verdict {
-        Verdict::CallFailed { webhook, message } if !is_ours(webhook) => {
+        ProbeOutcome::CallFailed { webhook, message } if !is_ours(webhook) => {
             Outcome::warning(format!("another webhook cannot be called: {webhook}: {}", short(message)))
                 .hurts("the other webhook rejects StorageClasses, so that these checks say nothing")
                 .cured_by(others::restore(facts, webhook))
                 .because(Cause::Other(webhook.clone()))
         }
-        Verdict::CallFailed { webhook, message } => {
+        ProbeOutcome::CallFailed { webhook, message } => {
             let cause = causes::find(message);
             let meaning = cause.map(|cause| format!(": {}", cause.meaning)).unwrap_or_default();
             let outcome =
@@ -40,27 +40,27 @@ pub(super) fn failure(facts: &ClusterFacts, verdict: &Verdict) -> Outcome {
                 None => outcome,
             }
         }
-        Verdict::Denied { webhook, message } if !is_ours(webhook) => {
+        ProbeOutcome::Denied { webhook, message } if !is_ours(webhook) => {
             Outcome::warning(format!("another webhook denies the probe: {webhook}: {}", short(message)))
                 .hurts("these checks say nothing about the webhooks of nfs-mount-guard")
                 .cured_by(others::keep_from_probes(facts, webhook))
                 .because(Cause::Other(webhook.clone()))
         }
-        Verdict::PolicyDenied { policy, message } => {
+        ProbeOutcome::PolicyDenied { policy, message } => {
             Outcome::warning(format!("an admission policy denies the probe: {policy}: {}", short(message)))
                 .hurts("these checks say nothing about the webhooks of nfs-mount-guard")
                 .cured_by(others::keep_policy_from_probes(policy))
                 .because(Cause::Other(policy.clone()))
         }
-        Verdict::Denied { webhook, message } => {
+        ProbeOutcome::Denied { webhook, message } => {
             Outcome::problem(format!("denied by {webhook}: {}", short(message)))
         }
-        Verdict::ConditionFailed(message) => condition_failed(facts, message),
-        Verdict::NoDryRun(webhook) => {
+        ProbeOutcome::ConditionFailed(message) => condition_failed(facts, message),
+        ProbeOutcome::NoDryRun(webhook) => {
             Outcome::problem(format!("{webhook} does not support dry runs (sideEffects)"))
                 .hurts("each dry run of a StorageClass is rejected")
         }
-        Verdict::Forbidden(message) => {
+        ProbeOutcome::Forbidden(message) => {
             let mut outcome =
                 Outcome::warning(format!("skipped: not allowed to create storageclasses (403): {}", short(message)))
                     .hurts("the probes were not sent")
@@ -68,11 +68,11 @@ pub(super) fn failure(facts: &ClusterFacts, verdict: &Verdict) -> Outcome {
             outcome.is_unseen = true;
             outcome.because(Cause::Forbidden)
         }
-        Verdict::Silent(reason) => Outcome::problem(format!("no answer: {}", short(reason)))
+        ProbeOutcome::Silent(reason) => Outcome::problem(format!("no answer: {}", short(reason)))
             .hurts("creating an NFS class or volume hangs")
             .because(Cause::Silent),
-        Verdict::Other(message) => Outcome::problem(format!("unexpected answer: {}", short(message))),
-        Verdict::Admitted(_) => Outcome::problem("admitted"),
+        ProbeOutcome::Other(message) => Outcome::problem(format!("unexpected answer: {}", short(message))),
+        ProbeOutcome::Admitted(_) => Outcome::problem("admitted"),
     }
 }
 

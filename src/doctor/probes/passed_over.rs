@@ -9,18 +9,18 @@ use crate::doctor::facts::ClusterFacts;
 use crate::doctor::field::list;
 use crate::doctor::installation::{MUTATE, VALIDATE, Webhook};
 use crate::doctor::policies::{CLASSES, is_excluded, risen};
-use crate::doctor::probe::{self, Answer, Verdict};
+use crate::doctor::probe::{self, ProbeOutcome, ProbeResponse};
 
 /// Returns true if no probe reached the webhook, and that is no failure of a call: under Fail a
 /// failed call is an error, and matchConditions that exclude a request are counted.
 pub(in crate::doctor) fn is_passed_over(facts: &ClusterFacts, webhook: &Webhook) -> bool {
     let answers = if webhook.name == MUTATE { &facts.repair } else { &facts.denial };
     let Some(certain) = decides(facts, webhook) else { return false };
-    let is_uncalled = |answer: &Answer| match &*webhook.name {
+    let is_uncalled = |answer: &ProbeResponse| match &*webhook.name {
         // The mutating webhook warns as well.
         VALIDATE => {
             let is_silent = certain || answer.own_warnings().next().is_none();
-            is_silent && matches!(answer.verdict(), Verdict::Admitted(_))
+            is_silent && matches!(answer.verdict(), ProbeOutcome::Admitted(_))
         }
         MUTATE => is_unrepaired(answer),
         _ => false,
@@ -37,11 +37,11 @@ fn has_failed(facts: &ClusterFacts, webhook: &Webhook) -> bool {
     risen(facts).iter().any(|count| count.webhook == webhook.name)
 }
 
-fn is_unrepaired(answer: &Answer) -> bool {
+fn is_unrepaired(answer: &ProbeResponse) -> bool {
     let is_unchanged = match answer.verdict() {
-        Verdict::Admitted(options) => options == probe::REPAIR,
-        Verdict::Denied { webhook, .. } => is_ours(&webhook),
-        Verdict::PolicyDenied { policy, .. } => policy == CLASSES,
+        ProbeOutcome::Admitted(options) => options == probe::REPAIR,
+        ProbeOutcome::Denied { webhook, .. } => is_ours(&webhook),
+        ProbeOutcome::PolicyDenied { policy, .. } => policy == CLASSES,
         _ => false,
     };
     is_unchanged && !answer.says_repaired() && !answer.would_repair()

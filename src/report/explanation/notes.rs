@@ -11,6 +11,7 @@ use crate::subject::effective::Token;
 /// Returns everything that applies to the subject.
 pub(super) fn of(subject: &Subject<'_>) -> Vec<Note> {
     [
+        inline(subject),
         subject.follows_claim().then(follows_claim),
         subject.has_idle_read_only().then(idle_read_only),
         locks(subject),
@@ -24,6 +25,11 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Note> {
 
 fn note(about: &'static str, text: impl Into<String>) -> Note {
     Note { about, text: text.into() }
+}
+
+fn inline(subject: &Subject<'_>) -> Option<Note> {
+    subject.volume?;
+    subject.driver.inline.obstacle().map(|obstacle| note("inline", obstacle))
 }
 
 fn follows_claim() -> Note {

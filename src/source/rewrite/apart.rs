@@ -1,7 +1,7 @@
 //! Options that are read through an alias or a merge, and shall not change at
 //! the other places that read them: the new value is written out here.
 
-use super::field::{self, Field};
+use super::field::{self, Field, FieldValue};
 use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, in_place, render};
 use crate::source::object::Layout;
 use crate::source::tree::{Content, NodeId, Style};
@@ -42,7 +42,11 @@ pub fn apart(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, RewriteRef
         Detour::Merge(map) => {
             let path = change.place.path();
             let name = path.last().ok_or(RewriteRefusal::NoPlace)?;
-            let field = Field { name, elements: change.new, is_list: change.is_list() };
+            let value = match change.new.first() {
+                Some(text) if !change.is_list() => FieldValue::Text(text),
+                _ => FieldValue::List(change.new),
+            };
+            let field = Field { name, value };
             field::add_last(layout, map, field)
         }
         Detour::Outer(alias) => {

@@ -44,7 +44,7 @@ pub(super) fn add(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, Rewri
     let beside = entries.iter().find(|(key, _)| layout.tree.text(*key) == Some(neighbour));
     let beside = *beside.or(entries.last()).ok_or(RewriteRefusal::NoPlace)?;
     if is_in_braces(layout, parent) {
-        let field = Field { name: "mountOptions", elements: change.new, is_list: true };
+        let field = Field { name: "mountOptions", value: FieldValue::List(change.new) };
         return add_to_flow(layout, parent, field);
     }
     let value = layout.tree.written(beside.1).ok_or(RewriteRefusal::NoPlace)?;
@@ -77,16 +77,28 @@ pub(super) fn add(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, Rewri
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Field<'f> {
     pub(super) name: &'f str,
-    pub(super) elements: &'f [&'f str],
-    pub(super) is_list: bool,
+    pub(super) value: FieldValue<'f>,
+}
+
+/// The value of such a field.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum FieldValue<'f> {
+    Text(&'f str),
+    List(&'f [&'f str]),
+    /// A mapping of one key and its text.
+    Map(&'f str, &'f str),
 }
 
 impl Field<'_> {
     /// Returns its value on one line.
     fn value(self, style: Style, in_flow: bool) -> String {
-        match (self.is_list, self.elements.first()) {
-            (false, Some(text)) => render(text, style, in_flow),
-            _ => flow_list(self.elements, style),
+        match self.value {
+            FieldValue::Text(text) => render(text, style, in_flow),
+            FieldValue::List(elements) => flow_list(elements, style),
+            FieldValue::Map(key, text) => {
+                let key = if style == Style::DoubleQuoted { format!("{key:?}") } else { key.to_owned() };
+                format!("{{{key}: {}}}", render(text, style, true))
+            }
         }
     }
 }

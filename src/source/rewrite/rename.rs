@@ -1,6 +1,7 @@
 //! Giving a field the name under which it is read.
 
-use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, quoted, sequence, string};
+use super::field::{Field, FieldValue, add_last};
+use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, quoted, remove, sequence, string};
 use crate::finding::Renaming;
 use crate::site::Place;
 use crate::source::object::Layout;
@@ -47,11 +48,12 @@ pub fn rename(
     }))
 }
 
-/// Gives a key another name, in the same quotes, and its value another text.
+/// Gives a key another name, in the same quotes, and its value another text. A field that is no
+/// such key goes away, and the key is added.
 ///
 /// # Errors
 ///
-/// If an alias is in the way, or the value is no text.
+/// If an alias or a comment is in the way, or the value is no text.
 pub fn rename_key(layout: &Layout<'_>, renaming: &Renaming) -> Result<Plan, RewriteRefusal> {
     if layout.has_aliases() {
         return Err(RewriteRefusal::Aliases);
@@ -59,6 +61,9 @@ pub fn rename_key(layout: &Layout<'_>, renaming: &Renaming) -> Result<Plan, Rewr
     let path = renaming.from.path();
     let (name, parents) = path.split_last().ok_or(RewriteRefusal::NoPlace)?;
     let to = renaming.to.key().ok_or(RewriteRefusal::NoPlace)?;
+    if matches!(renaming.from, Place::Field(_)) {
+        return become_key(layout, renaming);
+    }
     let step = |at: NodeId, step: &std::borrow::Cow<'_, str>| layout.step(at, step).map(|(_, value)| value);
     let map = parents.iter().try_fold(layout.node, step).ok_or(RewriteRefusal::NoPlace)?;
     let (key, value) = layout.step(map, name).ok_or(RewriteRefusal::NoPlace)?;
@@ -70,6 +75,26 @@ pub fn rename_key(layout: &Layout<'_>, renaming: &Renaming) -> Result<Plan, Rewr
     let step = |replacement| RewriteStep { element: None, replacement };
     let steps = replacements.into_iter().map(step).collect();
     Ok(Plan { touched: vec![map], left: Vec::new(), steps })
+}
+
+/// Takes a field out, and adds its options as a key; with the mapping of such keys, where the object has none.
+fn become_key(layout: &Layout<'_>, renaming: &Renaming) -> Result<Plan, RewriteRefusal> {
+    let mut plan = remove(layout, &renaming.from, std::slice::from_ref(&renaming.from))?;
+    let path = renaming.to.path();
+    let (name, parents) = path.split_last().ok_or(RewriteRefusal::NoPlace)?;
+    let (map_name, around) = parents.split_last().ok_or(RewriteRefusal::NoPlace)?;
+    let step = |at: NodeId, step: &std::borrow::Cow<'_, str>| layout.step(at, step).map(|(_, value)| value);
+    let around = around.iter().try_fold(layout.node, step).ok_or(RewriteRefusal::NoPlace)?;
+    let added = match layout.step(around, map_name) {
+        Some((_, map)) => add_last(layout, map, Field { name, value: FieldValue::Text(&renaming.new) })?,
+        None => {
+            let value = FieldValue::Map(name, &renaming.new);
+            add_last(layout, around, Field { name: map_name, value })?
+        }
+    };
+    plan.touched.extend(added.touched);
+    plan.steps.extend(added.steps);
+    Ok(plan)
 }
 
 /// Returns the old element that each of the new ones is, or is a part of: the next that says the

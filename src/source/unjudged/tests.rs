@@ -229,3 +229,29 @@ fn what_an_alias_brings_counts_where_it_is_read() {
         assert_eq!(paths(text), Some(places), "{text}");
     }
 }
+
+#[test]
+fn commands_that_mount_are_found_in_pods_scripts_and_lists() {
+    for (text, at, line) in [
+        (
+            "spec: {containers: [{command: [sh, -c, mount -t nfs -o bg nas:/a /b]}]}\n",
+            "spec.containers[0].command[2]",
+            1,
+        ),
+        ("args: [mount, -t, nfs4, nas:/a, /b, -o, bg]\n", "args[6]", 1),
+        ("data:\n  run.sh: |\n    set -e\n    mount.nfs nas:/a /b -o hard\n", "data.run.sh", 3),
+        ("data: {auto.home: \"* -fstype=nfs4,bg nas:/home/&\"}\n", "data.auto.home", 1),
+        (
+            "data:\n  user-data: |\n    #cloud-config\n    mounts:\n    - [nas:/a, /b, nfs, bg]\n",
+            "data.user-data",
+            3,
+        ),
+    ] {
+        assert_eq!(found(text), Some((at.to_owned(), line)), "{text}");
+    }
+    for text in
+        ["args: [mount, -o, bind, /a, /b]\n", "data: {run.sh: \"umount /b; mount -t nfs nas:/a /b\"}\n"]
+    {
+        assert_eq!(found(text), None, "{text}");
+    }
+}

@@ -135,7 +135,8 @@ pub(crate) fn may_hold_options(part: &str) -> bool {
         || [
             "nfsOptions", "nfs_options", "nfs-options", "ptions\"", "ptions:", "/options", "\\u", "MOUNT",
             "NFS", "\"Secret\"", "binaryData", "nfsmount", " nfs ", " nfs4 ", "\\tnfs", "Type=nfs",
-            "\"data:",
+            "\"data:", "mount.nfs", "mount -", "mounts:", "mounts\"", "-fstype", "\"-o", "\"nfs\",",
+            "\"nfs4\",",
         ]
         .iter()
         .any(|word| memmem::find(bytes, word.as_bytes()).is_some())

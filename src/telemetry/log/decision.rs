@@ -54,6 +54,9 @@ pub(super) fn json_line(
     text(line, ",\"operation\":", record.operation, LONGEST_WORD);
     text(line, ",\"kind\":", record.kind, LONGEST_WORD);
     text(line, ",\"name\":", record.name, LONGEST_NAME);
+    if !record.namespace.is_empty() {
+        text(line, ",\"namespace\":", record.namespace, LONGEST_WORD);
+    }
     text(line, ",\"user\":", record.user, LONGEST_NAME);
     line.push_str(if record.dry_run { ",\"dry_run\":true" } else { ",\"dry_run\":false" });
     text(line, ",\"driver\":", record.driver, LONGEST_NAME);
@@ -115,10 +118,12 @@ pub(super) fn text_line(
     };
     let _ = write!(
         line,
-        " {} {} {}/{}",
+        " {} {} {}/{}{}{}",
         record.endpoint.as_str(),
         on_one_line(record.operation, LONGEST_WORD),
         on_one_line(record.kind, LONGEST_WORD),
+        on_one_line(record.namespace, LONGEST_WORD),
+        if record.namespace.is_empty() { "" } else { "/" },
         on_one_line(record.name, LONGEST_NAME)
     );
     for (prefix, value, most) in [
@@ -162,6 +167,7 @@ mod tests {
             operation: text,
             kind: text,
             name: text,
+            namespace: text,
             user: text,
             dry_run: false,
             disbelieved: "",

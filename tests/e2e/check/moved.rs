@@ -15,6 +15,8 @@ pub fn trials() -> Vec<Trial> {
         trial("a_list_under_another_name_is_split_and_trimmed_with_it", renamed_list),
         trial("the_annotation_of_a_class_moves_to_its_list", annotation),
         trial("a_key_of_an_inline_volume_gets_the_name_that_is_read", renamed_key),
+        trial("a_list_that_is_no_field_becomes_the_key_that_is_read", list_becomes_key),
+        trial("a_list_stays_where_its_comment_would_be_lost_or_the_key_is_there", kept_list),
         trial("a_key_keeps_its_name_where_the_options_are_not_certain", kept_key),
     ]
 }
@@ -142,5 +144,65 @@ fn kept_key() -> Result<(), Failed> {
         let text = pod(attributes);
         assert!(fixed(&text).contains(" mountOption: "), "{attributes}");
     }
+    Ok(())
+}
+
+/// A Pod whose volume has a list that is no field, in block style or in braces.
+fn pod_with_list(is_flow: bool, list: &str) -> String {
+    let volume = if is_flow {
+        format!(
+            "  - {{name: e, csi: {{driver: nfs.csi.k8s.io, mountOptions: {list}, volumeAttributes: {{server: s}}}}}}\n"
+        )
+    } else {
+        format!(
+            "  - name: e\n    csi:\n      driver: nfs.csi.k8s.io\n      volumeAttributes:\n        server: s\n      \
+mountOptions: {list}\n"
+        )
+    };
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: a, namespace: b}}\nspec:\n  containers: [{{name: c, image: d}}]\n  \
+volumes:\n{volume}  restartPolicy: Never # stays\n"
+    )
+}
+
+fn list_becomes_key() -> Result<(), Failed> {
+    let block = "\n      - nfsvers=4.1\n      - bg";
+    for text in [
+        pod_with_list(true, "[nfsvers=4.1, bg]"),
+        pod_with_list(false, "[nfsvers=4.1, bg]"),
+        pod_with_list(false, block),
+        serde_json::to_string_pretty(&serde_saphyr::from_str::<Value>(&pod_with_list(
+            true, "[nfsvers=4.1, bg]",
+        ))?)?,
+    ] {
+        let new = fixed(&text);
+        let value: Value = serde_saphyr::from_str(&new)?;
+        let csi = &value["spec"]["volumes"][0]["csi"];
+        assert_eq!(
+            csi["volumeAttributes"],
+            json!({"server": "s", "mountOptions": "nfsvers=4.1,fg"}),
+            "{new}"
+        );
+        assert_eq!(csi.get("mountOptions"), None, "{new}");
+        assert_eq!(new.contains("Never # stays"), text.contains("Never # stays"), "{new}");
+        let plain = stdout(&pipe(&["fix", "--no-policy", "-"], text.as_bytes()));
+        assert_eq!(plain, text, "the options come into force: only when asked");
+    }
+    // Without the mapping of such keys it is added.
+    let class = SNAPSHOTS.replace("parameters:\n  'mountOption': nfsvers=4.1,bg # of the NAS\n", "");
+    let new: Value = serde_saphyr::from_str(&fixed(&format!("{class}mountOptions: [nfsvers=4.1, bg]\n")))?;
+    assert_eq!(new["parameters"], json!({"mountOptions": "nfsvers=4.1,fg"}), "{new}");
+    assert_eq!(new.get("mountOptions"), None);
+    Ok(())
+}
+
+fn kept_list() -> Result<(), Failed> {
+    for list in ["\n      - nfsvers=4.1 # measured\n      - bg", "[hard, soft]", "[timeo=soon]"] {
+        let text = pod_with_list(false, list);
+        assert_eq!(fixed(&text), text, "{list}");
+    }
+    let text = pod_with_list(true, "[nfsvers=4.1]")
+        .replace("{server: s}", "{server: s, mountOptions: 'fg,timeo=600,retrans=2'}");
+    assert_eq!(fixed(&text), text, "the key is there");
     Ok(())
 }

@@ -232,6 +232,24 @@ fn reviews() -> Result<(), Failed> {
     let worse = of(json!([volume("a", "bg"), volume("b", "bg")]));
     assert_eq!(judged(&review("UPDATE", worse, bad()))["summary"]["denied"], 1);
     assert_eq!(judged(&review("DELETE", bad(), bad()))["summary"]["judged"], 0);
+    // Its object may leave out the namespace of the request.
+    let mut elsewhere = review("CREATE", bad(), Value::Null);
+    elsewhere["request"]["namespace"] = "shop".into();
+    elsewhere["request"]["object"]["metadata"]["namespace"].take();
+    assert_eq!(judged(&elsewhere)["subjects"][0]["namespace"], "shop");
+    // Options in an object of another kind are named.
+    let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"mountOptions": "bg"}});
+    let named = judged(
+        &review("CREATE", other.clone(), Value::Null)
+            .to_string()
+            .replace("\"Deployment\"", "\"ConfigMap\"")
+            .parse()?,
+    );
+    assert_eq!(
+        named["notJudged"][0]["why"],
+        "holds mount options at request.object.data.mountOptions (bg among them)"
+    );
+    assert_eq!(named["notJudged"][0]["kind"], "ConfigMap");
     Ok(())
 }
 

@@ -13,6 +13,7 @@ pub mod conf;
 mod dell;
 pub mod evidence;
 mod huawei;
+mod inline;
 mod nas;
 mod netapp;
 mod option_key;
@@ -27,6 +28,7 @@ use conf::ConfOf;
 use evidence::{Clue, Deletion, Evidence};
 use refusal::Refused;
 
+pub use inline::Inline;
 pub use option_key::{generic_keys, is_same_key, names_directory, names_version, resembles_mount_options};
 pub use option_key::{is_option_key, names_mount_options, speaks_of_options};
 
@@ -103,6 +105,8 @@ pub struct Driver {
     pub advises_local_locks: bool,
     /// Which nfsmount.conf its mounts read.
     pub nfsmount_conf: ConfOf,
+    /// True if it mounts inline volumes of Pods.
+    pub inline: Inline,
     /// The words of its vendor or its source that an administrator should know:
     /// one sentence without a final period.
     pub advice: &'static str,
@@ -139,6 +143,7 @@ pub(crate) const PLAIN: Driver = Driver {
     deletion: None,
     advises_local_locks: false,
     nfsmount_conf: ConfOf::Unknown,
+    inline: Inline::Unread,
     advice: "",
     known: Known::Unknown,
     source: "",

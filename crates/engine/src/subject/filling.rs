@@ -157,19 +157,21 @@ impl Obstacle {
                 return format!("write it into volumeAttributes.{key}");
             }
             Self::Inline { carrier: None, key: None } => {
-                "the driver is not known to read options of an inline volume"
+                "use a PersistentVolume: no options of an inline volume are known to be read"
             }
             Self::ListRefused => {
                 "write it into the driver's options: the kubelet refuses mountOptions on a FlexVolume"
             }
-            Self::ListNotUsed(None) => "the driver does not pass mountOptions to the mount",
+            Self::ListNotUsed(None) => {
+                "set it in the driver's own configuration: mountOptions do not reach the mount"
+            }
             Self::Hidden => {
                 "write it where the driver's own options are set, which mountOptions would replace"
             }
             Self::OneElement => "write all options into one element: some clusters cannot mount two",
             Self::NoneWord => "write the options in place of the word that means none",
-            Self::Trap => "the list would swallow or change it",
-            Self::CutShort => "the driver drops the rest after the element with whitespace",
+            Self::Trap => "remove the quote or the backslash first, which would change it",
+            Self::CutShort => "remove the whitespace first: the driver drops the rest",
         };
         fixed.to_owned()
     }

@@ -124,13 +124,15 @@ pub(super) fn fix<T: AsRef<str>>(
 }
 
 /// Gives the key at `from`, which the driver does not read, the name of the one that it does read,
-/// where that key is missing and every option comes into force as it is; `bg` as `fg`.
+/// where that key is missing and every option comes into force as it is; `bg` as `fg`. A field
+/// that is none of the object's becomes such a key.
 pub(super) fn rename(subject: &Subject<'_>, from: &Place, old: &str) -> Option<Fix> {
     let to = place(subject)?;
     let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
     let is_there = subject.carriers.iter().any(|carrier| carrier.present && carrier.place == to);
     let is_beside = from.key().is_some_and(|key| subject.place_of_key(key) == *from);
-    if is_there || !is_in_file || !is_beside || to.key().is_none() {
+    let is_stray = matches!(from, Place::Field(_));
+    if is_there || !is_in_file || !(is_beside || is_stray) || to.key().is_none() {
         return None;
     }
     let options = elements(subject, &to, &[old])?;

@@ -3,7 +3,7 @@
 use super::assembly::{Cut, Empty, NoneWord, Step, Versioning};
 use super::evidence::{Evidence, maybe_nfs_if};
 use super::refusal::{Refused, Taken, What, refuses, setting};
-use super::{CarrierKey, Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier};
+use super::{CarrierKey, Case, Driver, Inline, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier};
 
 pub(super) static DRIVERS: &[&Driver] = &[&NAS];
 
@@ -100,6 +100,7 @@ const BASE: Driver = Driver {
     advises_local_locks: true,
     advice: "one option in mountOptions, vers= left aside, makes the driver ignore options of the attributes and its own defaults; it always appends a version, so nfsvers= or v4.1 makes every mount fail",
     known: Known::Measured("v1.37.1-16-g8aacf9009"),
+    inline: Inline::No,
     source: "alibaba-cloud-csi-driver pkg/nas/nodeserver.go NodePublishVolume, pkg/nas/utils.go ParseMountFlags, doMount",
     ..PLAIN
 };

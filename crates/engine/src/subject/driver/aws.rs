@@ -4,7 +4,7 @@ use super::assembly::{Step, Unless, WITHOUT_REPEATS, add_unless};
 use super::conf::ConfOf;
 use super::evidence::Evidence;
 use super::refusal::{Refused, Taken, What, exact_setting, refuses, setting};
-use super::{Case, Driver, Known, On, PLAIN, Variant};
+use super::{Case, Driver, Inline, Known, On, PLAIN, Variant};
 
 pub(super) static DRIVERS: &[&Driver] = &[&EFS, &OPENZFS];
 
@@ -194,6 +194,7 @@ const EFS_BASE: Driver = Driver {
     advice: "the driver lower-cases every element, so BG is bg; mount.efs adds nfsvers, sizes, timeouts and noresvport where they are not given, and hard unless it sees hard or soft, so softerr and resvport lose",
     nfsmount_conf: ConfOf::Container("mount.efs runs there"),
     known: Known::Measured("a4fc6760 + efs-utils v3.2.0"),
+    inline: Inline::No,
     source: "aws-efs-csi-driver pkg/driver/node.go NodePublishVolume; efs-utils efs_utils_common/mount_options.py get_nfs_mount_options",
     ..PLAIN
 };
@@ -206,6 +207,7 @@ static OPENZFS: Driver = Driver {
     case: Case::Kept,
     advice: "the driver drops an element that is there already; ro of a read-only claim comes first, so rw undoes it",
     known: Known::Measured("v1.2.0-2-gdc7b82c"),
+    inline: Inline::No,
     source: "aws-fsx-openzfs-csi-driver pkg/driver/node.go NodePublishVolume",
     ..PLAIN
 };

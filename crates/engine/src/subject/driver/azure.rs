@@ -3,7 +3,7 @@
 use super::assembly::{Step, Unless, add, add_unless};
 use super::evidence::{Evidence, nfs_if, not_nfs_if};
 use super::refusal::{Taken, refuses, setting};
-use super::{Case, Driver, Known, Nfs, On, PLAIN, UnknownParameters};
+use super::{Case, Driver, Inline, Known, Nfs, On, PLAIN, UnknownParameters};
 
 pub(super) static DRIVERS: &[&Driver] = &[&FILES, &BLOB];
 
@@ -45,6 +45,7 @@ static FILES: Driver = Driver {
     own_elements: &["encryptInTransit"],
     advice: "the driver names the version itself, so a vers= or nfsvers= of yours makes every mount fail; it sorts the list, then adds noresvport and actimeo=30",
     known: Known::Measured("v1.35.0-633-g7b5ae18e7"),
+    inline: Inline::Refused("NFS protocol is not supported for ephemeral volumes"),
     source: "azurefile-csi-driver pkg/azurefile/nodeserver.go NodeStageVolume, appendDefaultNfsMountOptions",
     ..PLAIN
 };
@@ -67,6 +68,7 @@ static BLOB: Driver = Driver {
     advises_local_locks: true,
     advice: "the driver names the version itself, so a vers= or nfsvers= of yours makes every mount fail",
     known: Known::Measured("v1.27.0-634-g0744a60b3"),
+    inline: Inline::Shipped,
     source: "blob-csi-driver pkg/blob/blob.go isNFSProtocol, pkg/blob/nodeserver.go NodeStageVolume",
     ..PLAIN
 };

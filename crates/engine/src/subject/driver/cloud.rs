@@ -4,7 +4,7 @@ use super::assembly::{Cut, Empty, NoneWord, Step, Versioning};
 use super::conf::ConfOf;
 use super::evidence::{Evidence, nfs_if};
 use super::refusal::{Taken, exact_setting, refuses};
-use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier, exact};
+use super::{Case, Driver, Inline, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier, exact};
 
 pub(super) static DRIVERS: &[&Driver] = &[
     &GOOGLE_FILESTORE, &ORACLE_FSS, &IBM_VPC, &IBM_CLASSIC, &DIGITALOCEAN_NFS, &OPENSTACK_MANILA,
@@ -23,6 +23,7 @@ static GOOGLE_FILESTORE: Driver = Driver {
     advice: "the class parameter mount-options comes after mountOptions, and nothing checks it",
     nfsmount_conf: ConfOf::Container("mount runs there"),
     known: Known::Measured("v1.13.0-8-g2edb466b"),
+    inline: Inline::No,
     source: "gcp-filestore-csi-driver pkg/csi_driver/node.go NodeStageVolume",
     ..PLAIN
 };
@@ -35,6 +36,7 @@ static ORACLE_FSS: Driver = Driver {
     case: Case::Kept,
     advice: "with encryptInTransit the mount goes through the closed helper mount.oci-fss, which was not read",
     known: Known::Measured("v1.35.0"),
+    inline: Inline::No,
     source: "oci-cloud-controller-manager pkg/csi/driver/fss_node.go NodeStageVolume",
     ..PLAIN
 };
@@ -55,6 +57,7 @@ const IBM_VPC_BASE: Driver = Driver {
     case: Case::Kept,
     advice: "with isEITEnabled the options do not reach the mount",
     known: Known::Read("bb2cfd8"),
+    inline: Inline::No,
     source: "ibm-vpc-file-csi-driver pkg/ibmcsidriver/node_helper.go processMount",
     ..PLAIN
 };
@@ -88,6 +91,7 @@ static OPENSTACK_MANILA: Driver = Driver {
     advice: "the driver forwards mountOptions to csi-driver-nfs and drops the volume's attributes",
     nfsmount_conf: ConfOf::Container("csi-driver-nfs mounts it in its own"),
     known: Known::Measured("2.36.0-11-gc453fb7c9"),
+    inline: Inline::No,
     source: "cloud-provider-openstack pkg/csi/manila/nodeserver.go buildVolumeContext, NodePublishVolume",
     ..PLAIN
 };

@@ -5,8 +5,8 @@ use super::conf::ConfOf;
 use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
 use super::refusal::{Refused, Taken, What, exact_setting, refuses};
 use super::{
-    CarrierKey, Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameters, Variant, carrier,
-    exact,
+    CarrierKey, Case, Driver, Inline, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameters, Variant,
+    carrier, exact,
 };
 
 pub(super) static DRIVERS: &[&Driver] = &[
@@ -77,6 +77,7 @@ static SYNOLOGY: Driver = Driver {
     )],
     advice: "nfsvers must be one of 3, 4, 4.0, 4.1",
     known: Known::Measured("v1.2.1-7-g2807900"),
+    inline: Inline::No,
     source: "synology-csi pkg/driver/nodeserver.go NodePublishVolume, driver.go:34",
     ..PLAIN
 };
@@ -119,6 +120,7 @@ static TNS: Driver = Driver {
     deadline: Some(30),
     advice: "the driver adds vers=4.2 and nolock unless the same keyword is there, so nfsvers= makes every mount fail: write vers=",
     known: Known::Read("b51ffdb"),
+    inline: Inline::No,
     source: "tns-csi pkg/driver/node_nfs_linux.go getNFSMountOptions",
     ..PLAIN
 };
@@ -236,6 +238,7 @@ static VAST: Driver = Driver {
     advice: "the attribute mount_options counts only while mountOptions is empty, and its order is not kept; the driver trims every option",
     nfsmount_conf: ConfOf::Shared("node.propagateHostMountOptions of its chart, which is true by default"),
     known: Known::Measured("v2.4.2"),
+    inline: Inline::Shipped,
     source: "vast-csi vast_csi/server.py NodePublishVolume",
     ..PLAIN
 };
@@ -267,6 +270,7 @@ static INFINIDAT: Driver = Driver {
     )],
     advice: "a list replaces vers=3,tcp,rsize=262144,wsize=262144; the driver adds vers=3 and hard unless they are there, and refuses any version but 3",
     known: Known::Measured("v2.16.1"),
+    inline: Inline::No,
     source: "infinibox-csi-driver iboxapi/storage/storagehelper.go GetNFSMountOptions, updateNfsMountOptions",
     ..PLAIN
 };
@@ -375,6 +379,7 @@ static WEKA: Driver = Driver {
     empty: Empty::Hidden,
     advice: "with --usenfs or --allownfsfailback the driver mounts NFS, and parameters.mountOptions reach that mount",
     known: Known::Read("csi-wekafs main"),
+    inline: Inline::No,
     source: "csi-wekafs pkg/wekafs/nfsmount.go doMount",
     ..PLAIN
 };

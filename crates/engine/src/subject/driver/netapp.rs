@@ -2,7 +2,7 @@
 
 use super::assembly::{Emptiness, Empty, Step};
 use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
-use super::{Case, Driver, Known, Nfs, PLAIN, UnknownParameters};
+use super::{Case, Driver, Inline, Known, Nfs, PLAIN, UnknownParameters};
 
 pub(super) static DRIVERS: &[&Driver] = &[&TRIDENT, &QNAP];
 
@@ -40,6 +40,7 @@ static TRIDENT: Driver = Driver {
     // plugin.go processStorageClass).
     unknown_parameters: UnknownParameters::Refused,
     known: Known::Measured("71dd7161"),
+    inline: Inline::No,
     source: "trident frontend/csi/controller_server.go ControllerPublishVolume, utils/mount/mount_linux.go MountNFSPath",
     ..PLAIN
 };

@@ -3,7 +3,7 @@
 use super::assembly::{Step, Versioning, When, add, add_when};
 use super::evidence::{Evidence, nfs_if, not_nfs_if};
 use super::refusal::{Taken, refuses, setting};
-use super::{Case, Driver, Known, Nfs, On, PLAIN, Role, carrier};
+use super::{Case, Driver, Inline, Known, Nfs, On, PLAIN, Role, carrier};
 
 pub(super) static DRIVERS: &[&Driver] = &[&CFS, &CFS_TURBO];
 
@@ -36,6 +36,7 @@ static CFS: Driver = Driver {
     advises_local_locks: true,
     advice: "options of the attributes come after mountOptions and win; the driver always appends a version (the attribute vers, else 3 with fsid, else 4), so a version of yours makes every mount fail",
     known: Known::Measured("defc12d"),
+    inline: Inline::Shipped,
     source: "kubernetes-csi-tencentcloud driver/cfs/node.go NodePublishVolume",
     ..PLAIN
 };

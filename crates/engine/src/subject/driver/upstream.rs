@@ -4,7 +4,7 @@ use super::assembly::{Empty, Step, add};
 use super::conf::ConfOf;
 use super::evidence::{Deletion, Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
 use super::refusal::{Refused, What, refuses};
-use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameters, carrier, exact};
+use super::{Case, Driver, Inline, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameters, carrier, exact};
 
 /// The kubelet's handling of `spec.nfs`.
 pub(super) static IN_TREE_NFS: Driver = Driver {
@@ -55,6 +55,7 @@ pub(super) static NFS_CSI: Driver = Driver {
         "unless feature.propagateHostMountOptions of its chart mounts that of the node (csi-driver-nfs#521)",
     ),
     known: Known::Measured("v4.13.0-349-gd3b27c00"),
+    inline: Inline::IfEnabled("feature.enableInlineVolume"),
     source: "csi-driver-nfs pkg/nfs/nodeserver.go NodePublishVolume, controllerserver.go CreateVolume",
     ..PLAIN
 };
@@ -115,6 +116,7 @@ static CEPH_NFS: Driver = Driver {
     advice: "where the cluster sets netNamespaceFilePath (Rook with multus or holder Pods), only a list of one element can be mounted: write all options into it, separated by commas",
     nfsmount_conf: ConfOf::Container("mount runs there"),
     known: Known::Measured("52fcb7b00"),
+    inline: Inline::No,
     source: "ceph-csi internal/nfs/nodeserver/nodeserver.go mountNFS",
     ..PLAIN
 };
@@ -159,6 +161,7 @@ static LONGHORN: Driver = Driver {
         "mount runs in the mount namespace of the node (longhorn-manager package/nsmounter)",
     ),
     known: Known::Measured("v1.13.0-dev-20260712-168-g5ddaa369f"),
+    inline: Inline::No,
     source: "longhorn-manager csi/node_server.go nodeStageSharedVolume, csi/util.go requiresSharedAccess",
     ..PLAIN
 };
@@ -251,6 +254,7 @@ const LINSTOR_BASE: Driver = Driver {
     case: Case::Kept,
     advice: "mountOptions come after the options of the attributes and win; an NFS mount ends in port=,vers=4 of the driver's own: an additional version makes every mount fail",
     known: Known::Read("44aa98a"),
+    inline: Inline::No,
     source: "linstor-csi pkg/driver/volume_context.go, pkg/client/linstor.go Mount",
     ..PLAIN
 };

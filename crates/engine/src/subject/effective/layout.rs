@@ -33,7 +33,7 @@ pub(crate) fn lay_out<'m>(
     facts: &Facts<'m>,
 ) -> (Options<'m>, &'static [&'static str]) {
     let elements = carriers.iter().map(|carrier| carrier.elements.len()).sum();
-    let mut layout = Layout {
+    let mut layout = Assembly {
         driver,
         tokens: Vec::with_capacity(elements),
         list: Vec::with_capacity(elements),
@@ -64,7 +64,7 @@ pub(crate) fn lay_out<'m>(
 }
 
 /// The state between two steps.
-struct Layout<'m> {
+struct Assembly<'m> {
     driver: &'static Driver,
     tokens: Vec<Token<'m>>,
     /// The options of the list, or of the annotation that replaces it.
@@ -88,7 +88,7 @@ struct Layout<'m> {
     is_several_words: bool,
 }
 
-impl<'m> Layout<'m> {
+impl<'m> Assembly<'m> {
     /// Adds the tokens of a carrier, and its parts to those of the list or of
     /// the other carriers.
     fn add_carrier(&mut self, index: usize, carrier: &Carrier<'m>) {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Layout, Part};
+use super::{Assembly, Part};
 use crate::nfs::acceptance::names_version;
 use crate::nfs::option::MountOption;
 use crate::subject::effective::Token;
 use crate::subject::effective::shell::{is_several_words, shell_word};
 
-impl<'m> Layout<'m> {
+impl<'m> Assembly<'m> {
     /// Makes a part of every option. Options that the mount helper keeps for itself are removed,
     /// although an element contains more.
     pub(super) fn split(&mut self) {

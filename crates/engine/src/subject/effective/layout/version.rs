@@ -1,7 +1,7 @@
 //! The version that a driver appends by itself, and what it takes out of the
 //! list for it.
 
-use super::{Layout, Part};
+use super::{Assembly, Part};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::placeholder::has_placeholder;
 use crate::subject::carrier::{Carrier, Form};
@@ -9,7 +9,7 @@ use crate::subject::driver::assembly::{Step, Versioning};
 use crate::subject::effective::Token;
 use crate::subject::facts::Facts;
 
-impl<'m> Layout<'m> {
+impl<'m> Assembly<'m> {
     /// Takes the versions that the driver looks for out of the list.
     pub(super) fn take_versions(&mut self, carriers: &[Carrier<'_>]) {
         let list = carriers.iter().find(|carrier| carrier.in_force && carrier.role.is_none());
