@@ -2,13 +2,14 @@
 //! mounts that continue in the background. Reads, and never writes.
 //!
 //! A directory is known by its file system and the path there, so that it does
-//! not matter what the namespace it is seen from calls it. A mount is never touched: with a dead
-//! server that would hang.
+//! not matter what the namespace it is seen from calls it. A mount is never touched, unless it is in
+//! memory: with a dead server that would hang.
 
 mod beneath;
 mod conf;
 #[cfg(feature = "serve")]
 pub mod events;
+mod file_system;
 mod kernel;
 mod look;
 mod moment;
@@ -21,6 +22,7 @@ mod rescue;
 mod setup;
 #[cfg(feature = "serve")]
 pub mod status;
+mod suspect;
 mod usage;
 mod volumes;
 
@@ -40,6 +42,7 @@ use objects::{Given, Seen};
 use readers::Readers;
 use report::{ConfReport, NodeReport, ReadError};
 use usage::Counter;
+use volumes::VolumeId;
 
 /// The mount table of this process, whatever `/proc` the node has.
 const OWN_MOUNTS: &str = "/proc/self/mountinfo";
@@ -128,13 +131,6 @@ impl Node<'_> {
         // After the directories: what a container was started with is mounted by now.
         let moment = Moment::read(self.proc_dir, &pods, &pods_dir)?
             .ok_or_else(|| other_node(self.proc_dir.join("1/mountinfo")))?;
-        let look = Look {
-            proc_dir: self.proc_dir,
-            drivers: self.policy.drivers(),
-            pods_dir: &pods_dir,
-            counter: Counter::start(closed(&own, &pods)),
-            pods: &pods,
-        };
         let sees_node = moment.is_seen_with(&own);
         let conf = match self.nfsmount_conf {
             Some(path) => Some(Conf::read_named(path)),
@@ -157,16 +153,29 @@ impl Node<'_> {
             };
             objects::compare(given, &seen)
         });
-        let (asked, none) = (compared.as_ref().map(|compared| &compared.asked), BTreeMap::new());
-        let asked = asked.unwrap_or(&none);
+        let none = BTreeMap::new();
+        let asked = compared.as_ref().map_or(&none, |compared| &compared.asked);
+        let nothing = BTreeMap::new();
+        let said = compared.as_ref().map_or(&nothing, |compared| &compared.said);
         let mut warnings =
             setup::warnings(&listing.volumes, &moment, conf.as_ref(), &readers, sees_node, asked);
         if let (Some(conf), Some(kernel)) = (&conf, kernel) {
             warnings.extend(kernel::of_conf(conf, kernel));
         }
+        let look = Look {
+            proc_dir: self.proc_dir,
+            drivers: self.policy.drivers(),
+            pods_dir: &pods_dir,
+            counter: Counter::start(closed(&own, &pods)),
+            pods: &pods,
+            own: &own,
+            said,
+        };
         let mut report = look.report(listing, moment)?;
         report.warnings = warnings;
         if let Some(compared) = compared {
+            let asked = compared.asked.iter();
+            report.asked = asked.map(|(id, asked)| (name_of(id), asked.report())).collect();
             report.warnings.extend(compared.warnings);
             report.errors.extend(compared.errors);
             report.objects = Some(compared.objects);
@@ -205,6 +214,11 @@ impl Node<'_> {
         let hint = if inner.is_dir() { format!(", such as {}", inner.display()) } else { String::new() };
         Err(Error::NoPods { path: self.pods_dir.to_owned(), hint })
     }
+}
+
+/// A volume as reports name it.
+fn name_of(id: &VolumeId) -> (String, String) {
+    (id.pod.to_string_lossy().into_owned(), id.name.to_string_lossy().into_owned())
 }
 
 /// Directories that this process must not enter: those where it sees anything else

@@ -24,6 +24,8 @@ pub(super) struct Part {
     pub(super) from: PathBuf,
     /// Its path in the volume; empty for the volume itself.
     pub(super) rest: PathBuf,
+    /// Mounts below it, from it: they may hang, and are no files of the volume's.
+    pub(super) mounts: Vec<PathBuf>,
 }
 
 impl Look<'_> {
@@ -40,6 +42,7 @@ impl Look<'_> {
             let part = |holder: &Holder| Part {
                 from: holder.on_node(),
                 rest: root.strip_prefix(top).unwrap_or(root).to_owned(),
+                mounts: holder.mounts(),
             };
             let mut tried = group.iter().map(|holder| (holder, self.count_through(holder)));
             let mut fault = None;
@@ -78,6 +81,16 @@ impl Holder {
         let Ok(rest) = root.strip_prefix(&self.root) else { return false };
         let path = self.point.join(rest);
         !self.closed.iter().any(|closed| path.starts_with(closed))
+    }
+
+    /// The mounts below it, from it.
+    fn mounts(&self) -> Vec<PathBuf> {
+        let below = self.closed.iter().filter_map(|closed| closed.strip_prefix(&self.point).ok());
+        let mut below: Vec<PathBuf> =
+            below.filter(|rest| !rest.as_os_str().is_empty()).map(Path::to_owned).collect();
+        below.sort_unstable();
+        below.dedup();
+        below
     }
 
     /// The directory's path through the process, for a person on the node.

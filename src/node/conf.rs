@@ -51,6 +51,8 @@ pub(super) struct Conf {
     pub(super) problems: Vec<(PathBuf, String)>,
     /// Last lines that no line break ends: mount.nfs ignores them.
     pub(super) ignored: Vec<(PathBuf, usize, String)>,
+    /// Lines at which mount.nfs ends, with the name of their section.
+    pub(super) fatal: Vec<(PathBuf, usize, &'static str)>,
     settings: Vec<Setting>,
     variables: Vec<Variable>,
 }
@@ -86,12 +88,11 @@ impl Conf {
     }
 
     /// The settings that a mount gets, in the order in which mount.nfs appends them, if
-    /// its options name none of them.
-    pub(super) fn of_mount(&self, server: &str, point: &str) -> Vec<&Setting> {
+    /// its options name none of them; without those for servers if its own is unknown.
+    pub(super) fn of_mount(&self, server: Option<&str>, point: &str) -> Vec<&Setting> {
         let mut found: Vec<&Setting> = Vec::new();
         let is_point = |section: &Section| matches!(section, Section::MountPoint(name) if name.eq_ignore_ascii_case(point));
-        let is_server =
-            |section: &Section| matches!(section, Section::Server(name) if name.eq_ignore_ascii_case(server));
+        let is_server = |section: &Section| matches!((section, server), (Section::Server(name), Some(server)) if name.eq_ignore_ascii_case(server));
         let is_global = |section: &Section| *section == Section::Global;
         // The last line of a section comes first.
         // The order of conf_get_mntopts: the mount point, then the server, then all; the first one
@@ -137,7 +138,7 @@ impl Conf {
     }
 
     /// As [`Self::of_mount`], without those that an option of the mount keeps away.
-    pub(super) fn added_to(&self, server: &str, point: &str, own: &[&str]) -> Vec<&Setting> {
+    pub(super) fn added_to(&self, server: Option<&str>, point: &str, own: &[&str]) -> Vec<&Setting> {
         let mut added = self.of_mount(server, point);
         added.retain(|setting| !own.iter().any(|own| blocks(own, alias(&setting.name))));
         added
@@ -203,7 +204,13 @@ impl Conf {
                 begun = Some((number, format!("{before}{line}")));
                 continue;
             };
-            self.parse_line(format!("{before}{line}").trim_start(), path, number, section, depth);
+            self.parse_line(
+                format!("{before}{line}").trim_start_matches(is_space),
+                path,
+                number,
+                section,
+                depth,
+            );
         }
         if let Some((number, rest)) = begun.filter(|(_, rest)| !rest.trim().is_empty()) {
             self.ignored.push((path.to_owned(), number, rest.trim().to_owned()));
@@ -247,6 +254,7 @@ impl Conf {
                 self.settings.push(Setting { file, line: number, section, name, text: value });
             }
             Heading::Environment(argument) => self.variables.push(Variable { argument, name, value }),
+            Heading::Nameless(section) => self.fatal.push((path.to_owned(), number, section)),
             Heading::Other => {}
         }
     }
@@ -277,7 +285,12 @@ fn unquoted(value: &str) -> Option<&str> {
             return rest.split_once(quote).map(|(value, _)| value);
         }
     }
-    Some(value.split(['#', ';']).next().unwrap_or_default().trim_end())
+    Some(value.split(['#', ';']).next().unwrap_or_default().trim_end_matches(is_space))
+}
+
+/// The whitespace of isspace(3) without a locale, which mount.nfs sets none of.
+const fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t'..='\r')
 }
 
 /// Returns the option that mount.nfs appends for a value; only the long words turn into each other.

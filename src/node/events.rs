@@ -25,7 +25,6 @@ use tokio::sync::watch;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::report::{NodeReport, Volume, VolumeState};
-use crate::report::IsNfs;
 use crate::report::plain::plain;
 
 /// Least time between two Events of a volume.
@@ -96,7 +95,7 @@ impl Seen {
         now: OffsetDateTime,
         counts: &Counts,
     ) -> (Vec<Lost>, Option<String>) {
-        let is_lost = |volume: &&Volume| volume.nfs == IsNfs::Known(true);
+        let is_lost = |volume: &&Volume| volume.lost;
         let found: Vec<&Volume> = report.volumes.iter().filter(is_lost).collect();
         let key = |volume: &Volume| (volume.pod.clone(), volume.volume.clone());
         self.lost.retain(|known, _| found.iter().any(|volume| key(volume) == *known));
@@ -221,6 +220,9 @@ impl Lost {
         let text = match self.state {
             VolumeState::NotMounted | VolumeState::NodeDisk => format!(
                 "volume \"{volume}\" is not mounted: the Pod writes to the local disk of node {node}; save the files before the Pod is deleted"
+            ),
+            VolumeState::OtherFileSystem => format!(
+                "volume \"{volume}\" is not mounted by NFS: another file system is in its place on node {node}, and the Pod writes there; save the files before the Pod is deleted"
             ),
             VolumeState::Hidden => format!(
                 "volume \"{volume}\" was mounted after the container started: the container writes to the local disk of node {node}, below the mount; save the files before the Pod is deleted"

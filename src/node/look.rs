@@ -1,25 +1,25 @@
 //! Finds the volumes of a node that are not as they should be.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use super::Error;
-use super::beneath::{Beneath, Part};
+use super::beneath::Beneath;
+use super::file_system::{Other, is_staging};
 use super::moment::{Holder, Moment, Mounted};
-use super::mounts::Location;
+use super::mounts::{Location, MountTable};
 use super::processes::Mounter;
-use super::report::{
-    self, Background, Data, NodeReport, ReadError, SCHEMA_VERSION, Summary, Volume, VolumeState,
-};
-use super::rescue;
+use super::report::{Background, NodeReport, ReadError, SCHEMA_VERSION, Summary, Volume, VolumeState};
+use super::suspect::Suspect;
 use super::usage::{Counter, Usage};
 use super::volumes::{self, Listing, Plugin, VolumeId};
 use crate::kind::Kind;
-use crate::report::{IsNfs, Tool};
+use crate::report::Tool;
 use crate::source::io_fault;
-use crate::subject::driver::Nfs;
+use crate::subject::driver::{self, Nfs};
 use crate::subject::manifest::{CsiSource, Manifest, Spec};
 use crate::subject::{DriverSetting, Subject};
 
@@ -42,35 +42,12 @@ pub(super) struct Look<'a> {
     pub(super) pods_dir: &'a Path,
     /// The directory of Pods.
     pub(super) pods: &'a Location,
+    /// The mounts that this process sees.
+    pub(super) own: &'a MountTable,
+    /// The verdicts by the objects of volumes, where there are some.
+    pub(super) said: &'a BTreeMap<VolumeId, Nfs>,
     /// Counts what lies in directories.
     pub(super) counter: Counter,
-}
-
-/// A volume that is not as it should be.
-#[derive(Debug)]
-struct Suspect {
-    id: VolumeId,
-    driver: String,
-    nfs: Nfs,
-    state: VolumeState,
-    /// The place of its data.
-    data_at: Location,
-    usage: Result<Usage, String>,
-    /// A note on the counts.
-    note: Option<String>,
-    /// The directories of what is hidden.
-    hidden: Vec<Part>,
-    holders: Vec<Holder>,
-}
-
-impl Suspect {
-    /// Returns true if a mount that is under way, or a volume that is being taken down, looks the
-    /// same.
-    fn is_doubtful(&self) -> bool {
-        self.state == VolumeState::NotMounted
-            && self.holders.is_empty()
-            && self.usage.as_ref().is_ok_and(Usage::is_empty)
-    }
 }
 
 impl Look<'_> {
@@ -118,7 +95,7 @@ impl Look<'_> {
             .filter(|mounter| mounter.is_in_background)
             .map(|mounter| background(mounter, &listing.volumes, &latest))
             .collect();
-        summary.lost = volumes.iter().filter(|volume| volume.nfs == IsNfs::Known(true)).count();
+        summary.lost = volumes.iter().filter(|volume| volume.lost).count();
         summary.uncertain = volumes.len() - summary.lost;
         summary.background = background.iter().filter(|process| process.kubernetes).count();
         Ok(NodeReport {
@@ -131,6 +108,7 @@ impl Look<'_> {
             warnings: Vec::new(),
             nfsmount_conf: None,
             objects: None,
+            asked: BTreeMap::new(),
             errors: errors
                 .into_iter()
                 .map(|(path, error)| ReadError {
@@ -144,16 +122,21 @@ impl Look<'_> {
     /// Returns the fault of a volume, if there is one.
     fn suspect(&mut self, id: &VolumeId, mounted: Mounted, moment: &Moment) -> io::Result<Option<Suspect>> {
         let folder = self.pods.join(&id.folder());
-        let (state, data_at) = match mounted {
-            Mounted::Nothing => (VolumeState::NotMounted, folder),
-            Mounted::OnDisk(location) => (VolumeState::NodeDisk, location),
-            Mounted::Elsewhere => (VolumeState::Hidden, folder),
+        let is_covered = || !moment.holders(&folder).is_empty();
+        let (state, data_at, other) = match mounted {
+            Mounted::Nothing => (VolumeState::NotMounted, folder, None),
+            Mounted::OnDisk(location) => (VolumeState::NodeDisk, location, None),
+            // Mounted, and no container was started before the mount: all is well.
+            Mounted::Nfs if !is_covered() => return Ok(None),
+            Mounted::Nfs => (VolumeState::Hidden, folder, None),
+            Mounted::Other(other) if is_covered() => (VolumeState::Hidden, folder, Some(other)),
+            // The staging directory may be on another disk of the node.
+            Mounted::Other(other) if is_staging(&other.location.path) => {
+                (VolumeState::NodeDisk, other.location.clone(), Some(other))
+            }
+            Mounted::Other(other) => (VolumeState::OtherFileSystem, other.location.clone(), Some(other)),
         };
         let holders = moment.holders(&data_at);
-        // Mounted, and no container was started before the mount: all is well.
-        if state == VolumeState::Hidden && holders.is_empty() {
-            return Ok(None);
-        }
         // A driver makes this directory itself; that of kubelet was there when it was listed.
         if state == VolumeState::NotMounted
             && id.plugin == Plugin::Csi
@@ -171,22 +154,26 @@ impl Look<'_> {
         let (driver, nfs) = match self.driver(id) {
             Ok((driver, Nfs::Depends)) if is_nfs => (driver, Nfs::Yes),
             Err(_) if is_nfs => ("a CSI driver that is not known".to_owned(), Nfs::Yes),
+            // Whichever driver it is, something is mounted.
+            Err(_) if state == VolumeState::OtherFileSystem => return Ok(None),
             found => found?,
         };
-        // Other drivers may well give a Pod a directory of the node.
-        if nfs == Nfs::No || nfs == Nfs::Depends && state == VolumeState::NodeDisk {
-            return Ok(None);
-        }
+        let Some(lost) = is_lost(state, nfs, &driver, &data_at, other.as_ref()) else { return Ok(None) };
         let Beneath { usage, note, parts: hidden } = if state == VolumeState::Hidden {
             // The mount covers the directory for the node; a container that was started before
             // still sees it.
             self.beneath(&holders, &data_at.path)
         } else {
-            let usage = self.count(&self.pods_dir.join(id.folder()))?;
+            let path = self.pods_dir.join(id.folder());
+            let usage = match &other {
+                Some(other) => self.count_mounted(&path, other)?,
+                None => self.count(&path)?,
+            };
             Beneath { usage, note: None, parts: Vec::new() }
         };
         let holders = holders.into_iter().cloned().collect();
-        Ok(Some(Suspect { id: id.clone(), driver, nfs, state, data_at, usage, note, hidden, holders }))
+        let id = id.clone();
+        Ok(Some(Suspect { id, driver, nfs, lost, state, data_at, other, usage, note, hidden, holders }))
     }
 
     /// The name of who mounts a volume, and whether that is NFS.
@@ -194,8 +181,12 @@ impl Look<'_> {
         if id.plugin == Plugin::InTreeNfs {
             return Ok(("kubernetes.io/nfs".to_owned(), Nfs::Yes));
         }
+        let verdict = |name: &str| match verdict(name, self.drivers) {
+            Nfs::Depends => self.said.get(id).copied().unwrap_or(Nfs::Depends),
+            nfs => nfs,
+        };
         if let Some(name) = id.plugin.flex_driver() {
-            let nfs = verdict(&name, self.drivers);
+            let nfs = verdict(&name);
             return Ok((name, nfs));
         }
         let name = volumes::csi_driver(self.pods_dir, id).map_err(|error| {
@@ -204,7 +195,7 @@ impl Look<'_> {
                 format!("who mounts it is unknown: vol_data.json: {}", io_fault::reason(&error)),
             )
         })?;
-        let nfs = verdict(&name, self.drivers);
+        let nfs = verdict(&name);
         Ok((name, nfs))
     }
 
@@ -217,6 +208,25 @@ impl Look<'_> {
         match self.counter.count(folder) {
             Ok(Some(usage)) => Ok(Ok(usage)),
             Ok(None) => Ok(Err(ANOTHER_MOUNT.to_owned())),
+            Err(error) if volumes::is_absence(&error) => Err(error),
+            Err(error) => Ok(Err(io_fault::reason(&error))),
+        }
+    }
+
+    /// Counts the files in a directory on which another file system than NFS is mounted.
+    ///
+    /// # Errors
+    ///
+    /// When the directory is gone.
+    fn count_mounted(&self, folder: &Path, other: &Other) -> io::Result<Result<Usage, String>> {
+        if !other.is_in_memory {
+            return Ok(Err("not counted, because a mount may hang".to_owned()));
+        }
+        if self.own.locate(folder).as_ref() != Some(&other.location) {
+            return Ok(Err(ANOTHER_MOUNT.to_owned()));
+        }
+        match self.counter.count_mounted(folder) {
+            Ok(usage) => Ok(Ok(usage)),
             Err(error) if volumes::is_absence(&error) => Err(error),
             Err(error) => Ok(Err(io_fault::reason(&error))),
         }
@@ -245,65 +255,28 @@ impl Look<'_> {
     }
 }
 
-impl Suspect {
-    fn report(self, moment: &Moment) -> Volume {
-        let paths = match self.state {
-            VolumeState::NodeDisk => moment.paths_of(&self.data_at),
-            VolumeState::NotMounted | VolumeState::Hidden => Vec::new(),
-        };
-        let folder = moment.pods_dir.join(self.id.folder());
-        let (data, note) = match self.usage {
-            Ok(usage) => (Some(data(usage)), self.note),
-            Err(reason) => (None, Some(reason)),
-        };
-        let background: Vec<i32> = moment
-            .mounters
-            .iter()
-            .filter(|mounter| mounter.is_in_background && is_for(mounter, &self.id, &paths, moment))
-            .map(|mounter| mounter.process.pid)
-            .collect();
-        // The driver's own directory, rather than that of another Pod with the volume.
-        let own = paths.iter().find(|path| !path.starts_with(&moment.pods_dir));
-        let path = shown(own.or_else(|| paths.iter().find(|path| **path != folder)).unwrap_or(&folder));
-        let is_empty = data.is_some_and(|data| data.files == 0 && data.folders == 0 && !data.at_least);
-        let parts = match self.state {
-            VolumeState::Hidden => self.hidden,
-            _ if is_empty => Vec::new(),
-            _ => vec![Part { from: PathBuf::from(&path), rest: PathBuf::new() }],
-        };
-        // With a background process it was mount.nfs, and not the driver's container.
-        let is_driver = self.state == VolumeState::NotMounted && background.is_empty();
-        let apart = moment.mounted_apart(&self.id).filter(|_| is_driver);
-        let mounted_apart =
-            apart.map(|process| report::Apart { pid: process.pid, name: process.name.clone() });
-        let (pod, volume) = (lossy(&self.id.pod), lossy(&self.id.name));
-        let copies: Vec<String> = parts
-            .iter()
-            .map(|part| rescue::copy(&part.from, &Path::new(&pod).join(&volume).join(&part.rest)))
-            .collect();
-        Volume {
-            copy: rescue::together(&copies),
-            copies,
-            mounted_apart,
-            pod,
-            volume,
-            driver: self.driver,
-            nfs: IsNfs::of(self.nfs),
-            state: self.state,
-            path,
-            data,
-            note,
-            holders: self
-                .holders
-                .into_iter()
-                .map(|holder| report::Holder {
-                    pid: holder.pid,
-                    name: holder.name,
-                    path: shown(&holder.point),
-                })
-                .collect(),
-            background,
+/// Returns true if the data of a volume is on no server for sure, and false if it may be; `None` for
+/// a volume that is as its driver may make it.
+fn is_lost(
+    state: VolumeState,
+    nfs: Nfs,
+    driver: &str,
+    data_at: &Location,
+    other: Option<&Other>,
+) -> Option<bool> {
+    let is_known = driver::find(driver).is_some();
+    match (nfs, state) {
+        (Nfs::No, _) => None,
+        (Nfs::Yes, _) => Some(true),
+        // Nothing is mounted on it, which a driver of any file system would do.
+        (Nfs::Depends, VolumeState::NodeDisk) if is_staging(&data_at.path) => Some(is_known),
+        // A driver that is not known may well give a Pod a directory of the node, or one in memory;
+        // those of the table that mount something else than NFS have a server or a disk for it.
+        (Nfs::Depends, VolumeState::NodeDisk) => is_known.then_some(false),
+        (Nfs::Depends, VolumeState::OtherFileSystem) => {
+            (is_known && other.is_some_and(Other::is_passing)).then_some(false)
         }
+        (Nfs::Depends, VolumeState::NotMounted | VolumeState::Hidden) => Some(false),
     }
 }
 
@@ -351,15 +324,10 @@ fn background(mounter: &Mounter, volumes: &[VolumeId], moment: &Moment) -> Backg
     }
 }
 
-const fn data(usage: Usage) -> Data {
-    let Usage { bytes, files, folders, is_partial } = usage;
-    Data { bytes, files, folders, at_least: is_partial }
-}
-
-fn lossy(name: &std::ffi::OsStr) -> String {
+pub(super) fn lossy(name: &std::ffi::OsStr) -> String {
     name.to_string_lossy().into_owned()
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
 }

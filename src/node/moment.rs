@@ -1,10 +1,12 @@
 //! Reads the node's `/proc` at one moment: the mounts as the kubelet sees them, the mounts of
 //! containers, and the processes that mount.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
+use super::file_system::Other;
 use super::mounts::{Location, Mount, MountTable};
 use super::processes::{self, Mounter, Namespace, Process};
 use super::volumes::{Plugin, VolumeId};
@@ -34,6 +36,8 @@ pub(super) struct Moment {
     /// Volumes of CSI drivers that are mounted in a namespace of their own.
     apart: Vec<Apart>,
     references: Vec<Reference>,
+    /// Every mount point in the kubelet's eyes.
+    points: BTreeSet<PathBuf>,
     /// By the directory that a container has mounted, on the file system of the
     /// directory of Pods.
     holders: BTreeMap<PathBuf, Vec<Holder>>,
@@ -67,8 +71,10 @@ pub(super) struct Holder {
 /// The mount that a volume's directory leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mounted {
-    /// Another file system than that of the directory itself.
-    Elsewhere,
+    /// NFS.
+    Nfs,
+    /// Another file system than NFS, and than that of the directory itself.
+    Other(Other),
     /// Another directory of the same file system.
     OnDisk(Location),
     /// The directory itself: nothing is mounted.
@@ -123,7 +129,9 @@ impl Moment {
             return Ok(None);
         };
         let has_statd = processes.iter().any(|process| process.name == "rpc.statd");
-        Ok(Some(Self { pods_dir, mounters, has_statd, apart, references, holders }))
+        let tables = references.iter().flat_map(|reference| reference.table.mounts());
+        let points = tables.map(|mount| mount.point.clone()).collect();
+        Ok(Some(Self { pods_dir, mounters, has_statd, apart, references, points, holders }))
     }
 
     /// Returns the mount that a directory below that of Pods leads to.
@@ -131,17 +139,30 @@ impl Moment {
         let own = pods.join(folder);
         let mut mounted = Mounted::Nothing;
         for Reference { table, pods_dirs } in &self.references {
-            for pods_dir in pods_dirs {
-                match table.locate(&pods_dir.join(folder)) {
-                    // One name that leads to another file system is enough: the others are copies
-                    // of the same tree.
-                    Some(location) if location.device != own.device => return Mounted::Elsewhere,
-                    Some(location) if location != own => mounted = Mounted::OnDisk(location),
+            for path in pods_dirs.iter().map(|pods_dir| pods_dir.join(folder)) {
+                let Some((mount, location)) = table.mount_of(&path).zip(table.locate(&path)) else {
+                    continue;
+                };
+                // One name that leads to another file system is enough: the others are copies of
+                // the same tree.
+                match &mounted {
+                    _ if location.device != own.device && mount.nfs.is_some() => return Mounted::Nfs,
+                    Mounted::Nothing | Mounted::OnDisk(_) if location.device != own.device => {
+                        mounted = Mounted::Other(Other::of(mount, location));
+                    }
+                    Mounted::Nothing if location != own => mounted = Mounted::OnDisk(location),
                     _ => {}
                 }
             }
         }
         mounted
+    }
+
+    /// The mounts below a directory of the node, from it.
+    pub(super) fn mounts_below(&self, folder: &Path) -> Vec<PathBuf> {
+        // A path comes before those below it, and they come before any other.
+        let from = self.points.range::<Path, _>((Bound::Excluded(folder), Bound::Unbounded));
+        from.map_while(|point| point.strip_prefix(folder).ok()).map(Path::to_owned).collect()
     }
 
     /// A process that sees a volume mounted, in another namespace than kubelet's.

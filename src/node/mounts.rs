@@ -43,7 +43,7 @@ pub(super) struct Mount {
     /// Major and minor number of its file system's device.
     pub(super) device: String,
     /// The type of its file system.
-    kind: String,
+    pub(super) kind: String,
     /// The directory of its file system that is mounted.
     pub(super) root: PathBuf,
     /// The mount point.
@@ -171,19 +171,7 @@ impl MountTable {
     }
 }
 
-/// File systems without a block device that wait for no server.
-const LOCAL: [&str; 12] = [
-    "bcachefs", "btrfs", "devtmpfs", "hugetlbfs", "mqueue", "overlay", "proc", "ramfs", "rootfs", "sysfs",
-    "tmpfs", "zfs",
-];
-
 impl Mount {
-    /// Returns true if a look at a directory of it asks no server and no daemon, which may hang.
-    fn is_local(&self) -> bool {
-        let has_device = !self.device.starts_with("0:") && !self.kind.starts_with("fuse");
-        has_device || LOCAL.contains(&&*self.kind)
-    }
-
     fn parse(line: &[u8]) -> Option<Self> {
         // The parser takes text. Each byte becomes the character of that number and
         // back, so that a path that is no UTF-8 comes through as it is.

@@ -102,6 +102,8 @@ pub(super) struct Outcome {
     pub(super) errors: Vec<ReadError>,
     /// The mounts that the objects ask for.
     pub(super) asked: BTreeMap<VolumeId, Asked>,
+    /// The verdicts on whether volumes are NFS, by their objects.
+    pub(super) said: BTreeMap<VolumeId, Nfs>,
 }
 
 /// A volume of the node that an object may be about.
@@ -250,9 +252,15 @@ impl Work<'_, '_> {
         }
         let (name, mount) = (volume.name.clone(), volume.mount);
         volume.is_settled = true;
+        self.outcome.said.insert(volume.id.clone(), subject.nfs);
         if subject.nfs == Nfs::Yes && subject.overlong.is_none() && !subject.options.has_unrendered() {
             let options = subject.options.effective_options().map(|option| option.keyword().to_owned());
-            let asked = Asked { server: subject.server.map(ToOwned::to_owned), options: options.collect() };
+            let asked = Asked {
+                server: subject.server.map(ToOwned::to_owned),
+                options: options.collect(),
+                object: named,
+                effective: subject.effective(),
+            };
             self.outcome.asked.insert(volume.id.clone(), asked);
         }
         // A volume that is not mounted is reported as that.
@@ -267,7 +275,7 @@ impl Work<'_, '_> {
         let obstacle = match (&mount.nfs, subject.nfs) {
             (None, Nfs::Yes) => Some((
                 NoComparison::OtherFileSystem,
-                format!("{named} is NFS, and another file system is mounted"),
+                format!("{named} is NFS, and {} is mounted (source {})", mount.kind, mount.source),
             )),
             (None, _) => return,
             (Some(_), Nfs::No) => Some((
@@ -318,6 +326,7 @@ impl Work<'_, '_> {
             mounted: text.to_owned(),
             version: version.map(|version| version.to_string()),
             differences,
+            server: volume.server_note(subject),
             not_shown: shown.unseen(asked).into_iter().map(|option| option.text().to_owned()).collect(),
             note,
         })

@@ -33,7 +33,7 @@ pub(super) struct Mounter {
     pub(super) source: String,
     /// The target, in its own mount namespace.
     pub(super) target: PathBuf,
-    /// True if its caller has ended, so that its failure is not reported.
+    /// True if it continues in the background, so that its failure is not reported.
     pub(super) is_in_background: bool,
     /// True if it is the node's own, and not a container's.
     pub(super) is_of_node: bool,
@@ -100,16 +100,24 @@ pub(super) fn mounters(
         .iter()
         .filter(|process| process.name == "mount" || process.name.starts_with("mount."))
         .filter_map(|process| {
-            let (source, target) = operands(&command_line(proc_dir, process.pid)?)?;
+            let call = Call::parse(&command_line(proc_dir, process.pid)?)?;
             let parent = processes.iter().find(|parent| parent.pid == process.parent);
-            // In the background mount.nfs leads a session of its own (daemon(3)); one
-            // whose mount(8) was killed has lost who would have heard of its failure.
-            let is_alone = process.session == process.pid || parent.is_none_or(|parent| parent.pid == 1);
+            let is_orphan = parent.is_none_or(|parent| parent.pid == 1);
+            // In the background mount.nfs leads a session of its own (daemon(3)).
+            let leads = process.session == process.pid;
+            let is_in_background = match call.background {
+                // It goes there once its first attempt has failed, also if its mount(8) was killed.
+                Some(true) => leads || is_orphan,
+                // One whose mount(8) was killed ends with its failure.
+                Some(false) => false,
+                // A line of nfsmount.conf gives it bg, which no command line shows.
+                None => leads,
+            };
             Some(Mounter {
-                is_in_background: process.name.starts_with("mount.nfs") && is_alone,
+                is_in_background: process.name.starts_with("mount.nfs") && is_in_background,
                 process: process.clone(),
-                source,
-                target,
+                source: call.source,
+                target: call.target,
                 is_of_node: is_of_node(process),
             })
         })
@@ -146,25 +154,79 @@ fn command_line(proc_dir: &Path, pid: i32) -> Option<Vec<Vec<u8>>> {
     Some(bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect())
 }
 
-/// Source and target of a mount command: what is neither a flag nor a flag's value.
-fn operands(words: &[Vec<u8>]) -> Option<(String, PathBuf)> {
-    let mut words = words.iter().skip(1);
-    let mut operands = Vec::new();
-    while let Some(word) = words.next() {
-        match word.as_slice() {
-            b"-o" | b"-t" | b"-O" | b"-N" | b"--options" | b"--types" => {
-                words.next();
+/// A mount command.
+#[derive(Debug, PartialEq, Eq)]
+struct Call {
+    source: String,
+    target: PathBuf,
+    /// The last of `bg` and `fg` among its options, which counts; `None` for neither.
+    background: Option<bool>,
+}
+
+/// The letters of mount(8) and mount.nfs that take a value.
+const WITH_VALUE: &[u8] = b"otONLU";
+
+impl Call {
+    /// Reads the words of a command: what is neither a flag nor a flag's value is source and target.
+    fn parse(words: &[Vec<u8>]) -> Option<Self> {
+        let mut words = words.iter().skip(1).map(Vec::as_slice);
+        let (mut operands, mut options) = (Vec::new(), Vec::new());
+        while let Some(word) = words.next() {
+            match word {
+                b"--options" => options.extend(words.next()),
+                b"--types" | b"--namespace" | b"--label" | b"--uuid" | b"--test-opts" => drop(words.next()),
+                [b'-', b'-', ..] => options.extend(word.strip_prefix(b"--options=")),
+                [b'-', letters @ ..] if !letters.is_empty() => {
+                    let Some(at) = letters.iter().position(|letter| WITH_VALUE.contains(letter)) else {
+                        continue;
+                    };
+                    let inside = letters.get(at + 1..).filter(|value| !value.is_empty());
+                    let value = inside.or_else(|| words.next());
+                    options.extend(value.filter(|_| letters.get(at) == Some(&b'o')));
+                }
+                [] => {}
+                _ => operands.push(word),
             }
-            [b'-', _, ..] | [] => {}
-            _ => operands.push(word.clone()),
         }
+        let mut operands = operands.into_iter();
+        let source = String::from_utf8_lossy(operands.next()?).into_owned();
+        let target = OsString::from_vec(operands.next()?.to_vec()).into();
+        // po_rightmost of utils/mount/parse_opt.c in nfs-utils: by keyword, whatever the value is.
+        let keywords = options.iter().flat_map(|text| text.split(|byte| *byte == b','));
+        let mut keywords =
+            keywords.map(|option| option.split(|byte| *byte == b'=').next().unwrap_or_default());
+        let last = keywords.rfind(|keyword| matches!(*keyword, b"bg" | b"fg"));
+        Some(Self { source, target, background: last.map(|keyword| keyword == b"bg") })
     }
-    let mut operands = operands.into_iter();
-    let source = operands.next()?;
-    let target = OsString::from_vec(operands.next()?);
-    Some((String::from_utf8_lossy(&source).into_owned(), target.into()))
 }
 
 fn file(proc_dir: &Path, pid: i32, name: &str) -> PathBuf {
     proc_dir.join(pid.to_string()).join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_bg_and_fg_of_a_command_counts() {
+        for (line, background) in [
+            ("/sbin/mount.nfs nas:/x /d -o rw,bg", Some(true)),
+            ("mount.nfs nas:/x /d -o rw,fg,hard", Some(false)),
+            ("mount.nfs nas:/x /d -o bg,hard,fg", Some(false)),
+            ("mount.nfs nas:/x /d -o fg,bg=0", Some(true)),
+            ("mount.nfs nas:/x /d -o fg -o bg", Some(true)),
+            ("mount.nfs -v -orw,bg nas:/x /d", Some(true)),
+            ("mount.nfs -rvo bg nas:/x /d", Some(true)),
+            ("mount -t bg --options fg nas:/x /d", Some(false)),
+            ("mount -tnfs --options=bg nas:/x /d", Some(true)),
+            ("mount.nfs nas:/bg /d -o rw,bgx,xbg", None),
+            ("mount.nfs nas:/x /d", None),
+        ] {
+            let words: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+            let call = Call::parse(&words).expect("a source and a target");
+            assert_eq!((&*call.target, call.background), (Path::new("/d"), background), "{line}");
+        }
+        assert_eq!(Call::parse(&[b"mount".to_vec(), b"-a".to_vec()]), None);
+    }
 }

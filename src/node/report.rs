@@ -5,6 +5,8 @@ pub mod objects;
 mod steps;
 pub mod text;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use objects::Objects;
@@ -39,6 +41,20 @@ pub struct NodeReport {
     pub objects: Option<Objects>,
     /// The inputs that could not be read.
     pub errors: Vec<ReadError>,
+    /// The options that objects ask for, by Pod and volume.
+    #[serde(skip)]
+    pub asked: BTreeMap<(String, String), AskedOptions>,
+}
+
+/// The options that an object asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedOptions {
+    /// The object, as in `PersistentVolume/data`.
+    pub object: String,
+    /// The string that `mount -o` gets by it.
+    pub effective: String,
+    /// The last of bg and fg in it, which counts; `None` for neither.
+    pub bg: Option<bool>,
 }
 
 /// Counts of one look.
@@ -53,9 +69,9 @@ pub struct Summary {
     pub mounted: usize,
     /// Those that a process in the foreground is mounting; no container runs before it is done.
     pub waiting: usize,
-    /// Volumes reported that are NFS.
+    /// Volumes reported whose data is on no server for sure.
     pub lost: usize,
-    /// Volumes reported of drivers whose volumes may be something else.
+    /// The other volumes reported, of drivers whose volumes may be something else.
     pub uncertain: usize,
     /// Volumes that are not mounted, and of which more could not be read: the driver, or the
     /// directory.
@@ -77,13 +93,17 @@ pub struct Volume {
     pub driver: String,
     /// The verdict on whether it is NFS.
     pub nfs: IsNfs,
+    /// True if its data is on no server for sure: it is a finding.
+    pub lost: bool,
     /// The fault.
     pub state: VolumeState,
+    /// The file system that is mounted there, if it is no NFS.
+    pub file_system: Option<FileSystem>,
     /// The node's directory that holds the data; with `hidden`, beneath what is mounted there.
     pub path: String,
     /// The files in it; `None` if they cannot be seen.
     pub data: Option<Data>,
-    /// The reason why it cannot be seen, or a note on the counts.
+    /// The reason why it cannot be seen, or a note on the counts and the copies.
     pub note: Option<String>,
     /// Containers' processes that have the directory open.
     pub holders: Vec<Holder>,
@@ -101,8 +121,25 @@ pub struct Volume {
 impl Volume {
     /// Returns true if it is a `FlexVolume`.
     pub fn is_flex(&self) -> bool {
-        self.driver.contains('/') && self.driver != "kubernetes.io/nfs"
+        self.driver.contains('/') && self.is_of_driver()
     }
+
+    /// Returns true if the kubelet does not mount it itself.
+    pub fn is_of_driver(&self) -> bool {
+        self.driver != "kubernetes.io/nfs"
+    }
+}
+
+/// A file system that is mounted in the place of a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileSystem {
+    /// Its type, as mountinfo has it.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The source of the mount.
+    pub source: String,
+    /// The directory of the file system that is mounted.
+    pub root: String,
 }
 
 /// A process that sees a volume mounted, and the node does not.
@@ -124,6 +161,8 @@ pub enum VolumeState {
     /// A directory of the node's local disk is mounted there, as a CSI driver does
     /// with a staging directory on which nothing is mounted.
     NodeDisk,
+    /// Another file system than NFS is mounted there, which its driver does not mount.
+    OtherFileSystem,
     /// It is mounted now, but a container has had the directory beneath since before that.
     Hidden,
 }

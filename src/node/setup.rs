@@ -2,14 +2,15 @@
 //! lose data.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::Path;
 
 use super::conf::{Conf, Section, Setting};
 use super::moment::Moment;
 use super::processes::Mounter;
 use super::readers::Readers;
-use super::report::{Doubt, MayConcern, VolumeName, Warning, WarningKind};
+use super::report::{AskedOptions, Doubt, MayConcern, VolumeName, Warning, WarningKind};
 use super::volumes::{Plugin, VolumeId};
 
 /// The path at which mount(8) looks for the helper of a file system.
@@ -18,6 +19,9 @@ const HELPER: &str = "/sbin/mount.nfs";
 /// The paths at which the kubelet finds mount(8).
 const MOUNT: [&str; 2] = ["/usr/bin/mount", "/bin/mount"];
 
+/// More of a program than this is not read; a `BusyBox` with all applets has 1 to 3 MiB.
+const PROGRAM_LIMIT: u64 = 8 << 20;
+
 /// The mount that an object asks for.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -25,6 +29,22 @@ pub(super) struct Asked {
     pub(super) server: Option<String>,
     /// The keywords of the options that mount.nfs gets, in their order.
     pub(super) options: Vec<String>,
+    /// The object, as in `PersistentVolume/data`.
+    pub(super) object: String,
+    /// The string that `mount -o` gets.
+    pub(super) effective: String,
+}
+
+impl Asked {
+    /// The same for a report.
+    pub(super) fn report(&self) -> AskedOptions {
+        let last = self.options.iter().rfind(|option| matches!(&***option, "bg" | "fg"));
+        AskedOptions {
+            object: self.object.clone(),
+            effective: self.effective.clone(),
+            bg: last.map(|option| option == "bg"),
+        }
+    }
 }
 
 /// A volume that mount.nfs of the node mounts, with what it takes to find its settings.
@@ -100,18 +120,18 @@ impl OnNode {
     }
 
     /// The lines that its mount gets, if it is NFS; `server` counts where its own is unknown.
-    fn given<'c>(&self, conf: &'c Conf, server: &str) -> Vec<&'c Setting> {
+    fn given<'c>(&self, conf: &'c Conf, server: Option<&str>) -> Vec<&'c Setting> {
         let own: Vec<&str> = self.own.iter().map(String::as_str).collect();
-        conf.added_to(self.server.as_deref().unwrap_or(server), &self.point, &own)
+        conf.added_to(self.server.as_deref().or(server), &self.point, &own)
     }
 
     /// Why a line may concern it, if that is not certain.
     fn doubt(&self, conf: &Conf, setting: &Setting) -> Option<MayConcern> {
-        let (server, is_of_server) = match &setting.section {
-            Section::Server(server) => (server.as_str(), true),
-            Section::Global | Section::MountPoint(_) => ("", false),
+        let server = match &setting.section {
+            Section::Server(server) => Some(server.as_str()),
+            Section::Global | Section::MountPoint(_) => None,
         };
-        let why = match (self.is_doubtful, is_of_server && self.server.is_none()) {
+        let why = match (self.is_doubtful, server.is_some() && self.server.is_none()) {
             (true, _) => Doubt::Driver,
             (false, true) => Doubt::Server,
             (false, false) => return None,
@@ -128,18 +148,28 @@ fn name(id: &VolumeId) -> VolumeName {
 /// Lists the lines of the files. `root` is the kubelet's directory, in which every volume is
 /// mounted.
 fn of_conf(conf: &Conf, volumes: &[OnNode], root: &Path) -> Vec<Warning> {
-    let ignored = conf.ignored.iter().map(|(file, line, text)| Warning {
+    let about = |file: &Path, line: usize, message: String| Warning {
         kind: WarningKind::NfsmountConf,
         finding: false,
-        message: format!("mount.nfs ignores \"{text}\", because no line break ends it"),
+        message,
         path: Some(file.display().to_string()),
-        line: Some(*line),
+        line: Some(line),
         option: None,
         volumes: Vec::new(),
         may_concern: Vec::new(),
+    };
+    let ignored = conf.ignored.iter().map(|(file, line, text)| {
+        about(file, *line, format!("mount.nfs ignores \"{text}\", because no line break ends it"))
+    });
+    let fatal = conf.fatal.iter().map(|(file, line, section)| {
+        let message = format!(
+            "is in a section \"{section}\" without a name in quotes: mount.nfs crashes, and each NFS mount of this node fails; write [{section} \"NAME\"], or remove the line"
+        );
+        about(file, *line, message)
     });
     let sure = volumes.iter().filter(|volume| !volume.is_doubtful);
-    let given: Vec<(&OnNode, Vec<&Setting>)> = sure.map(|volume| (volume, volume.given(conf, ""))).collect();
+    let given: Vec<(&OnNode, Vec<&Setting>)> =
+        sure.map(|volume| (volume, volume.given(conf, None))).collect();
     let overridings = conf.overridden();
     let settings = conf.settings().iter().map(|setting| {
         let concerned: Vec<&OnNode> = given
@@ -164,7 +194,7 @@ fn of_conf(conf: &Conf, volumes: &[OnNode], root: &Path) -> Vec<Warning> {
             may_concern,
         }
     });
-    settings.chain(ignored).collect()
+    settings.chain(ignored).chain(fatal).collect()
 }
 
 /// Describes a setting that a line of its own section keeps away from every mount.
@@ -224,6 +254,10 @@ fn in_force(setting: &Setting, root: &Path, remedy: Remedy) -> (String, bool) {
     let text = &setting.text;
     match &setting.section {
         Section::Global => (format!("gives \"{text}\" to every mount of this node{effect}"), is_background),
+        // mount.nfs compares with what is before the first colon of the source, and that is not empty.
+        Section::Server(server) if server.is_empty() || server.contains(':') => {
+            (format!("gives \"{text}\" to no mount, because no server is named \"{server}\""), false)
+        }
         Section::Server(server) => {
             (format!("gives \"{text}\" to every mount from server \"{server}\"{effect}"), is_background)
         }
@@ -303,6 +337,24 @@ fn without_statd(volumes: &[VolumeId], moment: &Moment) -> Option<Warning> {
     })
 }
 
+/// Returns true if a program is `BusyBox`: a link to it, as it installs itself, a copy of it, or a
+/// script that runs it. Every build has its banner in it (`bb_banner` of `libbb/messages.c`).
+fn is_busybox(program: &Path) -> bool {
+    const BANNER: &[u8] = b"BusyBox v";
+    const CALL: &[u8] = b"busybox mount";
+    if fs::canonicalize(program).is_ok_and(|path| path.file_name().is_some_and(|name| name == "busybox")) {
+        return true;
+    }
+    let mut bytes = Vec::new();
+    let is_file = fs::metadata(program).is_ok_and(|metadata| metadata.is_file());
+    let mut read = || File::open(program)?.take(PROGRAM_LIMIT).read_to_end(&mut bytes);
+    if !is_file || read().is_err() {
+        return false;
+    }
+    let has = |words: &[u8]| bytes.windows(words.len()).any(|window| window == words);
+    has(BANNER) || bytes.starts_with(b"#!") && has(CALL)
+}
+
 fn without_helper(volumes: &[VolumeName]) -> Vec<Warning> {
     let warning = |kind, path: &str, message: &str| Warning {
         kind,
@@ -322,10 +374,7 @@ fn without_helper(volumes: &[VolumeName]) -> Vec<Warning> {
             "is not on this node: the kubelet cannot mount NFS volumes; install nfs-common (Debian, Ubuntu) or nfs-utils",
         ));
     }
-    let busybox = MOUNT.iter().find(|mount| {
-        // BusyBox installs itself as links with the names of its applets.
-        fs::canonicalize(mount).is_ok_and(|path| path.file_name().is_some_and(|name| name == "busybox"))
-    });
+    let busybox = MOUNT.iter().find(|mount| is_busybox(Path::new(mount)));
     if let Some(mount) = busybox {
         warnings.push(warning(
             WarningKind::BusyboxMount,

@@ -12,7 +12,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::report::{NodeReport, WarningKind};
-use crate::report::IsNfs;
 use crate::report::plain::plain;
 use crate::telemetry::metrics::Label;
 
@@ -152,7 +151,7 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
 
 /// Volumes that are NFS and whose data is on the node's local disk.
 fn bare(report: &NodeReport) -> impl Iterator<Item = &super::report::Volume> {
-    report.volumes.iter().filter(|volume| volume.nfs == IsNfs::Known(true))
+    report.volumes.iter().filter(|volume| volume.lost)
 }
 
 /// Every volume in one state.
@@ -172,9 +171,11 @@ fn number(count: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::node::report::{Data, Summary, Volume, VolumeState, npd, text as plain_text};
-    use crate::report::Tool;
+    use crate::report::{IsNfs, Tool};
 
     fn volume(name: &str, state: VolumeState, bytes: u64) -> Volume {
         Volume {
@@ -182,6 +183,8 @@ mod tests {
             volume: name.to_owned(),
             driver: "kubernetes.io/nfs".to_owned(),
             nfs: IsNfs::Known(true),
+            lost: true,
+            file_system: None,
             state,
             path: String::new(),
             data: Some(Data { bytes, files: 1, folders: 0, at_least: false }),
@@ -207,6 +210,7 @@ mod tests {
             nfsmount_conf: None,
             objects: None,
             errors: Vec::new(),
+            asked: BTreeMap::new(),
         }
     }
 
@@ -237,11 +241,13 @@ mod tests {
             let text = plain_text::write(&report, false, None);
             assert!(text.ends_with("3 volumes that may be NFS: 2 mounted, 1 not mounted\n"), "{text}");
             // Its driver may not use NFS.
-            report.volumes.iter_mut().for_each(|volume| volume.nfs = IsNfs::Depends("depends"));
+            for volume in &mut report.volumes {
+                (volume.nfs, volume.lost) = (IsNfs::Depends("depends"), false);
+            }
             (report.summary.lost, report.summary.uncertain) = (0, 1);
             let text = plain_text::write(&report, false, None);
             assert!(text.ends_with("2 mounted, 0 not mounted, 1 unknown\n"), "{text}");
-            assert_eq!(npd::mounts(&report).1, "2 of 3 NFS volumes mounted");
+            assert_eq!(npd::mounts(&report).1, "2 of 3 NFS volumes mounted, 1 unknown");
         }
     }
 

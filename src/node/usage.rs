@@ -73,6 +73,15 @@ impl Counter {
         if self.closed.contains(folder) {
             return Ok(None);
         }
+        self.count_mounted(folder).map(Some)
+    }
+
+    /// The same in a directory on which something is mounted that cannot hang.
+    ///
+    /// # Errors
+    ///
+    /// When the directory itself cannot be read.
+    pub(super) fn count_mounted(&self, folder: &Path) -> io::Result<Usage> {
         let mut usage = Usage::default();
         let mut linked = HashSet::new();
         let mut left = ENTRIES;
@@ -82,7 +91,7 @@ impl Counter {
             for entry in next.take().into_iter().flatten() {
                 if left == 0 || Instant::now() > self.deadline {
                     usage.is_partial = true;
-                    return Ok(Some(usage));
+                    return Ok(usage);
                 }
                 left -= 1;
                 let Ok(entry) = entry else {
@@ -111,7 +120,7 @@ impl Counter {
                     Err(_) => usage.is_partial = true,
                 }
             }
-            let Some(path) = waiting.pop() else { return Ok(Some(usage)) };
+            let Some(path) = waiting.pop() else { return Ok(usage) };
             match fs::read_dir(&path) {
                 Ok(entries) => next = Some(entries),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

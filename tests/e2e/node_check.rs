@@ -5,6 +5,7 @@ mod background;
 mod causes;
 mod conf;
 mod events;
+mod file_systems;
 mod flex;
 mod folders;
 mod hang;
@@ -28,6 +29,7 @@ use crate::component::program;
 pub fn trials() -> Vec<Trial> {
     let mut trials = folders::trials();
     trials.extend(mounts::trials());
+    trials.extend(file_systems::trials());
     trials.extend(notes::trials());
     trials.extend(background::trials());
     trials.extend(conf::trials());

@@ -4,6 +4,7 @@ mod after;
 mod before;
 mod daemonset;
 mod node_conf;
+mod shown;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -18,6 +18,9 @@ pub(in crate::node) enum Section {
 #[derive(Debug, Clone)]
 pub(super) enum Heading {
     Options(Section),
+    /// One for servers or mount points that names none: its first option ends mount.nfs, which
+    /// compares without a look at whether there is a name (`conf_get_tag_list`).
+    Nameless(&'static str),
     Environment(Option<String>),
     /// One of another program.
     Other,
@@ -50,6 +53,8 @@ impl Heading {
             None if is("NFSMount_Global_Options") => Self::Options(Section::Global),
             Some(argument) if is("Server") => Self::Options(Section::Server(argument.to_owned())),
             Some(argument) if is("MountPoint") => Self::Options(Section::MountPoint(argument.to_owned())),
+            None if is("Server") => Self::Nameless("Server"),
+            None if is("MountPoint") => Self::Nameless("MountPoint"),
             argument if is("environment") => Self::Environment(argument.map(ToOwned::to_owned)),
             _ => Self::Other,
         }

@@ -110,7 +110,7 @@ impl Context<'_, '_> {
         let option = asked.find(|option| [found.keyword, &*found.asked].contains(&option.keyword()))?;
         let since = kernel::lacks(kernel, option)?;
         Some(format!(
-            "\"{}\" needs {since}, and this node runs {kernel}: the mount dropped it (\"sloppy\"), or came before the object had it; remove it, or update the node",
+            "\"{}\" needs {since} unless the distribution has backported it, and this node runs {kernel}: the mount dropped it (\"sloppy\"), or came before the object had it; remove it, or update the node",
             option.text()
         ))
     }
@@ -127,7 +127,7 @@ impl Context<'_, '_> {
         let conf = self.seen.conf.filter(|_| self.reads_node())?;
         let (server, _) = self.mount.source.split_once(':')?;
         let own: Vec<&str> = asked.iter().map(|option| option.keyword()).collect();
-        let added = conf.added_to(server, &self.mount.point.to_string_lossy(), &own);
+        let added = conf.added_to(Some(server), &self.mount.point.to_string_lossy(), &own);
         let line = added.into_iter().find(|setting| {
             let more: Vec<MountOption<'_>> = setting.text.split(',').map(MountOption::new).collect();
             let all: Vec<&MountOption<'_>> = asked.iter().copied().chain(&more).collect();

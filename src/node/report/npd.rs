@@ -2,9 +2,8 @@
 //! its configuration limits (`max_output_length`, 80 by default; `pkg/custompluginmonitor`
 //! of kubernetes/node-problem-detector).
 
-use super::{NodeReport, Volume};
+use super::NodeReport;
 use crate::count::counted;
-use crate::report::IsNfs;
 use crate::report::plain::plain;
 
 /// Bytes of the line at most.
@@ -25,9 +24,8 @@ pub enum Answer {
 /// background. nfsmount.conf is no part of it, whatever is in it and though it cannot be read.
 pub fn mounts(report: &NodeReport) -> (Answer, String) {
     let summary = &report.summary;
-    let is_nfs = |volume: &&Volume| volume.nfs == IsNfs::Known(true);
     let unread = report.unread_volumes();
-    let (answer, text) = match report.volumes.iter().find(is_nfs) {
+    let (answer, text) = match report.volumes.iter().find(|volume| volume.lost) {
         Some(first) => {
             let names = format!("Pod {}, {}", first.pod, first.volume);
             (Answer::Yes, format!("{} not mounted: {names}", counted(summary.lost, "volume")))
@@ -36,10 +34,17 @@ pub fn mounts(report: &NodeReport) -> (Answer, String) {
             (Answer::Yes, format!("{} in the background", counted(summary.background, "mount")))
         }
         None if unread > 0 => (Answer::Unknown, format!("unknown: {unread} unreadable")),
-        None => (
-            Answer::No,
-            format!("{} of {} mounted", report.mounted(), counted(summary.volumes, "NFS volume")),
-        ),
+        None => {
+            let mut text =
+                format!("{} of {} mounted", report.mounted(), counted(summary.volumes, "NFS volume"));
+            // Not mounted, and perhaps not NFS: no finding, and no volume that is well.
+            for (count, what) in [(summary.uncertain, "unknown"), (summary.waiting, "being mounted")] {
+                if count > 0 {
+                    text = format!("{text}, {count} {what}");
+                }
+            }
+            (Answer::No, text)
+        }
     };
     (answer, message(&text))
 }

@@ -34,6 +34,8 @@ pub struct Compared {
     pub version: Option<String>,
     /// The differences of the mount.
     pub differences: Vec<Difference>,
+    /// The other server that the mount names; `None` where it is the object's.
+    pub server: Option<String>,
     /// Options of the object that the kernel shows of no such mount.
     pub not_shown: Vec<String>,
     /// Why options that the object does not name are not compared.

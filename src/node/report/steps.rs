@@ -1,10 +1,9 @@
 //! The steps that take away what made volumes lose their mounts, by where it comes from: a line of
 //! nfsmount.conf, the object, or the driver.
 
-use super::{Doubt, NodeReport, Warning};
+use super::{AskedOptions, Doubt, NodeReport, VolumeState, Warning};
 use crate::count::counted;
-use crate::report::IsNfs;
-use crate::report::plain::place;
+use crate::report::plain::{place, plain};
 
 /// Where fg is set for a volume that takes a list.
 const LIST: &str = "in the PersistentVolume and its StorageClass: nfs-mount-guard fix";
@@ -17,6 +16,15 @@ struct Loss<'r> {
     /// Pod and volume; `None` for a directory that is no Pod's.
     name: Option<(&'r str, &'r str)>,
     is_flex: bool,
+    /// The options of its object; `None` where that is not known.
+    asked: Option<&'r AskedOptions>,
+}
+
+impl Loss<'_> {
+    /// Returns true if its object asks for bg, or may.
+    fn may_ask_for_bg(&self) -> bool {
+        self.asked.is_none_or(|asked| asked.bg == Some(true))
+    }
 }
 
 /// Returns true if a line of nfsmount.conf gives its option to a volume.
@@ -28,7 +36,8 @@ fn concerns(warning: &Warning, (pod, volume): (&str, &str)) -> bool {
 /// nfsmount.conf explains.
 pub(super) fn blames_driver(report: &NodeReport) -> bool {
     report.volumes.iter().any(|volume| {
-        volume.nfs == IsNfs::Known(true)
+        volume.lost
+            && volume.state != VolumeState::OtherFileSystem
             // The kubelet's own plugin, and the scripts of FlexVolumes, run on the node.
             && !volume.driver.contains('/')
             && volume.background.is_empty()
@@ -36,16 +45,28 @@ pub(super) fn blames_driver(report: &NodeReport) -> bool {
     })
 }
 
-/// Every loss, and each background mount that belongs to none of them.
+/// Returns true if another file system is in the place of NFS.
+pub(super) fn has_other_file_system(report: &NodeReport) -> bool {
+    report.volumes.iter().any(|volume| volume.lost && volume.state == VolumeState::OtherFileSystem)
+}
+
+/// Every loss that bg explains, and each background mount that belongs to none of them.
 fn losses(report: &NodeReport) -> Vec<Loss<'_>> {
-    let lost = report.volumes.iter().filter(|volume| volume.nfs == IsNfs::Known(true));
-    let lost =
-        lost.map(|volume| Loss { name: Some((&*volume.pod, &*volume.volume)), is_flex: volume.is_flex() });
+    let asked = |name: Option<(&str, &str)>| {
+        let (pod, volume) = name?;
+        report.asked.get(&(pod.to_owned(), volume.to_owned()))
+    };
+    let lost = report.volumes.iter().filter(|volume| volume.lost);
+    let lost = lost.filter(|volume| volume.state != VolumeState::OtherFileSystem);
+    let lost = lost.map(|volume| {
+        let name = Some((&*volume.pod, &*volume.volume));
+        Loss { name, is_flex: volume.is_flex(), asked: asked(name) }
+    });
     let is_lone = |pid: i32| !report.volumes.iter().any(|volume| volume.background.contains(&pid));
     let lone = report.background.iter().filter(|process| process.kubernetes && is_lone(process.pid));
-    let lone = lone.map(|process| Loss {
-        name: process.pod.as_deref().zip(process.volume.as_deref()),
-        is_flex: process.target.contains("/flexvolume/"),
+    let lone = lone.map(|process| {
+        let name = process.pod.as_deref().zip(process.volume.as_deref());
+        Loss { name, is_flex: process.target.contains("/flexvolume/"), asked: asked(name) }
     });
     lost.chain(lone).collect()
 }
@@ -73,11 +94,12 @@ pub(super) fn against_bg(report: &NodeReport) -> Vec<String> {
     if let Some(lines) = lines(&sure) {
         steps.push(format!("Remove {lines}, or set fg {}", places(&explained)));
     }
-    let is_open = !open.is_empty();
-    if let Some(lines) = lines(&may).filter(|_| is_open) {
+    if let Some(lines) = lines(&may).filter(|_| !open.is_empty()) {
         steps.push(format!("If the volume is mounted from the server of {lines}, remove that line"));
     }
-    if is_open {
+    let (open, others): (Vec<&Loss<'_>>, Vec<&Loss<'_>>) =
+        open.into_iter().partition(|loss| loss.may_ask_for_bg());
+    if !open.is_empty() {
         let head = match (sure.is_empty(), may.is_empty()) {
             (true, true) => "Replace",
             (_, false) => "Else replace",
@@ -85,7 +107,32 @@ pub(super) fn against_bg(report: &NodeReport) -> Vec<String> {
         };
         steps.push(format!("{head} bg with fg {}", places(&open)));
     }
+    let others: Vec<&AskedOptions> = others.into_iter().filter_map(|loss| loss.asked).collect();
+    steps.extend(without_bg(&others));
     steps
+}
+
+/// Says what is in objects that do not ask for bg.
+fn without_bg(asked: &[&AskedOptions]) -> Option<String> {
+    let first = asked.first()?;
+    let (object, effective) = (plain(&first.object), plain(&first.effective));
+    let options = if effective.is_empty() {
+        "without options".to_owned()
+    } else {
+        format!("its options are {effective}")
+    };
+    let more = match asked.len() {
+        1 => String::new(),
+        all => format!(" (and {} without bg)", counted(all - 1, "other object")),
+    };
+    Some(match first.bg {
+        Some(_) => format!(
+            "{object}{more} has fg already: {options}. If it was changed since the Pod started, the next mount waits for the server"
+        ),
+        None => format!(
+            "{object}{more} has no bg: {options}. It was changed since the Pod started, or an nfsmount.conf gave bg that was not read or is another one now: set fg in it"
+        ),
+    })
 }
 
 /// The first line, and how many more there are.

@@ -7,7 +7,9 @@ use anstyle::{AnsiColor, Style};
 
 use super::objects::{Compared, NotCompared, Objects, Reason};
 use super::steps;
-use super::{Apart, Background, Data, Doubt, NodeReport, Volume, VolumeState, Warning, WarningKind};
+use super::{
+    Apart, Background, Data, Doubt, FileSystem, NodeReport, Volume, VolumeState, Warning, WarningKind,
+};
 use crate::called;
 use crate::count::{counted, grouped};
 use crate::report::IsNfs;
@@ -68,6 +70,7 @@ fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Res
 fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result {
     let state = match volume.state {
         VolumeState::NotMounted | VolumeState::NodeDisk => "NOT MOUNTED",
+        VolumeState::OtherFileSystem => "OTHER FILE SYSTEM",
         VolumeState::Hidden => "MOUNTED LATE",
     };
     writeln!(
@@ -77,24 +80,43 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
         plain(&volume.volume),
         plain(&volume.driver)
     )?;
-    if volume.nfs != IsNfs::Known(true) {
+    if !volume.lost {
         writeln!(out, "  cannot tell whether this driver uses NFS; if it does not, ignore this entry")?;
+    } else if volume.nfs != IsNfs::Known(true) {
+        writeln!(
+            out,
+            "  this driver mounts NFS or another file system, and nothing is on its staging directory"
+        )?;
     }
     match volume.state {
-        VolumeState::NotMounted => {}
-        VolumeState::NodeDisk => writeln!(out, "  the driver gave the Pod a directory on the node")?,
+        VolumeState::NotMounted | VolumeState::OtherFileSystem => {}
+        VolumeState::NodeDisk if volume.is_of_driver() => {
+            writeln!(out, "  the driver gave the Pod a directory on the node")?;
+        }
+        VolumeState::NodeDisk => writeln!(out, "  a directory on the node is mounted there")?,
         VolumeState::Hidden => {
             writeln!(out, "  containers that started before the mount still write to the local disk")?;
         }
     }
-    let beneath = if volume.state == VolumeState::Hidden { ", beneath the mount" } else { "" };
-    writeln!(out, "  {}{beneath}", amount(volume.data.as_ref()))?;
+    let (place, beneath) = match volume.state {
+        VolumeState::NotMounted | VolumeState::NodeDisk => ("on this node's local disk", ""),
+        VolumeState::OtherFileSystem => ("in that file system", ""),
+        VolumeState::Hidden => ("on this node's local disk", ", beneath the mount"),
+    };
+    if let Some(other) = volume.file_system.as_ref().filter(|_| volume.state == VolumeState::OtherFileSystem)
+    {
+        writeln!(out, "  {}", is_mounted(other))?;
+    }
+    writeln!(out, "  {}{beneath}", amount(volume.data.as_ref(), place))?;
     writeln!(out, "  {}", plain(&volume.path))?;
     if let Some(note) = &volume.note {
         writeln!(out, "  {}", plain(note))?;
     }
     for holder in &volume.holders {
         writeln!(out, "  in use by {} (PID {}) at {}", plain(&holder.name), holder.pid, plain(&holder.path))?;
+    }
+    if let Some(other) = volume.file_system.as_ref().filter(|_| volume.state == VolumeState::Hidden) {
+        writeln!(out, "  {}", is_mounted(other))?;
     }
     for pid in &volume.background {
         writeln!(
@@ -116,14 +138,18 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
     writeln!(out)
 }
 
-fn amount(data: Option<&Data>) -> String {
+/// Says which file system is mounted in the place of NFS.
+fn is_mounted(FileSystem { kind, source, root }: &FileSystem) -> String {
+    let root = if root == "/" { String::new() } else { format!(", directory {}", plain(root)) };
+    format!("{} is mounted there, which is not NFS (source {}{root})", plain(kind), plain(source))
+}
+
+fn amount(data: Option<&Data>, place: &str) -> String {
     match data {
-        None => "files exist only on this node's local disk; their number is unknown".to_owned(),
-        Some(Data { files: 0, folders: 0, at_least: false, .. }) => {
-            "no files on this node's local disk so far".to_owned()
-        }
+        None => format!("files exist only {place}; their number is unknown"),
+        Some(Data { files: 0, folders: 0, at_least: false, .. }) => format!("no files {place} so far"),
         Some(data) => format!(
-            "{}{} ({}) {} only on this node's local disk",
+            "{}{} ({}) {} only {place}",
             if data.at_least { "at least " } else { "" },
             counted(grouped(data.files), "file"),
             counted(grouped(data.bytes), "byte"),
@@ -205,6 +231,12 @@ fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
     let mut steps = Vec::from_iter(Some(kill).filter(|_| report.summary.background > 0));
     steps.push("Copy the files: the line \"save it\" of each volume, with a directory of yours.");
     steps.extend(against_bg.iter().map(String::as_str));
+    if steps::has_other_file_system(report) {
+        steps.push(
+            "Find what mounted the other file system: the kubelet mounts nothing over it. Files in memory (tmpfs)
+     end with it.",
+        );
+    }
     if steps::blames_driver(report) {
         steps.push("Without bg, look at the driver: its DaemonSet needs mountPropagation: Bidirectional.");
     }
@@ -282,10 +314,12 @@ fn write_objects(out: &mut String, objects: &Objects, alarm: Style) -> fmt::Resu
 
 fn write_compared(out: &mut String, volume: &Compared, alarm: Style) -> fmt::Result {
     let shown = || volume.differences.iter().filter(|difference| difference.reason != Reason::Negotiated);
-    if shown().next().is_none() {
+    if shown().next().is_none() && volume.server.is_none() {
         return Ok(());
     }
-    let (alarm, head) = if shown().any(|difference| difference.finding) {
+    let (alarm, head) = if shown().next().is_none() {
+        (Style::new(), "another server by name")
+    } else if shown().any(|difference| difference.finding) {
         (alarm, "NOT AS THE OBJECT ASKS")
     } else {
         (Style::new(), "limited by the server")
@@ -298,8 +332,9 @@ fn write_compared(out: &mut String, volume: &Compared, alarm: Style) -> fmt::Res
         plain(&volume.driver),
         plain(&volume.object)
     )?;
-    for difference in shown() {
-        writeln!(out, "  {}", plain(&difference.message))?;
+    let messages = shown().map(|difference| &difference.message).chain(&volume.server);
+    for message in messages {
+        writeln!(out, "  {}", plain(message))?;
     }
     if !volume.not_shown.is_empty() {
         writeln!(out, "  not shown by the kernel, so not compared: {}", plain(&volume.not_shown.join(",")))?;

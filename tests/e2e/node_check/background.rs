@@ -18,6 +18,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_line_that_another_one_overrides_is_a_warning", overridden),
         trial("the_steps_name_the_line_that_gives_bg", steps),
         trial("the_steps_name_no_line_for_other_servers", other_lines),
+        trial("the_steps_say_what_an_object_without_bg_has", objects_without_bg),
     ]
 }
 
@@ -183,7 +184,56 @@ fn other_lines() -> Result<(), Failed> {
         let (_, steps) = said.split_once("Do not delete the Pod").ok_or("steps")?;
         assert!(!steps.contains("zz.conf"), "{steps}");
         assert_eq!(steps.contains(&format!("Remove {conf}:2, or set fg")), from_conf, "{steps}");
-        assert_eq!(steps.contains("Replace bg with fg"), !from_conf, "{steps}");
+        let has_fg = "PersistentVolume/pv has fg already: its options are fg.";
+        assert_eq!(steps.contains(has_fg), !from_conf, "{steps}");
+        assert!(!steps.contains("eplace bg with fg"), "{steps}");
+    }
+    Ok(())
+}
+
+/// The steps say what is in an object without bg.
+fn objects_without_bg() -> Result<(), Failed> {
+    const REPLACE: &str = "eplace bg with fg in the PersistentVolume";
+    let pods = Pods::new();
+    pods.nfs("u", "pv");
+    pods.nfs("u", "pv2");
+    let objects = pods.path().join("u/pv.json");
+    let check = |lists: &[Value]| -> Result<String, Failed> {
+        let object = |(name, options): (&str, &Value)| {
+            json!({
+                "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
+                "spec": {"nfs": {"server": "nas", "path": "/x"}, "mountOptions": options},
+            })
+        };
+        let items: Vec<Value> = ["pv", "pv2"].into_iter().zip(lists).map(object).collect();
+        fs::write(&objects, json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string())?;
+        let said = run(&["--pods-dir", &pods.name(), "--objects", &objects.display().to_string()]).stdout;
+        let said = String::from_utf8(said)?;
+        Ok(said.split_once("Do not delete the Pod").ok_or("steps")?.1.to_owned())
+    };
+    let (bg, hard, fg) = (json!(["hard", "bg"]), json!(["hard", "nfsvers=4.2"]), json!(["bg", "fg"]));
+    for (lists, replaces, words) in [
+        (vec![bg.clone(), json!(["bg"])], true, None),
+        // Nothing is known of the second one.
+        (vec![hard.clone()], true, Some("PersistentVolume/pv has no bg: its options are hard,nfsvers=4.2.")),
+        (
+            vec![hard.clone(), hard.clone()],
+            false,
+            Some(
+                "PersistentVolume/pv (and 1 other object without bg) has no bg: its options are hard,nfsvers=4.2.",
+            ),
+        ),
+        (vec![json!([]), bg], true, Some("PersistentVolume/pv has no bg: without options.")),
+        (
+            vec![fg.clone(), fg],
+            false,
+            Some("other object without bg) has fg already: its options are bg,fg."),
+        ),
+    ] {
+        let steps = check(&lists)?;
+        assert_eq!(steps.contains(REPLACE), replaces, "{lists:?}: {steps}");
+        assert_eq!(steps.contains("PersistentVolume/pv"), words.is_some(), "{lists:?}: {steps}");
+        assert!(words.is_none_or(|words| steps.contains(words)), "{lists:?}: {steps}");
     }
     Ok(())
 }

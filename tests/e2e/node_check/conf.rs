@@ -34,13 +34,18 @@ pub(super) fn trials() -> Vec<Trial> {
         with_mount_nfs("reads_written_files_as_mount_nfs_does", written),
         with_mount_nfs("reads_random_files_as_mount_nfs_does", random),
         with_mount_nfs("overlooks_no_background_that_a_version_of_mount_nfs_may_use", servers),
+        with_mount_nfs("says_which_line_ends_mount_nfs", nameless),
         trial("finds_background_before_a_mount_fails", beforehand),
         trial("says_which_file_and_line_and_which_volumes", places),
         trial("reads_a_file_that_is_named_and_none_of_a_container", named),
         trial("says_whose_file_each_driver_reads", readers),
         trial("says_that_statd_is_needed_and_missing", statd),
         trial("says_that_mount_nfs_is_missing", helper),
-        trial("says_that_mount_is_busybox", busybox),
+        component::trial(
+            "node_check::conf::says_that_mount_is_busybox",
+            || on_path("busybox", "busybox-static").and_then(|_| namespaces()),
+            |()| busybox(),
+        ),
     ]
 }
 
@@ -48,6 +53,17 @@ pub(super) fn trials() -> Vec<Trial> {
 /// `$f` is the volume's directory. Returns the options that mount.nfs was seen to append, and the
 /// report.
 fn both(conf: &str, drop_ins: &[(&str, &str)]) -> (BTreeSet<String>, Value) {
+    let (said, report) = run_both(conf, drop_ins);
+    let (_, options) =
+        said.split_once("text-based options '").unwrap_or_else(|| panic!("{conf:?}: {said} {report:#}"));
+    let (options, _) = options.split_once(",addr=").unwrap_or_else(|| panic!("{said}"));
+    let given = ["nolock", "vers=3", "retry=0"];
+    let appended = options.split(',').filter(|option| !given.contains(option)).map(ToOwned::to_owned);
+    (appended.collect(), report)
+}
+
+/// The same, with all that mount.nfs says.
+fn run_both(conf: &str, drop_ins: &[(&str, &str)]) -> (String, Value) {
     let pods = Pods::new();
     let folder = pods.nfs("u", "pv");
     let conf = &conf.replace("FOLDER", &folder.display().to_string());
@@ -66,12 +82,7 @@ fn both(conf: &str, drop_ins: &[(&str, &str)]) -> (BTreeSet<String>, Value) {
         $check --pods-dir $pods";
     let (report, _) = script(&pods, text);
     let said = fs::read_to_string(pods.path().join("u/said")).unwrap_or_default();
-    let (_, options) =
-        said.split_once("text-based options '").unwrap_or_else(|| panic!("{conf:?}: {said} {report:#}"));
-    let (options, _) = options.split_once(",addr=").unwrap_or_else(|| panic!("{said}"));
-    let given = ["nolock", "vers=3", "retry=0"];
-    let appended = options.split(',').filter(|option| !given.contains(option)).map(ToOwned::to_owned);
-    (appended.collect(), report)
+    (said, report)
 }
 
 /// Returns the options that node-check reports for the volume, without those that its own options
@@ -170,6 +181,24 @@ fn written() -> Result<(), Failed> {
             vec![("x", "[NFSMount_Global_Options]\nbg=True\n")],
         ),
         ("[NFSMount_Global_Options \"x]\nTimeo=9\n".to_owned(), vec![]),
+        // Headings of odd forms.
+        ("[Server \"\"]\nBackground=True\n".to_owned(), vec![]),
+        ("[MountPoint \"\"]\nBackground=True\n".to_owned(), vec![]),
+        ("[Server \"127.0.0.1:/x\"]\nBackground=True\n".to_owned(), vec![]),
+        ("[\"Server\" \"127.0.0.1\"]\nBackground=True\n".to_owned(), vec![]),
+        ("[Server 127.0.0.1]\nBackground=True\n".to_owned(), vec![]),
+        ("[Server\"127.0.0.1\"]\nBackground=True\n".to_owned(), vec![]),
+        ("[\t Server \t\"127.0.0.1\" x] y\nBackground=True\n".to_owned(), vec![]),
+        ("[Server \"127.0.0.1\"] [NFSMount_Global_Options]\nBackground=True\n".to_owned(), vec![]),
+        ("[NFSMount_Global_Options \"\"]\nBackground=True\n".to_owned(), vec![]),
+        ("[[NFSMount_Global_Options]]\nBackground=True\n".to_owned(), vec![]),
+        ("[]\nBackground=True\n".to_owned(), vec![]),
+        (
+            "[Server]\n[MountPoint]\nBackground=\n[NFSMount_Global_Options]\nBackground=True\n".to_owned(),
+            vec![],
+        ),
+        // A blank that C does not take for one.
+        (format!("{GLOBAL}\u{a0}timeo=8\nretrans\u{a0}=3\nBackground=True\u{a0}\n\x0bbg=True\x0c\n"), vec![]),
     ];
     compare(&cases);
     Ok(())
@@ -218,6 +247,10 @@ fn random() -> Result<(), Failed> {
         "[MountPoint \"FOLDER\"]",
         "[Unknown]",
         "[NFSMount_Global_Options",
+        "[NFSMount_Global_Options ] x",
+        "[[NFSMount_Global_Options]]",
+        "[\"NFSMount_Global_Options\"]",
+        "[]",
     ];
     let names = [
         "Background", "bg", "FG", "Foreground", "background", "soft", "Timeo", "rsize", "ac", "cto",
@@ -241,6 +274,30 @@ fn random() -> Result<(), Failed> {
         })
         .collect();
     compare(&cases);
+    Ok(())
+}
+
+/// An option in a section for servers or mount points without a name ends mount.nfs.
+fn nameless() -> Result<(), Failed> {
+    for (heading, section) in [
+        ("[Server]", "Server"),
+        ("[ mountpoint ]", "MountPoint"),
+        ("[Server \"127.0.0.1]", "Server"),
+        ("[Server \"127.0.0.1]\"]", "Server"),
+    ] {
+        let (said, report) = run_both(&format!("{GLOBAL}Background=True\n{heading}\nbg=True\n"), &[]);
+        assert!(!said.contains("text-based options"), "{heading}: mount.nfs goes on: {said}");
+        let warning = report["warnings"]
+            .as_array()
+            .ok_or("warnings")?
+            .iter()
+            .find(|warning| warning["line"] == 4)
+            .ok_or_else(|| format!("{heading}: {report:#}"))?;
+        let words = format!("is in a section \"{section}\" without a name in quotes: mount.nfs crashes");
+        let message = warning["message"].as_str().unwrap_or_default();
+        assert!(message.starts_with(&words) && warning["finding"] == false, "{heading}: {report:#}");
+        schema::fits("node-check.schema.json", &report)?;
+    }
     Ok(())
 }
 
@@ -434,10 +491,21 @@ fn helper() -> Result<(), Failed> {
 }
 
 fn busybox() -> Result<(), Failed> {
-    let more = "mkdir $dir/bin; touch $dir/bin/busybox; ln -s busybox $dir/bin/mount
-        touch $dir/helper; command mount --bind $dir $dir; b=$(realpath /bin); command mount --bind $dir/bin $b";
-    let (report, code) = with_file("", more);
-    assert_eq!(code, 0, "{report:#}");
-    assert!(kinds(&report).contains(&json!("busybox-mount")), "{report:#}");
+    // A link, a copy under the name of mount, and a script that calls it.
+    for (mount, is_busybox) in [
+        ("cp $(command -v busybox) $b/busybox; ln -s busybox $b/mount", true),
+        ("cp $(command -v busybox) $b/mount", true),
+        ("printf '#!/bin/sh\\nexec /bin/busybox mount \"$@\"\\n' >$b/mount", true),
+        ("cp $(type -P mount) $b/mount", false),
+    ] {
+        let more = format!(
+            "mkdir $dir/proc; $tools/record /proc $dir/proc; check=\"$program node-check --format json --proc-dir $dir/proc\"
+             b=$dir/bin; mkdir $b; {mount}
+             command mount --bind $dir $dir; bin=$(realpath /bin); command mount --bind $b $bin"
+        );
+        let (report, code) = with_file("", &more);
+        assert_eq!(code, 0, "{mount}: {report:#}");
+        assert_eq!(kinds(&report).contains(&json!("busybox-mount")), is_busybox, "{mount}: {report:#}");
+    }
     Ok(())
 }

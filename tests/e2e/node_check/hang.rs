@@ -34,6 +34,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("looks_past_a_server_that_never_answers", never_answers),
         trial("looks_at_1000_volumes_of_which_50_hang", many),
+        trial("copies_past_a_mount_that_never_answers", copies),
         trial("walks_through_no_mount_of_a_container_that_never_answers", in_a_container),
     ]
 }
@@ -67,6 +68,41 @@ fn never_answers() -> Result<(), Failed> {
     assert_eq!((found(&report), code), (not_mounted(&["lost"]), 1), "{report:#}");
     assert_eq!(report["summary"]["mounted"], 3, "{report:#}");
     assert_eq!(report["volumes"][0]["data"]["files"], 1, "what hangs within is not entered: {report:#}");
+    Ok(())
+}
+
+/// The copy line of the report is run: of a volume that is not mounted, and of one that is mounted late,
+/// each with a mount in it that hangs.
+fn copies() -> Result<(), Failed> {
+    for (before, after) in
+        [("hang \"$f/in ner\"", ""), ("container $f \"hang data/in\\ ner\"", "mount -t tmpfs none $f")]
+    {
+        let pods = Pods::new();
+        let folder = pods.nfs("u", "pv");
+        fs::create_dir_all(folder.join("in ner"))?;
+        fs::create_dir_all(folder.join("deep/in ner"))?;
+        fs::write(folder.join("deep/in ner/hello"), "hello\n")?;
+        let text = format!(
+            "{HANG} {CONTAINER} export -f hang; mount -t tmpfs none $dir; f=$pods/u/volumes/kubernetes.io~nfs/pv
+             {before}; {after}
+             code=0; timeout -s KILL 10 $check --pods-dir $pods >$dir/report || code=$?; mkdir $dir/safe $pods/u/saved
+             sed -n 's,^ *\"copy\": \"\\(.*\\)\"\\,$,\\1,p' $dir/report | sed s,/a/safe/place,$dir/safe,g >$dir/line
+             timeout -s KILL 10 bash -eu $dir/line >&2; cp -a $dir/safe/u $pods/u/saved/; cat $dir/report; exit $code"
+        );
+        let (report, code) = script(&pods, &text);
+        assert_eq!((report["volumes"].as_array().map(Vec::len), code), (Some(1), 1), "{before}: {report:#}");
+        let volume = &report["volumes"][0];
+        let note = volume["note"].as_str().unwrap_or_default();
+        assert!(
+            note.starts_with("the copy leaves out the mount at /")
+                && note.ends_with("in ner, which may hang"),
+            "{report:#}"
+        );
+        let saved = pods.path().join("u/saved/u/pv");
+        let read = fs::read_to_string(saved.join("deep/in ner/hello")).unwrap_or_default();
+        assert_eq!(read, "hello\n", "{before}: {report:#}");
+        assert!(!saved.join("in ner").exists(), "{before}: {report:#}");
+    }
     Ok(())
 }
 
@@ -138,8 +174,10 @@ fn many() -> Result<(), Failed> {
            index=$((index + 1)); done
          command mount -a -T $dir/fstab >&2
          # Until one look is as quick as on an idle machine.
+         mkdir $dir/proc; $tools/record /proc $dir/proc
          for look in $(seq {LOOKS}); do
-           begun=$(date +%s%N); code=0; timeout -s KILL 30 $check --pods-dir $pods >$dir/report || code=$?
+           begun=$(date +%s%N); code=0
+           timeout -s KILL 30 $program node-check --format json --pods-dir $pods --proc-dir $dir/proc >$dir/report || code=$?
            took=$(( ($(date +%s%N) - begun) / 1000000 ))
            [ $took -ge {LIMIT} ] || break
          done

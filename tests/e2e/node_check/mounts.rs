@@ -2,6 +2,7 @@
 //! each test.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
@@ -52,11 +53,45 @@ pub(super) fn namespaces() -> Result<(), Missing> {
 
 const NAMESPACES: [&str; 5] = ["-m", "-p", "-f", "--kill-child", "--mount-proc"];
 
+/// `record PROC DIR` copies what node-check reads of a /proc. A tmpfs or a FUSE mount in the place of
+/// a volume has the type of NFS in the copy, for want of a kernel with NFS and of a server.
+const RECORD: &str = r"#!/bin/bash
+for from in $1/[0-9]*; do
+  to=$2/${from##*/}; mkdir $to; cat $from/stat >$to/stat; cat $from/cmdline >$to/cmdline; ln -s $from/root $to/root
+  sed -E '/^([^ ]+ ){4}[^ ]*\/volumes\/kubernetes\.io~/ s/ - (tmpfs|fuse) / - nfs4 /' $from/mountinfo >$to/mountinfo
+done 2>/dev/null
+";
+
+/// Runs a command on the copy of a /proc.
+const AS_NFS: &str = r#"#!/bin/bash
+proc=/proc; words=()
+while [ $# -gt 0 ]; do
+  if [ "$1" = --proc-dir ]; then proc=$2; shift; else words+=("$1"); fi; shift
+done
+copy=$(mktemp -d -p $tools); $tools/record $proc $copy; exec "${words[@]}" --proc-dir $copy
+"#;
+
 /// Runs a script in namespaces of its own. `$pods` is the directory of Pods, `$dir`
-/// one for anything else, `$check` the command with JSON as its report.
+/// one for anything else, `$check` the command with JSON as its report, to which a tmpfs in the place
+/// of a volume is NFS.
 pub(super) fn script(pods: &Pods, text: &str) -> (Value, i32) {
-    let folder = TempDir::new().expect("a folder");
-    let check = format!("{} node-check --format json", program().display());
+    run_script(pods, text, "$tools/as-nfs $program node-check --format json")
+}
+
+/// As [`script`], where `$check` is the command alone, and a tmpfs is a tmpfs.
+pub(super) fn script_as_it_is(pods: &Pods, text: &str) -> (Value, i32) {
+    run_script(pods, text, "$program node-check --format json")
+}
+
+fn run_script(pods: &Pods, text: &str, check: &str) -> (Value, i32) {
+    let [folder, tools] = [(); 2].map(|()| TempDir::new().expect("a folder"));
+    for (name, text) in [("record", RECORD), ("as-nfs", AS_NFS)] {
+        let path = tools.path().join(name);
+        fs::write(&path, text).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+    }
+    let (tools_dir, program) = (tools.path().display().to_string(), program().display().to_string());
+    let check = check.replace("$tools", &tools_dir).replace("$program", &program);
     // mount.nfs talks on standard output.
     let text = format!("mount() {{ command mount \"$@\" >&2; }}\n{text}");
     let output = Command::new("timeout")
@@ -64,6 +99,8 @@ pub(super) fn script(pods: &Pods, text: &str) -> (Value, i32) {
         .env("pods", pods.path())
         .env("dir", folder.path())
         .env("check", check)
+        .env("tools", tools_dir)
+        .env("program", program)
         .env("LC_ALL", "C")
         .output()
         .expect("unshare runs");
@@ -130,24 +167,39 @@ fn other_mounts() -> Result<(), Failed> {
 }
 
 fn staged_on_disk() -> Result<(), Failed> {
-    for (driver, expected, code) in [
-        ("filestore.csi.storage.gke.io", "node-disk", 1),
-        ("my-nas.example.com", "", 0),
-        ("ebs.csi.aws.com", "", 0),
+    const STAGING: &str = "plugins/kubernetes.io/csi/d/abc/globalmount";
+    for (driver, staging, expected, lost, code) in [
+        ("filestore.csi.storage.gke.io", STAGING, "node-disk", true, 1),
+        ("filestore.csi.storage.gke.io", "data", "node-disk", true, 1),
+        // Nothing is mounted on it, which these would do for any file system.
+        ("file.csi.azure.com", STAGING, "node-disk", true, 1),
+        ("driver.longhorn.io", STAGING, "node-disk", true, 1),
+        ("driver.longhorn.io", "data", "node-disk", false, 0),
+        // A driver that is not known may give a Pod a directory of the node.
+        ("my-nas.example.com", STAGING, "node-disk", false, 0),
+        ("my-nas.example.com", "data", "", false, 0),
+        ("ebs.csi.aws.com", STAGING, "", false, 0),
     ] {
         let kubelet = Pods::new();
-        let staging = kubelet.path().join("plugins/kubernetes.io/csi").join(driver).join("abc/globalmount");
+        let staging = kubelet.path().join(staging);
         fs::create_dir_all(&staging)?;
         fs::write(staging.join("hello"), "hello\n")?;
         kubelet.csi("pods/u", "pv", driver);
         let (report, seen) = script(
             &kubelet,
-            "mount --bind $pods/plugins/kubernetes.io/csi/*/abc/globalmount $pods/pods/u/volumes/kubernetes.io~csi/pv/mount; \
-             $check --pods-dir $pods/pods",
+            &format!(
+                "mount --bind {} $pods/pods/u/volumes/kubernetes.io~csi/pv/mount; $check --pods-dir $pods/pods",
+                staging.display()
+            ),
         );
         let state = report["volumes"][0]["state"].as_str().unwrap_or_default();
         assert_eq!((state, seen), (expected, code), "{driver}: {report:#}");
-        if code == 1 {
+        let summary = &report["summary"];
+        let counts = [&summary["lost"], &summary["uncertain"]].map(|count| count == 1);
+        assert_eq!(counts, [lost, !lost && !expected.is_empty()], "{driver}: {report:#}");
+        if !expected.is_empty() {
+            assert_eq!(report["volumes"][0]["lost"], lost, "{report:#}");
+            schema::fits("node-check.schema.json", &report)?;
             assert_eq!(report["volumes"][0]["path"], staging.display().to_string());
             assert_eq!(report["volumes"][0]["data"]["bytes"], 6);
         }
@@ -159,7 +211,8 @@ fn staged_on_disk() -> Result<(), Failed> {
 pub(super) const CONTAINER: &str = "\
 container() { unshare -m bash -ec '
   mkdir -p $dir/root/data; mount --bind $dir/root $dir/root; cd $dir/root; mount --bind \"$0\" data
-  for f in /bin /lib /lib64 /usr; do mkdir -p .$f; mount --rbind $f .$f; done; exec chroot . sleep 60' \"$1\" &
+  for f in /bin /lib /lib64 /usr; do mkdir -p .$f; mount --rbind $f .$f; done; eval \"$1\"
+  exec chroot . sleep 60' \"$1\" \"${2:-}\" &
   for try in $(seq 100); do [ $(cat /proc/$!/comm) = sleep ] && break; sleep 0.1; done; }
 ";
 
@@ -242,7 +295,7 @@ fn hidden_parts() -> Result<(), Failed> {
         assert_eq!((&data["files"], &data["bytes"]), (&json!(3), &json!(bytes)), "{containers}: {report:#}");
         let copies = volume["copies"].as_array().expect("a list").iter().filter_map(Value::as_str);
         let targets: Vec<&str> = copies
-            .filter_map(|copy| copy.split_once("&& cp -a ")?.1.split_once(" /a/safe/place/"))
+            .filter_map(|copy| copy.split_once("&& cp -ax ")?.1.split_once(" /a/safe/place/"))
             .map(|(_, to)| to.trim_end_matches('/'))
             .collect();
         assert_eq!(targets, expected, "{containers}: {report:#}");
@@ -412,13 +465,17 @@ fn in_the_foreground() -> Result<(), Failed> {
          sleep 0.3; $check --pods-dir $pods",
     );
     assert_eq!((found(&report), code), (not_mounted(&["pv"]), 1), "{report:#}");
-    // If its mount(8) was killed, its failure is not reported.
-    let (report, _) = script(
-        &pods,
-        "command mount -t nfs -o fg,nolock,vers=3,retry=1 127.0.0.1:/export $pods/u/volumes/kubernetes.io~nfs/pv &
-         sleep 0.3; kill -9 $!; sleep 0.3; $check --pods-dir $pods",
-    );
-    assert_eq!(report["summary"]["background"], 1, "{report:#}");
+    // If its mount(8) was killed, it ends with the failure of its mount, unless it has bg.
+    for (options, background) in [("fg", 0), ("hard", 0), ("bg,fg", 0), ("fg,bg", 1)] {
+        let (report, _) = script(
+            &pods,
+            &format!(
+                "command mount -t nfs -o {options},nolock,vers=3,retry=1 127.0.0.1:/export $pods/u/volumes/kubernetes.io~nfs/pv >&2 &
+                 sleep 0.3; kill -9 $! || true; sleep 0.3; pgrep mount.nfs >&2; $check --pods-dir $pods"
+            ),
+        );
+        assert_eq!(report["summary"]["background"], background, "{options}: {report:#}");
+    }
     Ok(())
 }
 

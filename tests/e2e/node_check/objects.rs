@@ -10,7 +10,7 @@ use std::process::{Output, Stdio};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
-use super::{Pods, command, json as parsed, run};
+use super::{Pods, command, found, json as parsed, run};
 use crate::cluster::free_port;
 use crate::scan::again::{Running, until};
 use crate::schema;
@@ -24,6 +24,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("names_each_difference_with_its_reason", reasons),
         trial("explains_a_mount_only_by_one_whose_object_asks_for_it", explained_by_others),
         trial("compares_no_object_whose_server_has_another_address", other_servers),
+        trial("compares_the_export_of_csi_driver_nfs", shares),
         trial("says_what_is_not_compared", not_compared),
         trial("compares_the_inline_volume_of_the_same_pod", inline_volumes),
         trial("compares_only_what_is_written_where_the_driver_may_add", unknown_drivers),
@@ -58,6 +59,12 @@ impl Recorded {
         self.mounts.push(format!(
             "{number} ROOT 0:{device} / {folder} rw,relatime shared:9 - {kind} {source} rw,{options}"
         ));
+    }
+
+    /// A mount of a directory of a device, as in `8:1 /srv`.
+    pub(super) fn line(&mut self, folder: &Path, device: &str, kind: &str, source: &str) {
+        let (number, folder) = (90_000 + self.mounts.len(), folder.display());
+        self.mounts.push(format!("{number} ROOT {device} {folder} rw,relatime - {kind} {source} rw"));
     }
 
     /// A volume that the kubelet mounted from the server nas.
@@ -129,7 +136,7 @@ pub(super) fn csi(name: &str, driver: &str, options: &[&str]) -> Value {
     json!({
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
         "spec": {
-            "csi": {"driver": driver, "volumeHandle": name, "volumeAttributes": {"server": "nas", "share": "/x"}},
+            "csi": {"driver": driver, "volumeHandle": name, "volumeAttributes": {"server": "nas", "share": format!("/{name}")}},
             "mountOptions": options,
         },
     })
@@ -312,7 +319,11 @@ fn other_servers() -> Result<(), Failed> {
         ("fd00:0::1", "[fd00::1]", false),
         // A name may stand for the address.
         ("nas", "10.9.0.1", false),
-        ("10.9.0.2", "nas", false),
+        ("nas", "NAS.", false),
+        ("nas", "other", false),
+        // The kernel shows the address of a name.
+        ("10.9.0.2", "nas", true),
+        ("10.9.0.1", "nas", false),
     ] {
         let mut node = Recorded::new();
         let folder = node.pods.nfs("u", "pv");
@@ -326,6 +337,68 @@ fn other_servers() -> Result<(), Failed> {
         let of_others = report["objects"]["notCompared"].as_array().ok_or("a list")?;
         let of_others = of_others.iter().filter(|each| each["reason"] == "other-object").count();
         assert_eq!(of_others, if is_other { 2 } else { 0 }, "{asked} {mounted}: {report:#}");
+        // Another name is said, and no finding.
+        let volumes = report["objects"]["volumes"].as_array().ok_or("a list")?;
+        let is_said = asked == "nas" && !mounted.eq_ignore_ascii_case("nas.");
+        for volume in volumes {
+            assert_eq!(volume["server"].is_string(), is_said, "{asked} {mounted}: {volume:#}");
+        }
+        schema::fits("node-check.schema.json", &report)?;
+    }
+    // As text as well, with options that are as the object asks.
+    let mut node = Recorded::new();
+    let folder = node.pods.nfs("u", "pv");
+    node.mount(&folder, "nfs4", 901, "other:/pv", V42);
+    let output = node.run(&list(vec![nfs("pv", &["nfsvers=4.2"])]).to_string(), &[]);
+    let text = String::from_utf8(output.stdout)?;
+    let words = "another server by name: Pod u, volume pv (kubernetes.io/nfs), PersistentVolume/pv\n  \
+                 the object names server nas, and the mount other: ";
+    assert!(text.contains(words) && output.status.code() == Some(0), "{text}");
+    Ok(())
+}
+
+/// csi-driver-nfs goes by the attributes: a mount of another export is of another object.
+fn shares() -> Result<(), Failed> {
+    for (attributes, mounted, is_other) in [
+        (json!({"share": "/export"}), "nas:/export", false),
+        (json!({"share": "/export/"}), "nas:/export", false),
+        (json!({"share": "/export"}), "nas:/elsewhere", true),
+        (json!({"share": "/export"}), "nas:/export/sub", true),
+        (json!({"share": "/export", "subDir": "sub"}), "nas:/export/sub", false),
+        (json!({"Share": "/export/", "subdir": "/sub/"}), "nas:/export//sub/", false),
+        (json!({"share": "/", "subDir": "sub"}), "nas:/sub", false),
+        (json!({"share": "/export", "subDir": "sub"}), "nas:/export", true),
+        (
+            json!({"share": "/a", "subDir": "${pvc.metadata.name}", "csi.storage.k8s.io/pvc/name": "x"}),
+            "nas:/a/x",
+            false,
+        ),
+        (
+            json!({"share": "/a", "subDir": "${pvc.metadata.name}", "csi.storage.k8s.io/pvc/name": "x"}),
+            "nas:/a/y",
+            true,
+        ),
+        (json!({"share": "/a", "subDir": "${pvc.metadata.name}"}), "nas:/a/y", false),
+        // Go reads them in random order.
+        (json!({"share": "/a", "SHARE": "/b"}), "nas:/c", false),
+        (json!({}), "nas:/c", false),
+    ] {
+        for driver in ["nfs.csi.k8s.io", "nfs-fast.csi.k8s.io"] {
+            let mut node = Recorded::new();
+            let folder = node.pods.csi("u", "pv", driver);
+            node.mount(&folder, "nfs4", 901, mounted, V42);
+            let mut object = csi("pv", driver, &["nfsvers=4.2"]);
+            object["spec"]["csi"]["volumeAttributes"] = attributes.clone();
+            object["spec"]["csi"]["volumeAttributes"]["server"] = json!("nas");
+            let (report, _) = node.check(&list(vec![object]), &[]);
+            let not = &report["objects"]["notCompared"];
+            let what = format!("{driver} {attributes} {mounted}: {report:#}");
+            assert_eq!(not[0]["reason"] == "other-object", is_other, "{what}");
+            if is_other {
+                let said = not[0]["message"].as_str().unwrap_or_default();
+                assert!(said.contains("of its server, and /") && said.ends_with(" is mounted"), "{what}");
+            }
+        }
     }
     Ok(())
 }
@@ -357,7 +430,9 @@ fn not_compared() -> Result<(), Failed> {
     ]);
     let (report, code) = node.check(&objects, &[]);
     // A volume that is not mounted is a finding of its own.
-    assert_eq!((code, &report["volumes"][0]["volume"]), (1, &json!("lost")), "{report:#}");
+    let states = [("local", "other-file-system"), ("lost", "not-mounted")];
+    let states = states.map(|(name, state)| (name.to_owned(), state.to_owned()));
+    assert_eq!((code, found(&report)), (1, states.to_vec()), "{report:#}");
     let mut reasons: Vec<(&str, &str)> = report["objects"]["notCompared"]
         .as_array()
         .ok_or("a list")?
@@ -391,7 +466,7 @@ fn inline_volumes() -> Result<(), Failed> {
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "writer", "namespace": "shop", "uid": uid},
         "spec": {"containers": [], "volumes": [{"name": "data", "csi": {
             "driver": "nfs.csi.k8s.io",
-            "volumeAttributes": {"server": "nas", "share": "/x", "mountOptions": "nfsvers=4.2,timeo=50"},
+            "volumeAttributes": {"server": "nas", "share": "/data", "mountOptions": "nfsvers=4.2,timeo=50"},
         }}]},
         "status": {"phase": "Running"},
     });
@@ -535,7 +610,7 @@ fn kernel_or_other_mount() -> Result<(), Failed> {
     assert_eq!(reasons, [("noresvport", "unknown"), ("softreval", "kernel-too-old")], "{report:#}");
     assert_eq!(warned(&report), [] as [Value; 0], "{report:#}");
     let text = String::from_utf8(node.run(&objects.to_string(), &[]).stdout)?;
-    let words = "\"max_connect=4\" needs Linux 5.15 or newer, and this node runs 5.2: the mount dropped it";
+    let words = "\"max_connect=4\" needs Linux 5.15 or newer unless the distribution has backported it, and this node runs 5.2: the mount dropped it";
     assert!(text.contains(words) && !text.contains("a mount with it fails"), "{text}");
     assert!(!text.contains("shares its connections"), "{text}");
     schema::fits("node-check.schema.json", &report)?;

@@ -4,15 +4,17 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use super::shown::ShownAsNfs;
 use super::{
-    Case, bind, cases, events, folder, is_mounted, mount_tmpfs, node_check, pod, store_all, store_bound,
-    wait_until_ready,
+    Case, bind, cases, daemonset, events, folder, is_mounted, mount_tmpfs, node_check, pod, reported,
+    store_all, store_bound, wait_until_ready,
 };
 use crate::cluster::Webhooks;
 use crate::machine::{Machine, wait};
 use crate::objects::{annotation, nfs_volume, options};
 
-/// A Pod whose volume is mounted: by a tmpfs, for want of a share.
+/// A Pod whose volume is mounted: by a tmpfs, for want of a share. It is no NFS and is found as that,
+/// until the node's table of mounts shows it as NFS.
 pub(super) fn a_mounted_volume(machine: &mut Machine) {
     let options = ["fg", "hard", "nolock", "vers=3", "retry=0"];
     let case = Case { name: "mounted".to_owned(), volume: nfs_volume("mounted", &options) };
@@ -37,8 +39,24 @@ pub(super) fn a_mounted_volume(machine: &mut Machine) {
     wait_until_ready(machine, "mounted");
     assert!(is_mounted(&folder) && folder.join("hello").exists());
     let (report, code) = node_check(machine);
+    let volume = reported(&report, "mounted").unwrap_or_else(|| panic!("{report:#}"));
+    assert_eq!((code, &volume["state"]), (1, &json!("other-file-system")), "{report:#}");
+    assert_eq!(volume["fileSystem"]["type"], "tmpfs", "{report:#}");
+    daemonset::counts(8080, 0, 1);
+    daemonset::wait_for_event(
+        machine,
+        "mounted",
+        "is not mounted by NFS: another file system is in its place",
+    );
+    let as_nfs = ShownAsNfs::mount(&folder);
+    let (report, code) = node_check(machine);
     assert_eq!((code, &report["volumes"]), (0, &json!([])), "{report:#}");
     assert_eq!(report["summary"]["mounted"], 1, "{report:#}");
+    daemonset::sees_a_mounted_volume(machine);
+    drop(as_nfs);
+    machine.cluster.must(&["delete", "pod", "mounted", "--wait=false", "--grace-period=1"], "");
+    wait("its Pod is gone", || !machine.cluster.kubectl(&["get", "pod", "mounted"], "").status.success());
+    daemonset::shows_nothing_lost();
 }
 
 pub(super) fn pods_wait(machine: &mut Machine) {

@@ -27,6 +27,9 @@ const VALUES: &str = "nodeCheck.enabled=true,nodeCheck.events=true,nodeCheck.int
 /// share the network of the node.
 const WITH_CONF: &str = "nodeCheck.nfsmountConf=file,server.statusPort=8082";
 
+/// Those of another Pod beside the first one.
+const ON_ANOTHER_PORT: &str = "server.statusPort=8082";
+
 /// The objects of the chart that node-check needs, with further values.
 fn of_chart(more: &str) -> Vec<Value> {
     let output = Command::new(binary("helm").expect("it was there outside"))
@@ -107,6 +110,32 @@ fn metrics_at(port: u16) -> String {
 
 fn volumes(state: &str, count: usize) -> String {
     format!("nfs_mount_guard_node_volumes{{state=\"{state}\"}} {count}\n")
+}
+
+/// Waits until the metrics at a port count so many volumes.
+pub(super) fn counts(port: u16, mounted: usize, bare: usize) {
+    wait("the metrics count the volumes", || {
+        let text = metrics_at(port);
+        text.contains(&volumes("mounted", mounted)) && text.contains(&volumes("bare", bare))
+    });
+}
+
+/// Waits until a Pod has an Event of node-check with these words.
+pub(super) fn wait_for_event(machine: &Machine, name: &str, words: &str) {
+    wait("the Pod has its Event", || {
+        let is_its = |event: &Value| event["involvedObject"]["name"] == name;
+        let says = |event: &Value| event["message"].as_str().is_some_and(|message| message.contains(words));
+        created(machine).iter().any(|event| is_its(event) && says(event))
+    });
+}
+
+/// Another Pod of node-check, which starts when the table of the node shows a mounted volume.
+pub(super) fn sees_a_mounted_volume(machine: &Machine) {
+    start_pod(machine, "node-check-mounted", ON_ANOTHER_PORT);
+    counts(8082, 1, 0);
+    let log = machine.cluster.must(&["logs", "-n", NAMESPACE, "node-check-mounted"], "");
+    assert!(log.contains("1 mounted, 0 not mounted") && !log.contains("unreadable"), "{log}");
+    machine.cluster.must(&["-n", NAMESPACE, "delete", "pod", "node-check-mounted", "--grace-period=1"], "");
 }
 
 /// Waits until the metrics show no volume that is not mounted.
@@ -242,20 +271,15 @@ pub(super) fn finds_background_beforehand(machine: &mut Machine) {
     machine.cluster.must(&["-n", NAMESPACE, "delete", "pod", "node-check-conf", "--grace-period=1"], "");
 }
 
-/// Pods that wait for the share, and the one whose volume is mounted, have no Event and count
-/// as what they are.
+/// Pods that wait for the share have no Event.
 pub(super) fn reported_no_other(machine: &mut Machine) {
-    wait("the metrics count the mounted volume", || {
-        let text = metrics();
-        text.contains(&volumes("mounted", 1)) && text.contains(&volumes("bare", 0))
-    });
+    counts(8080, 0, 0);
     let names: Vec<String> = created(machine)
         .iter()
         .map(|event| event["involvedObject"]["name"].as_str().unwrap_or_default().to_owned())
         .collect();
-    let is_healthy = |name: &&String| {
-        ["after", "kept", "with-fg", "mounted"].iter().any(|healthy| name.starts_with(healthy))
-    };
+    let is_healthy =
+        |name: &&String| ["after", "kept", "with-fg"].iter().any(|healthy| name.starts_with(healthy));
     assert_eq!(names.iter().find(is_healthy), None, "{names:?}");
     assert!(names.iter().any(|name| name == "lost"), "{names:?}");
     let log = machine.cluster.must(&["logs", "-n", NAMESPACE, "node-check"], "");
