@@ -240,8 +240,14 @@ impl Checker<'_> {
         let is_told = tie.unreached.is_some()
             || tie.pairs.is_some() && reading.may_have_pods
             || actions.iter().any(|action| *action > Reported::Audit);
-        if is_told {
+        // Of another volume it matters which claim it has: a volume that had the claim before lost it.
+        if is_told || reading.may_have_pods && object.kind.row().holds == Holds::Volume {
             live::bind(&mut tie, object, reading.is_live);
+        }
+        if !is_told && tie.binding == Binding::Unreadable {
+            tie.binding = Binding::Unknown;
+        }
+        if is_told {
             // Of a driver whose source was not read anything may be in force.
             tie.is_background_idle = subject.driver.known.is_read() && !subject.may_go_to_background();
         }
@@ -350,6 +356,7 @@ pub fn unjudged(found: &Unjudged, name: &str, lines: &Lines<'_>) -> NotJudged {
         file: name.to_owned(),
         line: lines.position(found.offset).line,
         why: found.why(),
+        is_live: false,
     }
 }
 

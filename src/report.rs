@@ -52,6 +52,7 @@ use tie::Tie;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// All that one run has to say.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -85,6 +86,9 @@ pub struct Report {
     /// True if there are Pods of a cluster, whatever they mount.
     #[serde(skip)]
     pub sees_pods: bool,
+    /// True if there may be Pods that were not listed, so that a claim without Pods may have some.
+    #[serde(skip)]
+    pub lacks_pods: bool,
     /// Judged objects that are not among the subjects, because nothing was found.
     #[serde(skip)]
     pub dropped: usize,
@@ -304,6 +308,7 @@ impl Report {
             consistent: true,
             pods: Vec::new(),
             sees_pods: false,
+            lacks_pods: false,
             dropped: 0,
             live: Live::default(),
         }

@@ -167,6 +167,10 @@ pub fn lists(subject: &Subject<'_>, elements: &Elements<'_>) -> Vec<Option<Strin
 fn proposed(subject: &Subject<'_>, elements: &Elements<'_>, index: usize) -> Option<String> {
     let carrier = subject.carriers.get(index)?;
     let elements = elements.get(index)?;
+    // The kubelet mounts no FlexVolume with a list, whatever is in it.
+    if subject.is_flex_volume() && carrier.form == Form::List {
+        return None;
+    }
     let text = if carrier.form == Form::List {
         let quoted: Vec<String> = elements.iter().map(|element| flow_scalar(element)).collect();
         format!("[{}]", quoted.join(", "))

@@ -3,7 +3,7 @@
 
 use super::cel::{any, hanging, not};
 use super::drivers::{
-    FOLDS_CASE, KEEPS_CASE, KEY, Names, Table, attributes_of, driver_of, facts_of, is_option_key,
+    FOLDS_CASE, KEEPS_CASE, KEY, Names, Table, attributes_of, entry_of, facts_of, is_option_key,
 };
 use super::exemptions;
 use super::match_conditions::{Concern, MatchCondition, match_conditions};
@@ -151,8 +151,8 @@ impl<'p> Expressions<'p> {
         vec![
             Variable {
                 name: "driver",
-                comment: "The driver that mounts it.",
-                expression: format!("{OBJECT}.?spec.?nfs.hasValue() ? '{in_tree}' :\n{}", driver_of(OBJECT)),
+                comment: "The driver that mounts it; that of a FlexVolume is no CSI driver.",
+                expression: format!("{OBJECT}.?spec.?nfs.hasValue() ? '{in_tree}' :\n{}", entry_of(OBJECT)),
             },
             Variable {
                 name: "attributes",

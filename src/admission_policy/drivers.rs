@@ -27,6 +27,24 @@ pub(super) fn driver_of(object: &str) -> String {
     )
 }
 
+/// The driver of a `FlexVolume` as the table is asked for it: no name of the table has a blank, and each
+/// pattern has a dot, so that it is not taken for a CSI driver or a provisioner.
+fn entry_of_script(name: &str) -> String {
+    format!("flexVolume {}", name.replace('.', " "))
+}
+
+/// Returns the name under which the table is asked for the driver of `object`: that of a `FlexVolume`
+/// is one of the table's own, or one that only a policy may know.
+pub(super) fn entry_of(object: &str) -> String {
+    let scripts: Vec<&str> = driver::scripts().collect();
+    let is_known = is_one_of("d", &scripts).unwrap_or_else(|| "false".to_owned());
+    format!(
+        "{object}.?provisioner.or({object}.?spec.?csi.?driver)\n  \
+         .or({object}.?spec.?flexVolume.?driver.optMap(d, {is_known} ? d : 'flexVolume ' + d.replace('.', ' ')))\n  \
+         .or({object}.?driver).orValue('')"
+    )
+}
+
 /// Returns the class parameters or volume attributes of `object`.
 pub(super) fn attributes_of(object: &str) -> String {
     format!(
@@ -135,10 +153,10 @@ impl<'p> Table<'p> {
             self.rows.iter().filter(|(name, _)| !name.contains('/')).copied().collect();
         let terms: Vec<String> = first_is(driver, &csi, |fate| !matches!(fate, Fate::Never))
             .into_iter()
-            .chain(self.is_called_nfs(driver, true))
+            .chain(self.is_csi_called_nfs(driver, true))
             .collect();
         let is_known = any(&terms).unwrap_or_else(|| "false".to_owned());
-        match self.is_called_nfs(driver, false) {
+        match self.is_csi_called_nfs(driver, false) {
             Some(no) => format!("{} &&\n{is_known}", not(&no)),
             None => is_known,
         }
@@ -285,8 +303,21 @@ impl<'p> Table<'p> {
         self.rows.iter().any(|(name, fate)| is_meant(name) && skips(fate))
     }
 
-    /// Returns CEL that is true if the policy declares the driver as NFS (`nfs`), or as not NFS.
+    /// Returns CEL that is true if the policy declares the driver as NFS (`nfs`), or as not NFS. Its
+    /// names are those of drivers of `FlexVolume`s, too.
     fn is_called_nfs(&self, driver: &str, nfs: bool) -> Option<String> {
+        let scripts: Vec<String> =
+            self.settings.iter().map(|(pattern, _)| entry_of_script(pattern)).collect();
+        let of_scripts = scripts.iter().map(String::as_str);
+        let of_each = self.settings.iter().zip(of_scripts).flat_map(|((pattern, said), script)| {
+            let is_of_both = pattern.starts_with('*') && !pattern.contains('.');
+            [Some((*pattern, *said)), (!is_of_both).then_some((script, *said))].into_iter().flatten()
+        });
+        first_is(driver, &of_each.collect::<Vec<_>>(), |said| *said == Some(nfs))
+    }
+
+    /// Like [`Self::is_called_nfs`], of a driver that is a CSI driver for certain.
+    fn is_csi_called_nfs(&self, driver: &str, nfs: bool) -> Option<String> {
         first_is(driver, &self.settings, |said| *said == Some(nfs))
     }
 }
@@ -323,4 +354,21 @@ fn reading(row: &Driver) -> Vec<String> {
 
 fn literals(texts: &[String]) -> String {
     list(&texts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_has_no_name_and_no_pattern_of_the_table() {
+        let names = || driver::drivers().flat_map(|row| row.names).copied();
+        for name in names() {
+            for filler in ["", "x", ".s3.csi.x", "lustre.csi.nfs.csi.ceph.com"] {
+                let entry = entry_of_script(&name.replace('*', filler));
+                let taken = names().find(|pattern| driver::glob(pattern, &entry));
+                assert_eq!(taken, None, "{entry}");
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! an expression cannot decide.
 
 use super::cel::{hanging, list, not, string};
-use super::drivers::{Names, Table, attributes_of, driver_of, facts_of};
+use super::drivers::{Names, Table, attributes_of, entry_of, facts_of};
 use crate::policy::Policy;
 use crate::site::MOUNT_OPTIONS_ANNOTATION;
 use crate::subject::manifest::{EXEMPT_ANNOTATION, PROVISIONED_BY_ANNOTATION};
@@ -75,7 +75,7 @@ pub fn match_conditions(policy: &Policy, concern: Concern) -> Vec<MatchCondition
             comment: "Provisioners and CSI drivers.",
             expression: format!(
                 "[{}].all(driver,\n\n{}\n)",
-                hanging(&driver_of("object"), 1),
+                hanging(&entry_of("object"), 1),
                 table.driver_may_be_nfs("driver")
             ),
         },
@@ -119,7 +119,7 @@ fn clues(table: &Table<'_>) -> String {
     let has_none = table.has_clues("driver").map_or_else(|| "true".to_owned(), |has| not(&has));
     format!(
         "[{}].all(driver,\n{has_none} ||\n[{}].all(attributes,\n[{}].all(facts,\n\n{}\n)))",
-        hanging(&driver_of("object"), 1),
+        hanging(&entry_of("object"), 1),
         hanging(&attributes_of("object"), 1),
         hanging(&facts_of("object", "attributes"), 1),
         table.clues_may_be_nfs(names)

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::Code;
 use crate::kind::{Holds, Kind};
-use crate::report::exposed::{Exposed, ExposedPod, ExposureState};
+use crate::report::exposed::{Exposed, ExposedPod, ExposureState, harm};
+use crate::report::live::of_claim;
 use crate::report::tie::Binding;
 use crate::report::{Report, Reported, SubjectReport};
 use crate::rules::BACKGROUND_MOUNT;
@@ -28,12 +29,21 @@ pub fn join(report: &mut Report) {
         return;
     }
     bind(report);
-    let mut mounting = Mounting::default();
+    let owners = Owners::of(report);
+    let mut mounting = Mounting { lacks_pods: report.lacks_pods, ..Mounting::default() };
     for subject in report.subjects.iter().filter(|subject| is_told(subject)) {
-        if let Binding::Bound(claim) = &subject.tie.binding {
-            mounting.by_claim.entry((&*claim.namespace, &*claim.name)).or_default();
-        } else if is_pod(subject) {
-            mounting.by_name.entry(own_name(subject)).or_default();
+        match &subject.tie.binding {
+            Binding::Bound(claim) => {
+                mounting.by_claim.entry((&*claim.namespace, &*claim.name)).or_default();
+            }
+            Binding::Former(claim) if !owners.have_another(claim, &subject.name) => {
+                mounting.by_claim.entry((&*claim.namespace, &*claim.name)).or_default();
+                mounting.released.insert(&subject.name);
+            }
+            _ if is_pod(subject) => {
+                mounting.by_name.entry(own_name(subject)).or_default();
+            }
+            _ => {}
         }
     }
     for pod in distinct(&report.pods) {
@@ -69,6 +79,36 @@ fn bind(report: &mut Report) {
     }
 }
 
+/// The volumes that claims have, to tell if a claim that a volume had has another one now, which its
+/// Pods mount then.
+#[derive(Default)]
+struct Owners<'r> {
+    bound: BTreeSet<u64>,
+    named: BTreeMap<u64, &'r str>,
+}
+
+impl<'r> Owners<'r> {
+    fn of(report: &'r Report) -> Self {
+        let is_former = |subject: &SubjectReport| matches!(subject.tie.binding, Binding::Former(_));
+        if !report.subjects.iter().any(is_former) {
+            return Self::default();
+        }
+        let of_subject = |subject: &SubjectReport| match &subject.tie.binding {
+            Binding::Bound(claim) => Some(of_claim(claim)),
+            _ => None,
+        };
+        let bound = report.subjects.iter().filter_map(of_subject).chain(report.live.bound.iter().copied());
+        let named = report.live.claims.iter().map(|named| (of_claim(&named.claim), &*named.volume));
+        Self { bound: bound.collect(), named: named.collect() }
+    }
+
+    /// Returns true if another volume than `name` has the claim.
+    fn have_another(&self, claim: &ClaimName, name: &str) -> bool {
+        let claim = of_claim(claim);
+        self.bound.contains(&claim) || self.named.get(&claim).is_some_and(|volume| *volume != name)
+    }
+}
+
 /// Each Pod once, though several inputs may have it; of those that were read at different times
 /// the one that is most urgent.
 fn distinct(pods: &[MountingPod]) -> impl Iterator<Item = &MountingPod> {
@@ -99,20 +139,32 @@ pub fn limit(report: &mut Report, most: usize) {
     if report.subjects.len() <= most {
         return;
     }
-    let mut ranks: BTreeMap<&str, usize> = BTreeMap::new();
-    for (rank, entry) in report.exposed.iter().enumerate() {
-        ranks.entry(&entry.subject).or_insert(rank);
+    let mut entries: BTreeMap<(&str, Code), &Exposed> = BTreeMap::new();
+    for entry in &report.exposed {
+        // The first is the most urgent one.
+        entries.entry((&entry.subject, entry.code)).or_insert(entry);
     }
     let rank = |subject: &SubjectReport| {
-        let worst = subject.findings.iter().map(|finding| finding.action).max();
-        (ranks.get(&*subject.title()).copied().unwrap_or(usize::MAX), Reverse(worst))
+        let title = subject.title();
+        let told = subject.findings.iter().filter(|finding| finding.action > Reported::Audit);
+        let harms =
+            told.map(|found| harm(entries.get(&(&*title, found.code)).copied(), found.action, found.code));
+        // Objects whose findings are only counted come last.
+        let worst = harms.min();
+        (worst.is_none(), worst, subject.findings.is_empty())
     };
     let mut order: Vec<usize> = (0..report.subjects.len()).collect();
     order.sort_by_cached_key(|index| report.subjects.get(*index).map(rank));
     let kept: BTreeSet<usize> = order.into_iter().take(most).collect();
-    report.summary.not_shown += report.subjects.len() - kept.len();
     let mut index = 0..;
-    report.subjects.retain(|_| index.next().is_some_and(|index| kept.contains(&index)));
+    let mut not_shown = 0;
+    report.subjects.retain(|subject| {
+        let is_kept = index.next().is_some_and(|index| kept.contains(&index));
+        // A baseline may know all findings of an object.
+        not_shown += usize::from(!is_kept && !subject.findings.is_empty());
+        is_kept
+    });
+    report.summary.not_shown += not_shown;
     let titles: BTreeSet<String> = report.subjects.iter().map(SubjectReport::title).collect();
     report.exposed.retain(|entry| titles.contains(&entry.subject));
 }
@@ -141,11 +193,20 @@ fn together(exposed: &mut [Exposed]) {
 /// The Pods that matter, by what they mount.
 #[derive(Default)]
 struct Mounting<'r> {
+    /// True if there may be others.
+    lacks_pods: bool,
+    /// Volumes that no claim has now, and that Pods of an earlier one may mount.
+    released: BTreeSet<&'r str>,
     by_claim: BTreeMap<(&'r str, &'r str), Vec<&'r MountingPod>>,
     by_name: BTreeMap<(&'r str, &'r str), Vec<&'r MountingPod>>,
 }
 
 impl<'r> Mounting<'r> {
+    /// The Pods that mount the claim.
+    fn of(&self, claim: &ClaimName) -> Vec<&'r MountingPod> {
+        self.by_claim.get(&(&*claim.namespace, &*claim.name)).cloned().unwrap_or_default()
+    }
+
     fn add(&mut self, pod: &'r MountingPod) {
         if let Some(pods) = self.by_name.get_mut(&(&*pod.namespace, &*pod.name)) {
             pods.push(pod);
@@ -180,22 +241,27 @@ fn own_name(subject: &SubjectReport) -> (&str, &str) {
 fn entries(subject: &SubjectReport, mounting: &Mounting<'_>) -> Vec<Exposed> {
     let is_volume = Kind::parse(subject.kind).is_some_and(|kind| kind.row().holds == Holds::Volume);
     let (claim, pods) = match &subject.tie.binding {
-        Binding::Bound(claim) => {
-            let pods = mounting.by_claim.get(&(&*claim.namespace, &*claim.name));
-            (Some(claim), pods.map(Vec::as_slice).unwrap_or_default())
+        Binding::Bound(claim) => (Some(claim), mounting.of(claim)),
+        Binding::Former(claim) if mounting.released.contains(&*subject.name) => {
+            let mut pods = mounting.of(claim);
+            // One that waits gets another volume, or none.
+            pods.retain(|pod| pod.phase != Phase::Pending);
+            let has_claim = !pods.is_empty() || mounting.lacks_pods;
+            (Some(claim).filter(|_| has_claim), pods)
         }
-        Binding::Free if is_volume => (None, &[][..]),
+        Binding::Former(_) => (None, Vec::new()),
+        Binding::Free if is_volume => (None, Vec::new()),
         // The error says so.
         Binding::Unreadable => return Vec::new(),
         // A Pod that a file asks for, or that has ended, mounts nothing.
         Binding::Free | Binding::Unknown => match mounting.by_name.get(&own_name(subject)) {
-            Some(pods) if is_pod(subject) && !pods.is_empty() => (None, pods.as_slice()),
+            Some(pods) if is_pod(subject) && !pods.is_empty() => (None, pods.clone()),
             _ => return Vec::new(),
         },
     };
     let mut workloads: BTreeMap<&str, Vec<ExposedPod>> = BTreeMap::new();
     for pod in pods {
-        workloads.entry(&pod.workload).or_default().push(ExposedPod::from(*pod));
+        workloads.entry(&pod.workload).or_default().push(ExposedPod::from(pod));
     }
     let claim_name = claim.map(|claim| format!("{}/{}", claim.namespace, claim.name));
     let mut groups: Vec<(Option<String>, Vec<ExposedPod>, ExposureState)> = Vec::new();
@@ -206,11 +272,12 @@ fn entries(subject: &SubjectReport, mounting: &Mounting<'_>) -> Vec<Exposed> {
         groups.push((Some(workload.to_owned()), pods, state));
     }
     if groups.is_empty() {
-        groups.push((
-            None,
-            Vec::new(),
-            if claim.is_some() { ExposureState::Bound } else { ExposureState::Free },
-        ));
+        let state = match claim {
+            Some(_) if mounting.lacks_pods => ExposureState::Unknown,
+            Some(_) => ExposureState::Bound,
+            None => ExposureState::Free,
+        };
+        groups.push((None, Vec::new(), state));
     }
     let mut rules: BTreeMap<_, Reported> = BTreeMap::new();
     for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {

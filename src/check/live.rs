@@ -12,7 +12,7 @@ use crate::rules::RULES;
 use crate::source::Problem;
 use crate::source::object::Object;
 use crate::subject::Subject;
-use crate::subject::binding::BoundVolume;
+use crate::subject::binding::{BoundVolume, Claimed};
 
 /// Adds the claim of a volume, and the identity of any object of a cluster.
 pub(super) fn bind(tie: &mut Tie, object: &Object<'_>, is_live: bool) {
@@ -22,9 +22,10 @@ pub(super) fn bind(tie: &mut Tie, object: &Object<'_>, is_live: bool) {
     if is_volume {
         let is_unclaimed = read.as_ref().is_some_and(BoundVolume::is_unclaimed);
         tie.binding = match read.map(|volume| volume.claim()) {
-            Some(Some(claim)) => Binding::Bound(Box::new(claim)),
-            Some(None) => Binding::Free,
-            None => Binding::Unreadable,
+            Some(Claimed::Bound(claim)) => Binding::Bound(Box::new(claim)),
+            Some(Claimed::Former(claim)) => Binding::Former(Box::new(claim)),
+            Some(Claimed::Nothing) => Binding::Free,
+            Some(Claimed::Incomplete) | None => Binding::Unreadable,
         };
         tie.is_unclaimed = is_unclaimed;
     }
@@ -34,7 +35,9 @@ pub(super) fn bind(tie: &mut Tie, object: &Object<'_>, is_live: bool) {
 pub(super) fn unreadable(object: &Object<'_>) -> Problem {
     let (field, form) = object.unbound_field();
     let unknown = "the claim and the Pods of the volume are not known";
-    Problem::at(object.span.start, format!("{field} is not {form}: {unknown}; correct it"))
+    let name = object.parts.first().and_then(|part| part.manifest.metadata.as_ref()?.name.as_deref());
+    let name = object.kind.name_object(None, name.unwrap_or_default());
+    Problem::at(object.span.start, format!("{name}: {field} is not {form}: {unknown}; correct it"))
 }
 
 /// The findings that an exemption passes over and that would be more than counted.

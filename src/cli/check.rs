@@ -9,13 +9,13 @@ use time::OffsetDateTime;
 
 use super::exit::{self, Exit};
 use super::input::{self, Exclusion, Worked};
-use super::output::{Format, tolerate};
+use super::output::{Format, tell, tolerate};
 use super::reporting::Reporting;
 use super::source_root::SourceRoot;
 use crate::check::baseline::Baseline;
 use crate::check::{self, Checker};
 use crate::report::plain::plain;
-use crate::report::{FileReport, Report};
+use crate::report::{FileReport, ReadError, Report};
 use crate::source::Skip;
 
 /// Check manifests as the webhook would.
@@ -122,6 +122,9 @@ impl Args {
                 .with_context(|| format!("--write-baseline: {} cannot be written", file.display()))?;
         }
         self.reporting.write(&report)?;
+        if self.reporting.format.iter().all(|output| output.file.is_some()) {
+            tell(&report.errors, told);
+        }
         let exit = self.exit(&report);
         if exit == Exit::NothingToJudge {
             exit::say(match report.not_judged.len() {
@@ -146,4 +149,11 @@ check what they render or create, or drop the flag"
             Exit::Success
         }
     }
+}
+
+/// `a.yaml:3:5: is not YAML: a value is missing`
+fn told(error: &ReadError) -> String {
+    let place = [error.line, error.column].into_iter().flatten();
+    let place = place.fold(error.file.clone(), |place, number| format!("{place}:{number}"));
+    format!("{place}: {}", error.message)
 }

@@ -16,10 +16,11 @@ use super::file::{self, Content};
 use super::offered::Offered;
 use super::terminal;
 use crate::check::baseline::{Baseline, BaselineError};
-use crate::count::named;
+use crate::count::{counted, named};
 use crate::engine::judge::Endpoint;
+use crate::report::plain::lines;
 use crate::report::sarif::Root;
-use crate::report::{self, Report, Reported};
+use crate::report::{self, ReadError, Report, Reported};
 use crate::source::{io_fault, text};
 
 /// The help of `--format`.
@@ -157,6 +158,27 @@ pub(super) fn write_failed(report: &Report, outputs: &[Output]) -> anyhow::Resul
     let is_for_people =
         |output: &&Output| output.file.is_none() && matches!(output.format, Format::Text | Format::Concise);
     outputs.iter().filter(|output| !is_for_people(output)).try_for_each(|output| write_one(report, output))
+}
+
+/// Most errors that are repeated on standard error.
+const MOST_TOLD: usize = 20;
+
+/// Tells the errors of a report that no person reads on standard output.
+pub(super) fn tell(errors: &[ReadError], text: impl Fn(&ReadError) -> String) {
+    for error in errors.iter().take(MOST_TOLD) {
+        let _ = exit::say(&lines(&text(error)));
+    }
+    if let Some(more @ 1..) = errors.len().checked_sub(MOST_TOLD) {
+        let _ = exit::say(&format!("{} more, which the report has", counted(more, "error")));
+    }
+}
+
+/// Returns true if a person reads the errors of the report on standard output.
+#[cfg(feature = "serve")]
+pub(super) fn is_read(outputs: &[Output]) -> bool {
+    let is_for_people =
+        |output: &Output| matches!(output.format, Format::Text | Format::Concise | Format::Github);
+    outputs.iter().any(|output| output.file.is_none() && is_for_people(output))
 }
 
 /// Returns the baseline in a file.

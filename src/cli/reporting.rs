@@ -71,6 +71,12 @@ impl Reporting {
         output::write(report, &self.format)
     }
 
+    /// Returns true if a person reads the errors of the report on standard output.
+    #[cfg(feature = "serve")]
+    pub(super) fn is_read(&self) -> bool {
+        output::is_read(&self.format)
+    }
+
     /// Writes the report of a run that failed.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::duration;
 use super::exit::{self, Exit, InputError};
 use super::number;
-use super::output::{check_outputs, tolerate};
+use super::output::{check_outputs, tell, tolerate};
 use super::reporting::Reporting;
 use super::serve::address;
 use super::status_port;
@@ -238,6 +238,9 @@ impl Scanning<'_> {
         let fails = args.reporting.fails(&report);
         check::exposed::limit(&mut report, usize::try_from(args.max_results).unwrap_or(usize::MAX));
         args.reporting.write(&report)?;
+        if !args.reporting.is_read() {
+            tell(&report.errors, |error| error.message.clone());
+        }
         Ok(match (fails, report.complete) {
             (true, _) => Exit::Findings,
             (false, true) => Exit::Success,

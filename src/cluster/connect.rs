@@ -73,6 +73,8 @@ struct Chosen {
     user: String,
     /// The proxy, and what names it.
     proxy: Option<(Uri, &'static str)>,
+    /// True if a CA is given for the API server.
+    has_authority: bool,
 }
 
 /// A client of the API server, and how it is called. Nothing is sent yet, but an exec
@@ -93,7 +95,7 @@ pub async fn connect(at: &Where) -> Result<(Client, Server), Error> {
     // The pager tries again by itself, and says so.
     config.default_retry = false;
     let proxy = chosen.proxy.as_ref().map(|(url, origin)| (url, *origin));
-    let server = Server::new(&config.cluster_url, proxy);
+    let server = Server::new(&config.cluster_url, proxy).with_authority(chosen.has_authority);
     let client = plugin::client(config, plugin::has_terminal()).await.map_err(|fault| match fault {
         Fault::Cluster(reason) => Error::Kubeconfig { place: chosen.place, reason },
         Fault::User(reason) if chosen.user.is_empty() => Error::User { place: chosen.place, reason },
@@ -112,7 +114,8 @@ async fn config(at: &Where) -> Result<(Config, Chosen), Error> {
     // As kubectl: a kubeconfig comes before the service account of a Pod.
     if at.kubeconfig.is_none() && at.context.is_none() && !has_default() {
         let config = Config::incluster().map_err(|_| Error::Nowhere)?;
-        return Ok((config, Chosen { place: "service account".to_owned(), ..Chosen::default() }));
+        let place = "service account".to_owned();
+        return Ok((config, Chosen { place, has_authority: true, ..Chosen::default() }));
     }
     let (place, read) = match &at.kubeconfig {
         Some(file) => (format!("--kubeconfig: {}", file.display()), faults::read(file)),
@@ -137,7 +140,8 @@ async fn config(at: &Where) -> Result<(Config, Chosen), Error> {
     }
     let proxy = proxy::of(&config.cluster_url, &cluster).map_err(&bad)?;
     config.proxy_url = proxy.clone().map(|(url, _)| url);
-    Ok((config, Chosen { place, user, proxy }))
+    let has_authority = config.root_cert.is_some();
+    Ok((config, Chosen { place, user, proxy, has_authority }))
 }
 
 /// The user and the cluster of a context; the client would take a user that does not

@@ -159,10 +159,22 @@ async fn exchange(client: Client, request: Request<Body>) -> Result<Answer, Late
     if code.is_success() {
         return Ok(Answer::Page(body.to_vec()));
     }
-    let mut status: Status = serde_json::from_slice(&body).unwrap_or_default();
+    let mut status: Status = serde_json::from_slice(&body).unwrap_or_else(|_| foreign(&body));
     status.code = code.as_u16();
     Ok(Answer::Refused(Box::new(status)))
 }
+
+/// Returns an answer that is none of the API server's: one that some other server, or a proxy, gives
+/// in a line of text.
+fn foreign(body: &[u8]) -> Status {
+    let text = String::from_utf8_lossy(body);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let message = line.chars().take(LONGEST_LINE).collect();
+    Status { message, ..Status::default() }
+}
+
+/// Most characters of a text that is no answer of the API server.
+const LONGEST_LINE: usize = 120;
 
 /// Objects as they are.
 pub(super) const JSON: &str = "application/json";

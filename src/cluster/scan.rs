@@ -5,22 +5,22 @@
 //! another object may make of it. Secrets are never read, claims need not be: a volume
 //! names its claim.
 
+mod drivers;
 pub mod namespace;
 mod templates;
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
-
 use super::pages::{Error, JSON, Listed, PageReader, Pager, encoded};
 use crate::check::Checker;
 use crate::check::together::quiet::Quiet;
+use crate::kind::Kind;
 use crate::report::live::{self, CLUSTER};
 use crate::report::tie::Binding;
 use crate::report::{FileReport, ReadError, Report, Reported, Snippet, SubjectReport};
 use crate::source::Skip;
-use crate::subject::driver::{self, Nfs};
 use crate::subject::pod::MountingPod;
+use drivers::Drivers;
 
 const CLASSES: Listed = Listed {
     resource: "storageclasses",
@@ -74,6 +74,8 @@ pub async fn scan(
     progress: Progress<'_>,
 ) {
     let namespace = extent.namespace;
+    // Until they are listed.
+    (report.sees_pods, report.lacks_pods) = (true, true);
     let mut quiet = Quiet::default();
     let mut goes_on = true;
     for (listed, version) in
@@ -95,6 +97,9 @@ pub async fn scan(
     if goes_on {
         pods(pager, check, extent, report, progress).await;
     }
+    if namespace.is_some() {
+        drop_released(report);
+    }
     report.consistent = pager.is_consistent;
     report.complete &= report.errors.is_empty();
 }
@@ -113,13 +118,13 @@ async fn pods(
     let is_unknown = listed_all.is_err();
     let goes_on = seen(DRIVERS, listed_all, pager, report);
     let claims: BTreeSet<(Box<str>, Box<str>)> = report.subjects.iter().filter_map(claim).collect();
-    // No Pod mounts a volume that no claim has.
-    report.sees_pods = claims.is_empty();
     let may_be_inline = is_unknown || drivers.may_be_inline(check);
     if !goes_on || may_be_inline && !templates::list(pager, check, extent, report, progress).await {
         return;
     }
     if claims.is_empty() && !may_be_inline {
+        // No Pod mounts a volume that no claim has.
+        report.lacks_pods = false;
         return;
     }
     let path = path_of(PODS, extent.namespace);
@@ -127,9 +132,9 @@ async fn pods(
     let judging = Judging::new(check, "v1", progress, PODS, extent);
     let mut reader = Pods { judging, claims: &claims };
     let listed_all = pager.list(PODS, &path, &selector, &mut reader).await;
+    // Half of the Pods, or one that cannot be read, do not show every user of a volume.
+    report.lacks_pods = listed_all.is_err() || !reader.judging.file.errors.is_empty();
     report.add(reader.judging.file);
-    // Half of the Pods do not show every user of a volume.
-    report.sees_pods = listed_all.is_ok();
     seen(PODS, listed_all, pager, report);
 }
 
@@ -171,10 +176,12 @@ fn is_told(subject: &SubjectReport) -> bool {
     subject.findings.iter().any(|finding| finding.action > Reported::Audit)
 }
 
-/// The claim of a volume that a report names.
+/// The claim of a volume that a report names, or the one that it had: its Pods may still run.
 fn claim(subject: &SubjectReport) -> Option<(Box<str>, Box<str>)> {
     match &subject.tie.binding {
-        Binding::Bound(claim) if is_told(subject) => Some((claim.namespace.clone(), claim.name.clone())),
+        Binding::Bound(claim) | Binding::Former(claim) if is_told(subject) => {
+            Some((claim.namespace.clone(), claim.name.clone()))
+        }
         _ => None,
     }
 }
@@ -184,7 +191,7 @@ fn drop_others(report: &mut Report, namespace: Option<&str>) {
     let before = report.subjects.len();
     report.subjects.retain(|subject| {
         let is_elsewhere = namespace.is_some_and(|namespace| match &subject.tie.binding {
-            Binding::Bound(claim) => &*claim.namespace != namespace,
+            Binding::Bound(claim) | Binding::Former(claim) => &*claim.namespace != namespace,
             Binding::Free => true,
             Binding::Unknown | Binding::Unreadable => false,
         });
@@ -192,6 +199,23 @@ fn drop_others(report: &mut Report, namespace: Option<&str>) {
     });
     report.dropped += before - report.subjects.len();
     report.subjects.shrink_to_fit();
+}
+
+/// Drops volumes that a claim of the namespace had, and that no Pod mounts any more.
+fn drop_released(report: &mut Report) {
+    let mounted: BTreeSet<(&str, &str)> = report
+        .pods
+        .iter()
+        .flat_map(|pod| pod.claims.iter().map(|claim| (&*pod.namespace, &**claim)))
+        .collect();
+    let lacks_pods = report.lacks_pods;
+    let stays = |subject: &SubjectReport| match &subject.tie.binding {
+        Binding::Former(claim) => lacks_pods || mounted.contains(&(&*claim.namespace, &*claim.name)),
+        _ => true,
+    };
+    let before = report.subjects.len();
+    report.subjects.retain(stays);
+    report.dropped += before - report.subjects.len();
 }
 
 /// Judges the pages of one list.
@@ -240,11 +264,22 @@ impl<'c> Judging<'c> {
         for subject in &mut page.subjects {
             as_of_cluster(subject, self.version);
             self.file.live.take_exempted(subject, self.counted.1);
+            if let Binding::Bound(claim) = &subject.tie.binding {
+                self.file.live.bound.push(live::of_claim(claim));
+            }
             let identity = self.notes_names.then(|| live::identity(subject.kind, &subject.name));
             self.file.live.seen.extend(identity);
         }
         for error in &mut page.errors {
             (error.line, error.column) = (None, None);
+        }
+        for found in &mut page.not_judged {
+            if found.kind.is_empty() {
+                // The items of a list do not say it themselves.
+                let kind = Kind::ALL.iter().find(|kind| kind.plural() == self.listed.resource);
+                found.kind = kind.map(ToString::to_string).unwrap_or_default();
+            }
+            (found.file, found.line, found.is_live) = (found.object(), 1, true);
         }
         self.seen += page.documents as u64;
         (self.progress)(self.listed.resource, self.seen, remaining);
@@ -346,62 +381,5 @@ impl PageReader for Pods<'_> {
 
     fn forget(&mut self) {
         self.judging.forget();
-    }
-}
-
-/// The CSI drivers that mount volumes of a Pod itself.
-#[derive(Default)]
-struct Drivers {
-    names: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct DriverList {
-    #[serde(default)]
-    items: Vec<DriverItem>,
-}
-
-#[derive(Deserialize)]
-struct DriverItem {
-    metadata: DriverMetadata,
-    #[serde(default)]
-    spec: DriverSpec,
-}
-
-#[derive(Deserialize)]
-struct DriverMetadata {
-    name: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct DriverSpec {
-    volume_lifecycle_modes: Option<Vec<String>>,
-}
-
-impl PageReader for Drivers {
-    fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
-        let Ok(list) = serde_json::from_slice::<DriverList>(&bytes) else { return };
-        let inline = |item: &DriverItem| {
-            item.spec.volume_lifecycle_modes.iter().flatten().any(|mode| mode == "Ephemeral")
-        };
-        self.names.extend(list.items.into_iter().filter(inline).map(|item| item.metadata.name));
-    }
-
-    fn forget(&mut self) {
-        self.names.clear();
-    }
-}
-
-impl Drivers {
-    /// Returns true if one of them mounts NFS, or may.
-    fn may_be_inline(&self, check: &Checker<'_>) -> bool {
-        self.names.iter().any(|name| {
-            let declared = check.policy.drivers().iter().find(|setting| driver::glob(&setting.name, name));
-            match declared.and_then(|setting| setting.nfs) {
-                Some(is_nfs) => is_nfs,
-                None => driver::find(name).is_none_or(|row| row.nfs != Nfs::No),
-            }
-        })
     }
 }

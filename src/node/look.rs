@@ -20,7 +20,7 @@ use crate::kind::Kind;
 use crate::report::Tool;
 use crate::source::io_fault;
 use crate::subject::driver::{self, Nfs};
-use crate::subject::manifest::{CsiSource, Manifest, Spec};
+use crate::subject::manifest::{CsiSource, FlexSource, Manifest, Spec};
 use crate::subject::{DriverSetting, Subject};
 
 /// kubelet makes a directory an instant before it mounts there, and removes it an
@@ -181,12 +181,12 @@ impl Look<'_> {
         if id.plugin == Plugin::InTreeNfs {
             return Ok(("kubernetes.io/nfs".to_owned(), Nfs::Yes));
         }
-        let verdict = |name: &str| match verdict(name, self.drivers) {
+        let verdict = |name: &str, is_script: bool| match verdict(name, is_script, self.drivers) {
             Nfs::Depends => self.said.get(id).copied().unwrap_or(Nfs::Depends),
             nfs => nfs,
         };
         if let Some(name) = id.plugin.flex_driver() {
-            let nfs = verdict(&name);
+            let nfs = verdict(&name, true);
             return Ok((name, nfs));
         }
         let name = volumes::csi_driver(self.pods_dir, id).map_err(|error| {
@@ -195,7 +195,7 @@ impl Look<'_> {
                 format!("who mounts it is unknown: vol_data.json: {}", io_fault::reason(&error)),
             )
         })?;
-        let nfs = verdict(&name);
+        let nfs = verdict(&name, false);
         Ok((name, nfs))
     }
 
@@ -280,11 +280,16 @@ fn is_lost(
     }
 }
 
-/// Returns the verdict on whether a driver's volume is NFS, by its driver alone.
-pub(super) fn verdict(driver: &str, settings: &[DriverSetting]) -> Nfs {
-    let csi = CsiSource { driver: Some(driver.into()), ..CsiSource::default() };
-    let spec = Some(Spec { csi: Some(csi), ..Spec::default() });
-    let manifest = Manifest { spec, ..Manifest::default() };
+/// Returns the verdict on whether a driver's volume is NFS, by its driver alone: the script of a
+/// `FlexVolume`, or a CSI driver.
+pub(super) fn verdict(driver: &str, is_script: bool, settings: &[DriverSetting]) -> Nfs {
+    let name = Some(driver.into());
+    let spec = if is_script {
+        Spec { flex_volume: Some(FlexSource { driver: name, ..FlexSource::default() }), ..Spec::default() }
+    } else {
+        Spec { csi: Some(CsiSource { driver: name, ..CsiSource::default() }), ..Spec::default() }
+    };
+    let manifest = Manifest { spec: Some(spec), ..Manifest::default() };
     let subject = Subject::of_kind(Kind::PersistentVolume, &manifest, settings);
     let is_said = subject.driver_setting.is_some_and(|setting| setting.nfs.is_some());
     // The volume's attributes could say otherwise, and they are not on the node.

@@ -37,7 +37,7 @@ impl Readers {
         with_csi: bool,
     ) -> Self {
         let mut readers = Self::default();
-        let mut drivers: BTreeMap<String, (ConfOf, Nfs)> = BTreeMap::new();
+        let mut drivers: BTreeMap<(String, bool), (ConfOf, Nfs)> = BTreeMap::new();
         for id in volumes {
             let name = match &id.plugin {
                 Plugin::InTreeNfs => continue,
@@ -47,11 +47,13 @@ impl Readers {
                 Plugin::Flex(_) => id.plugin.flex_driver(),
             };
             let Some(name) = name else { continue };
-            let of_script = id.plugin.flex_driver().map(|_| SCRIPT);
+            // A script is not the CSI driver that may have its name.
+            let is_script = matches!(id.plugin, Plugin::Flex(_));
             let of_row = || driver::find(&name).map_or(ConfOf::Unknown, |row| row.nfsmount_conf);
-            let (conf, nfs) = *drivers
-                .entry(name.clone())
-                .or_insert_with(|| (of_script.unwrap_or_else(of_row), look::verdict(&name, settings)));
+            let (conf, nfs) = *drivers.entry((name.clone(), is_script)).or_insert_with(|| {
+                let conf = if is_script { SCRIPT } else { of_row() };
+                (conf, look::verdict(&name, is_script, settings))
+            });
             if nfs == Nfs::No || !matches!(conf, ConfOf::Node(_) | ConfOf::Shared(_)) {
                 continue;
             }
@@ -61,7 +63,7 @@ impl Readers {
         }
         let may_be_nfs = drivers.into_iter().filter(|(_, (_, nfs))| *nfs != Nfs::No);
         readers.drivers = may_be_nfs
-            .map(|(driver, (of, _))| ConfReader {
+            .map(|((driver, _), (of, _))| ConfReader {
                 driver,
                 reads: match of {
                     ConfOf::Node(_) | ConfOf::Shared(_) => "node",

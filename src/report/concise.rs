@@ -85,5 +85,8 @@ fn write_error(out: &mut String, error: &ReadError, palette: &Palette) -> fmt::R
 
 fn write_not_judged(out: &mut String, found: &NotJudged, palette: &Palette) -> fmt::Result {
     let strong = palette.strong;
-    writeln!(out, "{strong}{}:{}:{strong:#} {}", place(&found.file), found.line, plain(&found.describe()))
+    if let Some(place) = found.place() {
+        write!(out, "{strong}{place}:{strong:#} ")?;
+    }
+    writeln!(out, "{}", plain(&found.describe()))
 }

@@ -2,6 +2,8 @@
 
 mod text;
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use super::Reported;
@@ -42,6 +44,8 @@ pub enum ExposureState {
     Running,
     /// A Pod waits to start with it.
     Pending,
+    /// A claim has it, and its Pods are not known, because they could not all be listed.
+    Unknown,
     /// A claim has it, and no Pod mounts the claim.
     Bound,
     /// No claim has it.
@@ -50,13 +54,14 @@ pub enum ExposureState {
 
 impl ExposureState {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Running, Self::Pending, Self::Bound, Self::Free];
+    pub const ALL: [Self; 5] = [Self::Running, Self::Pending, Self::Unknown, Self::Bound, Self::Free];
 
     /// Returns the word of every format.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Pending => "pending",
+            Self::Unknown => "unknown",
             Self::Bound => "bound",
             Self::Free => "free",
         }
@@ -75,6 +80,18 @@ pub struct ExposedPod {
     pub node: Option<String>,
     /// When it was started on its node, or made where it was not.
     pub since: Option<String>,
+}
+
+/// The harm of a finding, the gravest first: the state of its exposure, whether it has an effect, its
+/// treatment, its rule, whether it has no exposure.
+pub(crate) type Harm = (ExposureState, Reverse<bool>, Reverse<Reported>, Code, bool);
+
+/// Returns the harm of a finding, with its exposure. A class, a template or an inline volume without
+/// one harms what is made of it next: as a volume with a claim.
+pub(crate) fn harm(exposed: Option<&Exposed>, action: Reported, code: Code) -> Harm {
+    let state = exposed.map_or(ExposureState::Bound, |entry| entry.state);
+    let in_effect = exposed.is_none_or(|entry| entry.in_effect);
+    (state, Reverse(in_effect), Reverse(action), code, exposed.is_none())
 }
 
 impl From<&MountingPod> for ExposedPod {

@@ -111,7 +111,9 @@ fn write_counts(out: &mut String, report: &Report) -> fmt::Result {
             volumes.map(|entry| (entry.subject.as_str(), entry.workload.as_deref())).collect();
         subjects.sort_unstable();
         subjects.dedup();
-        if !report.exposed.is_empty() {
+        // Pods are not known in few reports.
+        let is_usual = state != ExposureState::Unknown || !subjects.is_empty();
+        if !report.exposed.is_empty() && is_usual {
             counts.push((state.as_str(), subjects.len()));
         }
     }
@@ -185,8 +187,8 @@ fn write_errors(out: &mut String, report: &Report) -> fmt::Result {
             "<section aria-labelledby=\"not-judged\">\n<h2 id=\"not-judged\">Not judged</h2>\n<ul>"
         )?;
         for found in &report.not_judged {
-            let place = format!("{}:{}", found.file, found.line);
-            writeln!(out, "<li>{}: {}</li>", Text(&place), Text(&found.describe()))?;
+            let place = found.place().map(|place| format!("{place}: ")).unwrap_or_default();
+            writeln!(out, "<li>{}{}</li>", Text(&place), Text(&found.describe()))?;
         }
         writeln!(out, "</ul>\n</section>")?;
     }

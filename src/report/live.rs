@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher as _;
 
 use super::tie::Exempted;
-use super::{ReadError, SubjectReport};
+use super::{ReadError, Report, SubjectReport};
 use crate::finding::Code;
-use crate::subject::binding::VolumeClaim;
+use crate::subject::binding::{ClaimName, VolumeClaim};
 
 /// The `file` of an error about a list of the API server.
 pub const CLUSTER: &str = "cluster";
@@ -14,7 +14,12 @@ pub const CLUSTER: &str = "cluster";
 /// The `file` of an error about the reports in the cluster.
 pub const REPORTS: &str = "reports";
 
-/// The hash of an object without a namespace.
+/// The hash of a claim.
+pub fn of_claim(claim: &ClaimName) -> u64 {
+    identity(&claim.namespace, &claim.name)
+}
+
+/// The hash of an object without a namespace, by kind and name.
 pub fn identity(kind: &str, name: &str) -> u64 {
     let mut hasher = fnv::FnvHasher::default();
     for part in [kind, "/", name] {
@@ -38,6 +43,9 @@ pub struct Live {
     pub seen: BTreeSet<u64>,
     /// The claims that name their volume, of an input that may have Pods.
     pub claims: Vec<VolumeClaim>,
+    /// The claims that volumes of a cluster are bound to, as [`of_claim`] has them: a volume that only
+    /// names one of them had it before.
+    pub bound: Vec<u64>,
     /// Objects with findings that are not kept, because a report has enough of them.
     pub not_kept: usize,
 }
@@ -75,7 +83,16 @@ impl Live {
         }
         self.seen.extend(other.seen);
         self.claims.extend(other.claims);
+        self.bound.extend(other.bound);
         self.not_kept += other.not_kept;
+    }
+}
+
+impl Report {
+    /// Returns true if every list of the cluster was read to its end, so that what is not found is not
+    /// there. An object that cannot be read is an error of its own.
+    pub fn listed_all(&self) -> bool {
+        self.errors.iter().all(|error| error.file != CLUSTER)
     }
 }
 

@@ -100,16 +100,19 @@ pub struct Run {
     pub took: Duration,
     /// Requests to the API server.
     pub requests: u64,
+    /// Results that the reports have no room for; none if they stay as they were.
+    pub not_shown: usize,
 }
 
 /// Returns the reports of a scan that saw everything, but for the heartbeat: those of the cluster
 /// with at most `most` results together, and one of each namespace with exposed Pods. Take the
-/// report before it is limited. `kept` are results of rules that it did not run.
-pub fn reports(api: Api, report: &Report, kept: &Kept, most: usize) -> Vec<Wanted> {
+/// report before it is limited. `kept` are results of rules that it did not run. The number is that of
+/// the results of the cluster that are not in them.
+pub fn reports(api: Api, report: &Report, kept: &Kept, most: usize) -> (Vec<Wanted>, usize) {
     let rows = shards::rows(report);
-    let mut wanted = shards::reports(api, report, &rows, &kept.cluster, most);
+    let (mut wanted, not_shown) = shards::reports(api, report, &rows, &kept.cluster, most);
     wanted.extend(exposure::reports(api, report, &kept.namespaces));
-    wanted
+    (wanted, not_shown)
 }
 
 /// Returns the heartbeat: that a scan was, whether it saw everything, and counts of all rules. An
@@ -128,6 +131,9 @@ pub fn heartbeat(api: Api, report: &Report, run: &Run, most: usize) -> Wanted {
     if !report.policy.not_run.is_empty() {
         add("notRun", listed(&report.policy.not_run));
     }
+    if run.not_shown > 0 {
+        add("notShown", run.not_shown.to_string());
+    }
     add("objects", report.summary.documents.to_string());
     add("policyHash", report.policy.hash.clone());
     add("requests", run.requests.to_string());
@@ -145,6 +151,10 @@ pub fn heartbeat(api: Api, report: &Report, run: &Run, most: usize) -> Wanted {
         let rules = counted_of(report.policy.not_run.len(), "rule");
         counted =
             format!("{counted}; {rules} not run (--select, --ignore): their results are of earlier scans");
+    }
+    if run.not_shown > 0 {
+        let results = counted_of(run.not_shown, "result");
+        counted = format!("{counted}; {results} not shown, because the reports are limited (--max-results)");
     }
     let message = match report.errors.split_first() {
         None => counted,

@@ -285,8 +285,11 @@ fn write_error(out: &mut String, error: &ReadError, palette: &Palette) -> fmt::R
 
 fn write_not_judged(out: &mut String, found: &NotJudged, palette: &Palette) -> fmt::Result {
     let strong = palette.strong;
-    let said =
-        format!("{strong}{}:{}:{strong:#} {}", place(&found.file), found.line, plain(&found.describe()));
+    let described = found.describe();
+    let said = match found.place() {
+        Some(place) => format!("{strong}{place}:{strong:#} {}", plain(&described)),
+        None => plain(&described).into_owned(),
+    };
     writeln!(out, "{}\n", palette.lines("", &said, INDENT))
 }
 

@@ -129,6 +129,8 @@ pub enum Binding {
     Free,
     /// This one.
     Bound(Box<ClaimName>),
-    /// The field that says it cannot be read.
+    /// None now. Pods of this one may still run with the volume, unless another volume has it.
+    Former(Box<ClaimName>),
+    /// The field that says it cannot be read, or names no claim.
     Unreadable,
 }

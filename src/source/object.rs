@@ -18,7 +18,7 @@ use super::unjudged::{self, Unjudged};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::site::{InlineVolume, Place};
-use crate::subject::binding::{BoundVolume, OnlyClaim, OnlyIdentity, OnlyPhase};
+use crate::subject::binding::{BoundVolume, Claimed, OnlyClaim, OnlyIdentity, OnlyPhase};
 use crate::subject::manifest::{Manifest, Text};
 use crate::subject::workload::{Inline, Workload};
 use crate::subject::{Misplaced, Subject};
@@ -195,7 +195,9 @@ impl<'i> Object<'i> {
     /// The field for which [`Self::bound_volume`] reads nothing, and the form that it has in
     /// Kubernetes.
     pub(crate) fn unbound_field(&self) -> (&'static str, &'static str) {
-        if self.read::<OnlyClaim<'_>>().is_none() {
+        let is_incomplete =
+            || self.bound_volume().is_some_and(|volume| volume.claim() == Claimed::Incomplete);
+        if self.read::<OnlyClaim<'_>>().is_none() || is_incomplete() {
             ("spec.claimRef", "a map with namespace and name")
         } else if self.read::<OnlyPhase<'_>>().is_none() {
             ("status.phase", "text")

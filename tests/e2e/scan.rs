@@ -40,6 +40,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_namespace_has_its_own_volumes_and_all_classes", of_a_namespace),
         trial("what_is_forbidden_is_said_and_counts", forbidden),
         trial("a_limited_report_shows_the_exposed_first_and_counts_all", limited),
+        trial("a_claim_reference_without_name_or_namespace_is_an_error", half_a_claim),
         trial("a_service_account_of_a_pod_is_enough", in_a_pod),
     ];
     trials.extend(faults::trials());
@@ -383,7 +384,28 @@ fn forbidden(cluster: &mut Cluster) -> Result<(), Failed> {
     )?;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let report = parsed(&output)?;
-    assert_eq!(rows(&report), Vec::<String>::new());
+    // The volumes and their claims are known, and any Pod may run.
+    let unknown = [
+        "unknown NMG001 PersistentVolume/scan-idle scan-shop/idle - ",
+        "unknown NMG001 PersistentVolume/scan-orders scan-shop/orders - ",
+        "unknown NMG001 PersistentVolume/scan-other scan-other/orders - ",
+        "free NMG001 PersistentVolume/scan-free - - ",
+    ];
+    assert_eq!(rows(&report), unknown);
+    let text = scan(&["--no-policy", "--select", "NMG001"], Some(without_pods.path()));
+    let shown = String::from_utf8_lossy(&text.stdout).into_owned();
+    for words in [
+        "  unknown NMG001 PersistentVolume/scan-orders, claim scan-shop/orders: Pods not known",
+        "Correct the classes, because",
+        "Correct each PersistentVolume: ",
+        "Find the Pods of the claims whose Pods are not known",
+        "NMG001: before you delete a Pod, run \"nfs-mount-guard node-check\" on its node.",
+        "Restart the workloads.",
+        "not allowed to list pods (403): ",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains("no Pod\n  b"), "{shown}");
     let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
     assert!(
         message.starts_with("not allowed to list pods (403): ")
@@ -417,6 +439,47 @@ fn limited(cluster: &mut Cluster) -> Result<(), Failed> {
     assert_eq!(report["summary"]["denied"], whole["summary"]["denied"]);
     let all = whole["subjects"].as_array().map_or(0, Vec::len);
     assert_eq!(report["summary"]["notShown"], json!(all - 2));
+    // Of all rules, of which most objects have something.
+    let args = ["--no-policy", "--format", "json"];
+    let whole = parsed(&scan(&args, Some(&cluster.kubeconfig())))?;
+    let with_findings = |report: &Value| {
+        let subjects = report["subjects"].as_array().expect("subjects");
+        subjects.iter().filter(|subject| !subject["findings"].as_array().expect("a list").is_empty()).count()
+    };
+    for most in 1..=with_findings(&whole) {
+        let most = most.to_string();
+        let report =
+            parsed(&scan(&[&args[..], &["--max-results", &most]].concat(), Some(&cluster.kubeconfig())))?;
+        let left_out = report["summary"]["notShown"].as_u64().unwrap_or_default();
+        assert_eq!(with_findings(&report) as u64 + left_out, with_findings(&whole) as u64, "{most}");
+    }
+    Ok(())
+}
+
+/// The API server stores a claimRef without a name or a namespace, and no claim has the volume.
+fn half_a_claim(cluster: &mut Cluster) -> Result<(), Failed> {
+    for half in [json!({}), json!({"name": "orders"}), json!({"namespace": "scan-shop"})] {
+        let mut bad = volume("scan-half", None, BAD);
+        bad["spec"]["claimRef"] = half.clone();
+        let made = cluster.kubectl(&["create", "-f", "-"], &bad.to_string());
+        assert!(made.status.success(), "{half}: {made:?}");
+        let stored: Value =
+            serde_json::from_str(&cluster.must(&["get", "pv", "scan-half", "-o", "json"], ""))?;
+        assert_eq!(stored["spec"]["claimRef"], half);
+        let output =
+            scan(&["--no-policy", "--select", "NMG001", "--format", "json"], Some(&cluster.kubeconfig()));
+        cluster.delete(&bad);
+        let report = parsed(&output)?;
+        let errors = report["errors"].to_string();
+        assert!(
+            errors.contains("PersistentVolume/scan-half: spec.claimRef is not a map with namespace and name"),
+            "{errors}"
+        );
+        assert_eq!(
+            (&report["complete"], rows(&report).iter().any(|row| row.contains("scan-half"))),
+            (&json!(false), false)
+        );
+    }
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::nfs::option::MountOption;
 use crate::nfs::quotation::{about, quoted, shortened};
 use crate::profile::Fixed;
 pub use crate::profile::{Actions, Profile, Set, UnknownProfile, VERSIONS, Version};
-use crate::site::Site;
+use crate::site::{Place, Site};
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 use crate::subject::filling::{Filling, Obstacle};
@@ -215,7 +215,9 @@ impl<'c, 'm> RuleContext<'c, 'm> {
             return;
         }
         let carriers = &self.subject.carriers;
-        let in_force = carriers.iter().position(|carrier| carrier.in_force).unwrap_or_default();
+        let in_force = carriers.iter().position(|carrier| carrier.in_force);
+        // The kubelet rejects a list on it.
+        let is_script = self.subject.is_flex_volume() && in_force.is_none();
         let (carrier, applicability, message) = match self.subject.filling() {
             Filling::At(carrier) => (Some(carrier), Applicability::Apply, Sentence::from(message)),
             Filling::Nowhere(obstacle) => {
@@ -246,8 +248,8 @@ impl<'c, 'm> RuleContext<'c, 'm> {
         self.findings.push(Finding {
             code: self.rule.code,
             severity: Severity::Proper,
-            carrier: carrier.unwrap_or(in_force),
-            place: None,
+            carrier: carrier.or(in_force).unwrap_or_default(),
+            place: is_script.then(Place::flex_options),
             site: None,
             keyword: keyword.into(),
             message,

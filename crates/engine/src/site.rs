@@ -68,6 +68,11 @@ impl fmt::Display for InlineVolume {
 }
 
 impl Place {
+    /// The options of a `FlexVolume` as a whole: its script reads them under a key of its own.
+    pub(crate) fn flex_options() -> Self {
+        Self::Field(["spec", "flexVolume", "options"].map(ToOwned::to_owned).to_vec())
+    }
+
     /// Returns true if an update may change the place, so that a patch there does not make the next
     /// apply of the same file fail.
     pub const fn is_patchable(&self) -> bool {

@@ -176,8 +176,12 @@ impl<'m> Subject<'m> {
         let spec = manifest.spec.as_ref().filter(|_| is_volume(kind));
         let (driver_name, facts) = identify(kind, manifest);
         let facts = Facts { is_in_file, ..facts };
-        let driver_setting = settings.iter().find(|setting| driver::glob(&setting.name, driver_name));
-        let row = driver::find(driver_name);
+        let is_script = facts.is_flex_volume;
+        let driver_setting = settings
+            .iter()
+            .find(|setting| driver::glob(&setting.name, driver_name))
+            .filter(|setting| !is_script || !driver::is_no_script(&setting.name));
+        let row = if is_script { driver::find_script(driver_name) } else { driver::find(driver_name) };
         let (driver, nfs) = match (row, driver_setting.and_then(|setting| setting.nfs)) {
             (row, Some(false)) => (row.unwrap_or(&driver::UNKNOWN), Nfs::No),
             (Some(row), Some(true)) if row.nfs != Nfs::No => (row, Nfs::Yes),
@@ -292,9 +296,10 @@ impl<'m> Subject<'m> {
         !self.is_csi() || matches!(self.driver.nfsmount_conf, driver::conf::ConfOf::Node(_))
     }
 
-    /// Returns true if a CSI driver mounts it: the name of one has no slash.
+    /// Returns true if a CSI driver mounts it: the name of one has no slash, and a `FlexVolume` may
+    /// have a script of any name.
     pub fn is_csi(&self) -> bool {
-        !self.driver_name.contains('/')
+        !self.facts.is_flex_volume && !self.driver_name.contains('/')
     }
 
     /// Returns true if it is a `FlexVolume`.

@@ -82,7 +82,7 @@ impl Quiet {
         let pairs = subject.tie.pairs.take()?;
         let claim = match subject.tie.binding {
             Binding::Bound(claim) => Some(*claim),
-            Binding::Free | Binding::Unknown | Binding::Unreadable => None,
+            Binding::Free | Binding::Former(_) | Binding::Unknown | Binding::Unreadable => None,
         };
         self.volumes.push(Volume {
             name: subject.name.into(),

@@ -77,11 +77,12 @@ pub(super) fn error(message: String) -> ReadError {
 /// that it did not run stay. A report that cannot be written is among the errors.
 pub(super) async fn write(pager: &mut Pager, api: Api, report: &mut Report, most: usize, took: Duration) {
     let saw_all = report.errors.iter().all(ReadError::is_of_object);
-    let mut notes = Vec::new();
+    let (mut notes, mut not_shown) = (Vec::new(), 0);
     if saw_all {
         match reports::kept(pager, api, report).await {
             Ok(kept) => {
-                let wanted = policy_report::reports(api, report, &kept, most);
+                let (wanted, left_out) = policy_report::reports(api, report, &kept, most);
+                not_shown = left_out;
                 let written = reports::write(pager, api, &wanted).await;
                 report.errors.extend(written.errors.into_iter().map(error));
                 notes = written.notes;
@@ -93,7 +94,7 @@ pub(super) async fn write(pager: &mut Pager, api: Api, report: &mut Report, most
     }
     report.complete &= report.errors.is_empty();
     let requests = pager.requests.values().sum();
-    let run = Run { ended: OffsetDateTime::now_utc().unix_timestamp(), took, requests };
+    let run = Run { ended: OffsetDateTime::now_utc().unix_timestamp(), took, requests, not_shown };
     let heartbeat = policy_report::heartbeat(api, report, &run, most);
     if let Err(message) = reports::beat(pager, api, &heartbeat).await {
         // The same right or resource is missing for all of them.

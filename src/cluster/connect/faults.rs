@@ -24,6 +24,9 @@ const NO_HEADER: &str = "the token has a character that no HTTP header can have,
 /// The remedy for the CA of a cluster.
 const GIVE_CA: &str = "correct it, or set certificate-authority-data";
 
+/// The same where that cannot be read.
+const NAME_CA: &str = "correct it, or name the file of the CA in certificate-authority";
+
 /// The part that cannot be used.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -59,7 +62,11 @@ pub(super) fn unreadable(error: &KubeconfigError) -> String {
             "server of the cluster is not a URL; write https://HOST:PORT".to_owned()
         }
         KubeconfigError::LoadCertificateAuthority(error) => {
-            format!("cluster: {}; {GIVE_CA}", data("certificate-authority", error))
+            let remedy = match error {
+                LoadDataError::DecodeBase64(_) => NAME_CA,
+                LoadDataError::ReadFile(..) | LoadDataError::NoBase64DataOrFile => GIVE_CA,
+            };
+            format!("cluster: {}; {remedy}", data("certificate-authority", error))
         }
         KubeconfigError::ParseCertificates(_) => NO_AUTHORITY.to_owned(),
         KubeconfigError::LoadClientCertificate(LoadDataError::NoBase64DataOrFile) => {

@@ -11,7 +11,17 @@ use super::proxy;
 pub struct Server {
     address: String,
     proxy: Option<Proxy>,
+    /// True if a CA is given for it.
+    has_authority: bool,
 }
+
+/// Answers to a request without TLS: of Go, nginx and Apache, and a TLS alert.
+const SPEAKS_TLS: [&str; 4] = [
+    "HTTP request to an HTTPS server",
+    "plain HTTP request was sent to HTTPS port",
+    "speaking plain HTTP to an SSL-enabled server port",
+    "invalid HTTP version",
+];
 
 #[derive(Debug, Clone)]
 struct Proxy {
@@ -34,7 +44,13 @@ impl fmt::Display for Server {
 impl Server {
     pub(super) fn new(url: &Uri, proxy: Option<(&Uri, &'static str)>) -> Self {
         let proxy = proxy.map(|(proxy, origin)| Proxy { address: without_user(proxy), origin });
-        Self { address: without_user(url), proxy }
+        Self { address: without_user(url), proxy, has_authority: false }
+    }
+
+    /// Says if a CA is given for it; else it is one that this machine trusts.
+    #[must_use]
+    pub(super) fn with_authority(self, has_authority: bool) -> Self {
+        Self { has_authority, ..self }
     }
 
     /// The URL of the API server alone.
@@ -57,10 +73,16 @@ impl Server {
             "set server or tls-server-name of the cluster in the kubeconfig to a name of the certificate"
         } else if reason.contains("certificate expired") {
             "renew the certificate of the API server, or correct the clock of this machine"
+        } else if reason.contains("certificate") && self.has_authority {
+            "the CA given for the cluster did not sign the certificate of this server: correct server of the cluster, or get the kubeconfig of this cluster again"
         } else if reason.contains("certificate") {
-            "set certificate-authority-data to the CA of the cluster in the kubeconfig"
+            "the kubeconfig names no CA for the cluster: set certificate-authority-data to that of its control plane (/etc/kubernetes/pki/ca.crt there)"
         } else if reason.contains("corrupt message") {
-            "no TLS is spoken there: is server of the cluster in the kubeconfig right?"
+            "no TLS is spoken there: write the port of the API server in server of the cluster in the kubeconfig, or http:// for one without TLS"
+        } else if reason.contains("handshake eof") {
+            "the server ends the TLS handshake: write the port of the API server in server of the cluster in the kubeconfig, or http:// for one without TLS"
+        } else if SPEAKS_TLS.iter().any(|words| reason.contains(words)) {
+            "TLS is spoken there: write https:// in server of the cluster in the kubeconfig"
         } else {
             "is the API server running, and does the kubeconfig name the right one?"
         };
@@ -105,7 +127,7 @@ mod tests {
         assert_eq!(server.to_string(), "https://api.example.com:6443");
         for (reason, advice) in [
             ("the token has a character; correct it, log in again", "the API server was not called"),
-            ("invalid peer certificate: UnknownIssuer", "set certificate-authority-data"),
+            ("invalid peer certificate: UnknownIssuer", "the kubeconfig names no CA"),
             (
                 "invalid peer certificate: certificate not valid for name \"a\"",
                 "set server or tls-server-name",
@@ -113,9 +135,14 @@ mod tests {
             ("invalid peer certificate: certificate expired: at", "renew the certificate of the API server"),
             ("received fatal alert: BadCertificate", "the API server does not accept"),
             ("received corrupt message of type InvalidContentType", "no TLS is spoken there"),
+            ("it answered 400 Client sent an HTTP request to an HTTPS server.", "TLS is spoken there"),
+            ("invalid HTTP version parsed", "TLS is spoken there"),
             ("tcp connect error", "is the API server running"),
         ] {
             assert!(server.advice(reason).starts_with(advice), "{reason}");
         }
+        // A CA that is there and wrong is not to be set.
+        let advice = server.with_authority(true).advice("invalid peer certificate: UnknownIssuer");
+        assert!(advice.starts_with("the CA given for the cluster did not sign"), "{advice}");
     }
 }

@@ -99,6 +99,7 @@ fn write_row(out: &mut String, row: &Row<'_>, palette: &Palette) -> fmt::Result 
             };
             write!(said, ": {}: {}{more}", plain(workload), named.join(", "))?;
         }
+        None if *state == ExposureState::Unknown => said.push_str(": Pods not known"),
         None => said.push_str(": no Pod"),
     }
     writeln!(out, "{}", palette.lines(&head, &said, ROW))
@@ -144,6 +145,7 @@ pub(in crate::report) fn cure<'e>(
     exposed: impl Iterator<Item = &'e Exposed>,
 ) -> Vec<String> {
     let (mut volumes, mut flex, mut inline, mut pods) = (false, false, false, false);
+    let mut unlisted = false;
     let mut in_background = Vec::new();
     let of_flex = report.subjects.iter().filter(|subject| subject.tie.is_flex_volume);
     let of_flex: BTreeSet<String> = of_flex.map(SubjectReport::title).collect();
@@ -154,11 +156,14 @@ pub(in crate::report) fn cure<'e>(
         flex |= is_flex;
         inline |= !is_volume;
         pods |= !entry.pods.is_empty();
+        unlisted |= entry.state == ExposureState::Unknown;
     }
     inline |= report.subjects.iter().any(is_template_with_findings);
+    let mut is_unlisted_in_background = false;
     for entry in report.exposed.iter().filter(|entry| entry.code == BACKGROUND && entry.in_effect) {
         // One that waits on its node may have been started there before.
         in_background.extend(entry.pods.iter().filter_map(|pod| pod.node.as_deref()));
+        is_unlisted_in_background |= entry.state == ExposureState::Unknown;
     }
     in_background.sort_unstable();
     in_background.dedup();
@@ -193,21 +198,15 @@ kubelet rejects mountOptions on it."
     if inline {
         steps.push("Correct the template of each workload with an inline volume.".to_owned());
     }
-    if !in_background.is_empty() {
-        let nodes = in_background.len();
-        let shown: Vec<_> = in_background.iter().take(MOST_CLASSES).map(|node| plain(node)).collect();
-        let more = match nodes.saturating_sub(MOST_CLASSES) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        steps.push(format!(
-            "{BACKGROUND}: before you delete a Pod, run \"nfs-mount-guard node-check\" on {}: {}{more}. A Pod whose \
-mount never came about writes to the node's local disk; save those files first.",
-            counted(nodes, "node"),
-            shown.join(", ")
-        ));
+    if unlisted {
+        steps.push(
+            "Find the Pods of the claims whose Pods are not known: not all Pods could be listed, and any of them may run. \
+Remove the error, and scan again."
+                .to_owned(),
+        );
     }
-    if pods {
+    steps.extend(node_check(&in_background, is_unlisted_in_background));
+    if pods || unlisted {
         steps.push(
             "Restart the workloads. A running Pod keeps the mount that it has, and on a node a volume gets its new \
 options only after its last Pod there is gone."
@@ -215,6 +214,27 @@ options only after its last Pod there is gone."
         );
     }
     steps
+}
+
+/// Returns the step before a Pod is deleted that may have no mount; `unlisted` is true if some Pods, and
+/// so their nodes, are not known.
+fn node_check(nodes: &[&str], unlisted: bool) -> Option<String> {
+    let shown: Vec<_> = nodes.iter().take(MOST_CLASSES).map(|node| plain(node)).collect();
+    let more = match nodes.len().saturating_sub(MOST_CLASSES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let known = format!("{}: {}{more}", counted(nodes.len(), "node"), shown.join(", "));
+    let place = match (nodes.is_empty(), unlisted) {
+        (true, false) => return None,
+        (true, true) => "its node".to_owned(),
+        (false, false) => known,
+        (false, true) => format!("{known}, and on the nodes of Pods that could not be listed"),
+    };
+    Some(format!(
+        "{BACKGROUND}: before you delete a Pod, run \"nfs-mount-guard node-check\" on {place}. A Pod whose \
+mount never came about writes to the node's local disk; save those files first."
+    ))
 }
 
 fn is_template_with_findings(subject: &SubjectReport) -> bool {

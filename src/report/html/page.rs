@@ -28,7 +28,7 @@ ul.tree { padding-left: 0; }
 summary { cursor: pointer; }
 .state, .deny, .warn, .patch { font-weight: 600; }
 .running, .deny { color: var(--deny); }
-.pending, .warn { color: var(--warn); }
+.pending, .unknown, .warn { color: var(--warn); }
 .patch { color: var(--patch); }
 .codes { font-family: ui-monospace, monospace; }
 .controls { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: end; margin: .5rem 0; }
@@ -43,11 +43,18 @@ th, td { border: 1px solid var(--line); padding: .35rem .5rem; text-align: left;
   min-width: 5rem; }
 thead th { background: var(--soft); }
 tbody th { font-weight: 400; min-width: 11rem; }
+td:nth-child(6) { min-width: 18rem; }
+td:nth-child(4), td:nth-child(7) { min-width: 9rem; }
+@page { size: landscape; margin: 12mm; }
 @media print {
   body { max-width: none; padding: 0; color: #000; background: #fff; font-size: 9pt; }
   .controls { display: none; }
   .wide { overflow: visible; }
+  th, td, tbody th, td:nth-child(4), td:nth-child(6), td:nth-child(7) { min-width: 4em; }
+  td:nth-child(6) { width: 34%; }
+  td:nth-child(7) { width: 17%; }
   tr, li { break-inside: avoid; }
+  h2, h3 { break-after: avoid; }
   details::details-content { content-visibility: visible; height: auto; }
 }
 ";

@@ -79,7 +79,7 @@ fn write_volume(out: &mut String, volume: &Volume<'_>) -> fmt::Result {
     writeln!(
         out,
         "<li><details{}><summary><span class=\"state {state}\">{state}</span> {} <span class=\"codes\">{}</span></summary>\n<ul>",
-        if volume.entry.state <= ExposureState::Pending { " open" } else { "" },
+        if volume.entry.state <= ExposureState::Unknown { " open" } else { "" },
         Text(&volume.entry.subject),
         codes.join(", ")
     )?;
@@ -92,7 +92,8 @@ fn write_volume(out: &mut String, volume: &Volume<'_>) -> fmt::Result {
         write_workload(out, entry)?;
     }
     if volume.workloads.is_empty() {
-        writeln!(out, "<li>no Pod</li>")?;
+        let is_unknown = volume.entry.state == ExposureState::Unknown;
+        writeln!(out, "<li>{}</li>", if is_unknown { "Pods not known" } else { "no Pod" })?;
     }
     writeln!(out, "</ul></li>\n</ul>\n</details></li>")
 }

@@ -1,7 +1,6 @@
 //! The results of the whole cluster, and their distribution over reports: by the hash of
 //! the object, so that a change of one object changes one report.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher as _;
 
@@ -11,11 +10,12 @@ use super::kept::KeptResult;
 use super::object::{Body, Summary, write};
 use super::result::{self, CATEGORY, LONGEST_MESSAGE, Outcome, Properties, Reference, ReportResult, raw};
 use super::{Api, MOST_BYTES, MOST_RESULTS, NAME, Wanted, is_reported};
+use crate::finding::Code;
 use crate::kind::Kind;
-use crate::report::exposed::Exposed;
+use crate::report::exposed::{Exposed, Harm, harm};
 use crate::report::fingerprint::Fingerprints;
 use crate::report::tie::Exempted;
-use crate::report::{FindingReport, ReadError, Report, SubjectReport};
+use crate::report::{FindingReport, ReadError, Report, Reported, SubjectReport};
 
 /// Most results of one object; a list of 4 KiB can have a thousand mistakes.
 const MOST_OF_OBJECT: usize = 20;
@@ -69,24 +69,25 @@ fn hash(text: &str) -> u64 {
     hash ^ hash >> 32
 }
 
-/// Returns all that is to be reported, most urgent first: what cannot be read, what Pods are
-/// exposed to, the other findings, what is exempt.
+/// Returns all that is to be reported, the most harmful first: what Pods are exposed to, the other
+/// findings, what cannot be read among them as what would be denied, what is exempt.
 pub(super) fn rows(report: &Report) -> Vec<Row<'_>> {
-    let mut ranks: BTreeMap<(&str, u16), usize> = BTreeMap::new();
-    for (rank, entry) in report.exposed.iter().enumerate() {
-        ranks.entry((&entry.subject, entry.code.0)).or_insert(rank);
+    let mut entries: BTreeMap<(&str, Code), &Exposed> = BTreeMap::new();
+    for entry in &report.exposed {
+        // The first is the most urgent one.
+        entries.entry((&entry.subject, entry.code)).or_insert(entry);
     }
     let errors = report.errors.iter().filter(|error| error.is_of_object());
-    let mut rows: Vec<((usize, Reverse<_>), Row<'_>)> =
-        errors.map(|error| ((0, Reverse(None)), Row::Unreadable(error))).collect();
+    let unreadable = harm(None, Reported::Deny, Code(0));
+    let mut rows: Vec<(Harm, Row<'_>)> = errors.map(|error| (unreadable, Row::Unreadable(error))).collect();
     for subject in &report.subjects {
-        let title = if ranks.is_empty() { String::new() } else { subject.title() };
+        let title = if entries.is_empty() { String::new() } else { subject.title() };
         for finding in subject.findings.iter().filter(|finding| is_reported(finding.action)) {
-            let rank = ranks.get(&(&*title, finding.code.0)).map_or(usize::MAX, |rank| rank + 1);
-            rows.push(((rank, Reverse(Some(finding.action))), Row::Found(subject, finding)));
+            let entry = entries.get(&(&*title, finding.code)).copied();
+            rows.push((harm(entry, finding.action, finding.code), Row::Found(subject, finding)));
         }
     }
-    rows.sort_by_key(|(rank, _)| *rank);
+    rows.sort_by_key(|(harm, _)| *harm);
     let exempted = report.live.exempted.iter().map(|(subject, exempted)| Row::Exempt(subject, exempted));
     rows.into_iter().map(|(_, row)| row).chain(exempted).collect()
 }
@@ -99,14 +100,14 @@ struct Shown {
 }
 
 /// Returns the reports of the cluster with at most `most` of these results, the first ones, and
-/// then those that stay. Their summaries count all.
+/// then those that stay, and how many are left out. Their summaries count all.
 pub(super) fn reports(
     api: Api,
     report: &Report,
     rows: &[Row<'_>],
     kept: &[KeptResult],
     most: usize,
-) -> Vec<Wanted> {
+) -> (Vec<Wanted>, usize) {
     let mut summaries: Vec<(u64, Outcome)> = rows.iter().map(|row| (row.hash(), row.outcome())).collect();
     let mut of_object: BTreeMap<u64, usize> = BTreeMap::new();
     let mut ids = Fingerprints::default();
@@ -129,13 +130,18 @@ pub(super) fn reports(
         }
     }
     if summaries.is_empty() {
-        return Vec::new();
+        return (Vec::new(), 0);
     }
     // Neighbors in the order of urgency change with every Pod.
     shown.sort_by(|one, other| (one.hash, &one.title).cmp(&(other.hash, &other.title)));
     summaries.sort_by_key(|(hash, _)| *hash);
     let count = count(&shown);
-    (0..count).map(|shard| one(api, shard, count, &shown, &summaries, most)).collect()
+    let reports: Vec<(Wanted, usize)> =
+        (0..count).map(|shard| one(api, shard, count, &shown, &summaries, most)).collect();
+    let results: usize = reports.iter().map(|(_, results)| results).sum();
+    // Of many exempt findings the scan keeps only so many.
+    let exempt = report.live.exemptions.values().sum::<usize>().saturating_sub(report.live.exempted.len());
+    (reports.into_iter().map(|(wanted, _)| wanted).collect(), summaries.len() + exempt - results)
 }
 
 /// Returns the number of reports that these results take: a power of two, so that few move when it
@@ -164,7 +170,7 @@ fn one(
     shown: &[Shown],
     summaries: &[(u64, Outcome)],
     most: usize,
-) -> Wanted {
+) -> (Wanted, usize) {
     let mut summary = Summary::default();
     for (_, outcome) in summaries.iter().filter(|(hash, _)| hash % count == shard) {
         summary.add(*outcome);
@@ -177,7 +183,8 @@ fn one(
             results.push(&row.json);
         }
     }
-    write(api, None, format!("{NAME}-{shard:02}"), &Body { summary, results, most })
+    let count = results.len();
+    (write(api, None, format!("{NAME}-{shard:02}"), &Body { summary, results, most }), count)
 }
 
 /// Groups the exposed workloads by object.

@@ -2,6 +2,7 @@
 
 mod cards;
 mod kept;
+mod limit;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -114,7 +115,7 @@ fn a_finding_has_the_fields_that_readers_of_reports_know() {
         exposed("PersistentVolume/pv-1", Some("Job/shop/nightly"), 1, ExposureState::Pending),
     ];
     for api in Api::ALL {
-        let reports = parsed(&reports(api, &report, &Kept::default(), 2000));
+        let reports = parsed(&reports(api, &report, &Kept::default(), 2000).0);
         let shard = &reports[0];
         let result = &shard["results"][0];
         let expected = json!({
@@ -158,7 +159,7 @@ fn a_finding_has_its_remedy_in_both_reports() {
         report.subjects.push(volume(1, vec![found]));
         report.exposed =
             vec![exposed("PersistentVolume/pv-1", Some("Pod/shop/app"), 1, ExposureState::Running)];
-        let reports = parsed(&reports(Api::OpenReports, &report, &Kept::default(), 2000));
+        let reports = parsed(&reports(Api::OpenReports, &report, &Kept::default(), 2000).0);
         let texts: Vec<(Value, Value)> = results(&reports[..2])
             .iter()
             .map(|result| (result["properties"]["remedy"].clone(), result["properties"]["use"].clone()))
@@ -216,7 +217,7 @@ fn each_action_has_its_result_and_what_is_only_counted_has_none() {
         error(CLUSTER, "not allowed to list pods (403)"),
         error(REPORTS, "cannot write"),
     ];
-    let reports = parsed(&reports(Api::OpenReports, &report, &Kept::default(), 2000));
+    let reports = parsed(&reports(Api::OpenReports, &report, &Kept::default(), 2000).0);
     let row = |result: &&Value| {
         let text = |key: &str| result[key].as_str().unwrap_or_default().to_owned();
         format!("{} {} {} {}", text("rule"), text("result"), text("severity"), result["scored"])
@@ -257,7 +258,7 @@ fn each_action_has_its_result_and_what_is_only_counted_has_none() {
 
 #[test]
 fn a_heartbeat_counts_all_rules_and_says_what_was_not_seen() {
-    let run = Run { ended: 1_790_000_000, took: Duration::from_millis(1250), requests: 7 };
+    let run = Run { ended: 1_790_000_000, took: Duration::from_millis(1250), requests: 7, not_shown: 0 };
     let mut report = empty();
     report.subjects =
         vec![volume(1, vec![finding(1, Reported::Deny, "m"), finding(17, Reported::Audit, "m")])];
@@ -302,14 +303,14 @@ fn a_heartbeat_counts_all_rules_and_says_what_was_not_seen() {
 fn nothing_is_reported_of_a_cluster_that_is_fine() {
     let mut report = empty();
     report.subjects = vec![volume(1, vec![finding(17, Reported::Audit, "m")])];
-    assert_eq!(reports(Api::OpenReports, &report, &Kept::default(), 2000), []);
+    assert_eq!(reports(Api::OpenReports, &report, &Kept::default(), 2000).0, []);
 }
 
 #[test]
 fn shards_are_short_and_a_change_of_one_object_changes_one_of_them() {
     let mut report = empty();
     report.subjects = (0..1900).map(bg).collect();
-    let before = reports(Api::OpenReports, &report, &Kept::default(), 2000);
+    let before = reports(Api::OpenReports, &report, &Kept::default(), 2000).0;
     let sizes: Vec<usize> =
         parsed(&before).iter().map(|shard| shard["results"].as_array().map_or(0, Vec::len)).collect();
     assert_eq!(sizes.iter().sum::<usize>(), 1900);
@@ -318,7 +319,7 @@ fn shards_are_short_and_a_change_of_one_object_changes_one_of_them() {
     report.subjects[700].findings[0].message = "other".to_owned();
     // The order of what was read is nothing to go by.
     report.subjects.reverse();
-    let after = reports(Api::OpenReports, &report, &Kept::default(), 2000);
+    let after = reports(Api::OpenReports, &report, &Kept::default(), 2000).0;
     let changed = before.iter().zip(&after).filter(|(one, other)| one.content != other.content).count();
     assert_eq!((changed, before.len()), (1, after.len()));
 }
@@ -350,7 +351,7 @@ fn long_messages_make_more_shards_and_no_report_is_too_long() {
         code: Code(11),
         ..exposed("PersistentVolume/pv-1", Some(&format!("Pod/shop/app-{number}")), 1, ExposureState::Running)
     }));
-    let reports = reports(Api::OpenReports, &report, &Kept::default(), 2000);
+    let reports = reports(Api::OpenReports, &report, &Kept::default(), 2000).0;
     assert!(
         reports.iter().all(|one| one.body.len() < MOST_BYTES + 2000),
         "{:?}",
@@ -367,25 +368,4 @@ fn long_messages_make_more_shards_and_no_report_is_too_long() {
     let own = parsed.last().expect("the namespace's");
     assert_eq!(own["summary"]["fail"], 1000);
     assert!(own["results"].as_array().is_some_and(|results| results.len() <= MOST_RESULTS));
-}
-
-#[test]
-fn what_pods_are_exposed_to_is_reported_first() {
-    let mut report = empty();
-    report.subjects = (0..30).map(bg).collect();
-    report.exposed = vec![
-        exposed("PersistentVolume/pv-20", Some("Pod/shop/app"), 1, ExposureState::Running),
-        exposed("PersistentVolume/pv-10", None, 0, ExposureState::Bound),
-    ];
-    let reports = parsed(&reports(Api::OpenReports, &report, &Kept::default(), 2));
-    let mut names: Vec<&str> = reports[0]["results"]
-        .as_array()
-        .expect("results")
-        .iter()
-        .filter_map(|result| result["resources"][0]["name"].as_str())
-        .collect();
-    names.sort_unstable();
-    assert_eq!(names, ["pv-10", "pv-20"]);
-    assert_eq!(reports[0]["summary"]["fail"], 30);
-    assert_eq!(reports[0]["configuration"]["limits"]["maxResults"], 2);
 }

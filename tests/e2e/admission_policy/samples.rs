@@ -121,6 +121,10 @@ pub fn all() -> Vec<Value> {
 
 /// Returns objects that chance would seldom bring about.
 fn particular() -> Vec<Value> {
+    let flex = |driver: &str, options: Value| {
+        json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {},
+            "spec": {"flexVolume": {"driver": driver, "options": options}}})
+    };
     let with_attributes =
         |driver: &str, attributes: Value| with(class("a", driver, &["bg"]), "/parameters", attributes);
     vec![
@@ -135,6 +139,10 @@ fn particular() -> Vec<Value> {
         with_attributes("efs.csi.aws.com", json!({"mountOptions": "bg"})),
         class("a", "efs.csi.aws.com", &["a=\"", "hard,\u{a0}BG =1", "b=\""]),
         class("a", "nfs.csi.k8s.io", &["a=\"", "bg", "b=\""]),
+        flex("ebs.csi.aws.com", json!({"options": "hard,BG"})),
+        flex("nfs.csi.k8s.io", json!({"mountOptions": "hard, Bg"})),
+        flex("kubernetes.io/host-path", json!({"mountOptions": "bg"})),
+        flex("alicloud/nas", json!({"options": "bg"})),
         class("a", "nfs.csi.k8s.io", &["a=\"b", "c\",hard"]),
     ]
 }
@@ -264,7 +272,9 @@ fn source(rng: &mut Rng) -> Value {
     match rng.u8(..8) {
         0 | 1 => json!({"nfs": {"server": "127.0.0.1", "path": "/export"}}),
         2 => {
-            json!({"flexVolume": {"driver": "example.com/nfs", "options": attributes(rng, "example.com/nfs")}})
+            // A script may have the name of a CSI driver or a provisioner, and is another one.
+            let driver = if rng.bool() { driver_name(rng) } else { "alicloud/nas".to_owned() };
+            json!({"flexVolume": {"driver": driver, "options": attributes(rng, &driver)}})
         }
         3 => json!({"hostPath": {"path": "/tmp"}}),
         4 => json!({"iscsi": {"targetPortal": "127.0.0.1", "iqn": "iqn.2001-04.com.example:a", "lun": 0}}),

@@ -22,6 +22,8 @@ pub fn trials() -> Vec<Trial> {
         trial("a_finding_of_two_volumes_is_exposed_too", of_two_volumes),
         trial("a_claim_that_names_its_volume_has_it", named_by_its_claim),
         trial("the_cure_of_a_flexvolume_is_no_list", flex_volumes),
+        trial("a_flexvolume_with_the_name_of_a_csi_driver_is_cured_as_a_flexvolume", named_as_a_driver),
+        trial("a_pod_that_runs_has_the_volume_of_a_claim_that_is_gone", released),
         trial("overlays_of_several_clusters_are_not_compared", overlays),
         trial("a_baseline_takes_the_exposure_too", baseline),
         trial("a_pod_that_cannot_be_read_is_reported", unreadable_pods),
@@ -356,6 +358,77 @@ fn flex_volumes() -> Result<(), Failed> {
     // With a volume of another kind there is the other step, too.
     let text = said(&[flex("pv", json!(["bg"])), volume("nfs", Some("shop/data"), "Bound"), app]);
     assert!(text.contains("spec.mountOptions can be changed in place") && text.contains("each FlexVolume"));
+    Ok(())
+}
+
+/// A script is no CSI driver, though it has the name of one.
+fn named_as_a_driver() -> Result<(), Failed> {
+    for driver in ["nfs.csi.k8s.io", "ebs.csi.aws.com", "efs.csi.aws.com", "example.com/nfs", "own/script"] {
+        let mut volume = volume("pv", Some("shop/data"), "Bound");
+        let spec = volume["spec"].as_object_mut().expect("a spec");
+        spec.remove("csi");
+        spec.remove("mountOptions");
+        spec.insert(
+            "flexVolume".to_owned(),
+            json!({"driver": driver, "options": {"nfs.mountOptions": "hard,bg"}}),
+        );
+        let items = list(&[volume, pod("app", None, ("node-1", "Running"), claim("data"))]);
+        let report = judged(&items)?;
+        assert_eq!(
+            rows(&report),
+            ["running NMG001 PersistentVolume/pv shop/data Pod/shop/app app@node-1"],
+            "{driver}"
+        );
+        assert_eq!(report["exposed"][0]["inEffect"], true, "{driver}");
+        let text = stdout(&pipe(&["check", "--no-policy", "-"], &items));
+        for words in [
+            "Correct each FlexVolume",
+            "\"nfs-mount-guard node-check\" on 1 node: node-1",
+            "Restart the workloads",
+        ] {
+            assert!(text.contains(words), "{driver}: {words}: {text}");
+        }
+        // Missing options are missing in its own map, because the kubelet takes no list.
+        let output = pipe(
+            &["check", "--no-policy", "--select", "NMG002,NMG003,NMG004", "--format", "json", "-"],
+            &items,
+        );
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        let findings = report["subjects"][0]["findings"].as_array().ok_or("findings")?;
+        let pointers: Vec<&str> = findings.iter().filter_map(|finding| finding["pointer"].as_str()).collect();
+        assert!(
+            !pointers.is_empty() && pointers.iter().all(|at| *at == "/spec/flexVolume/options"),
+            "{driver}: {pointers:?}"
+        );
+    }
+    Ok(())
+}
+
+/// A mount outlives the claim and the phase of its volume. A claim of the same name that has another
+/// volume is another one.
+fn released() -> Result<(), Failed> {
+    for phase in ["Released", "Failed", "Available", "Pending"] {
+        let old = volume("pv-old", Some("shop/data"), phase);
+        let app = |phase: &str| pod("app", None, ("node-1", phase), claim("data"));
+        let found = |items: &[Value]| judged(&list(items)).map(|report| rows(&report));
+        assert_eq!(
+            found(&[old.clone(), app("Running")])?,
+            ["running NMG001 PersistentVolume/pv-old shop/data Pod/shop/app app@node-1"],
+            "{phase}"
+        );
+        let free = ["free NMG001 PersistentVolume/pv-old - - "];
+        // One that waits gets another volume.
+        assert_eq!(found(&[old.clone(), app("Pending")])?, free, "{phase}");
+        assert_eq!(
+            found(&[old.clone(), pod("other", None, ("n", "Running"), claim("other"))])?,
+            free,
+            "{phase}"
+        );
+        let named = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"namespace": "shop", "name": "data"}, "spec": {"volumeName": "pv-new"}});
+        assert_eq!(found(&[old.clone(), app("Running"), named])?, free, "{phase}");
+        assert_eq!(found(&[old.clone(), app("Running"), good("pv-new", "shop/data")])?, free, "{phase}");
+    }
     Ok(())
 }
 

@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         trial("junit_counts_what_is_refused", junit_counts),
         trial("gitlab_issues_have_fingerprints", gitlab_issues),
         trial("several_go_to_several_files", several_files),
+        trial("what_cannot_be_read_is_told_if_all_go_to_files", told),
     ]
 }
 
@@ -188,5 +189,21 @@ fn several_files() -> Result<(), Failed> {
         serde_json::from_str::<Value>(&fs::read_to_string(at(format))?)?;
     }
     assert!(fs::read_to_string(at("junit"))?.starts_with("<?xml"));
+    Ok(())
+}
+
+/// The exit code 3 has a reason that a person reads.
+fn told() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let (broken, missing) = (path("broken.yaml"), folder.path().join("missing.yaml").display().to_string());
+    let json = format!("json={}", folder.path().join("report.json").display());
+    let output = run(&["check", "--no-policy", &broken, &missing, "--format", &json]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for words in [format!("nfs-mount-guard: {broken}:9:"), format!("nfs-mount-guard: {missing}: ")] {
+        assert!(said.contains(&words), "{words}: {said}");
+    }
+    let output = run(&["check", "--no-policy", &broken, "--format", "text", "--format", &json]);
+    assert!(output.stderr.is_empty() && stdout(&output).contains("unreadable"), "{output:?}");
     Ok(())
 }

@@ -29,8 +29,18 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A driver of which the table says that it is NFS, and its directory.
-const NFS: (&str, &str) = ("oracle.com/oci-fss", "oracle.com~oci-fss");
+/// A driver of the table, which may use other clients than NFS, and its directory.
+const NFS: (&str, &str) = ("alicloud/nas", "alicloud~nas");
+
+/// A policy that says what is NFS, by its path.
+fn policy(pods: &Pods, drivers: &str) -> String {
+    let file = pods.path().join("u/policy.yaml");
+    let head = "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n";
+    let sure = format!("- {{name: {}, nfs: true}}\n", NFS.0);
+    fs::create_dir_all(pods.path().join("u")).expect("a folder");
+    fs::write(&file, format!("{head}drivers:\n{sure}{drivers}")).expect("written");
+    file.display().to_string()
+}
 
 /// A file in the directory of a Pod with this text, by its path.
 fn conf(pods: &Pods, text: &str) -> String {
@@ -98,7 +108,8 @@ fn concerned() -> Result<(), Failed> {
     let pods = Pods::new();
     pods.flex("u", "sure", NFS.1);
     pods.flex("u", "perhaps", "example.com~own");
-    let (report, code) = pods.check(&["--nfsmount-conf", &conf(&pods, BACKGROUND)]);
+    let sure = policy(&pods, "");
+    let (report, code) = pods.check(&["--nfsmount-conf", &conf(&pods, BACKGROUND), "--policy", &sure]);
     let warning = &report["warnings"][0];
     assert_eq!((code, &warning["volumes"]), (1, &json!([{"pod": "u", "volume": "sure"}])), "{report:#}");
     let perhaps = json!([{"pod": "u", "volume": "perhaps", "why": "driver"}]);
@@ -115,19 +126,18 @@ fn concerned() -> Result<(), Failed> {
     // A volume of the kubelet's has a list.
     pods.nfs("u", "pv");
     let file = conf(&pods, BACKGROUND);
-    let text = String::from_utf8(run(&["--pods-dir", &pods.name(), "--nfsmount-conf", &file]).stdout)?;
+    let args = ["--pods-dir", &pods.name(), "--nfsmount-conf", &file, "--policy", &sure];
+    let text = String::from_utf8(run(&args).stdout)?;
     for words in [
         "set fg in mountOptions (of a FlexVolume in its options",
         "may concern Pod u, volume perhaps: its driver may not use NFS",
-        "oracle.com/oci-fss reads the nfsmount.conf of the node: the kubelet runs the driver's script",
+        "alicloud/nas reads the nfsmount.conf of the node: the kubelet runs the driver's script",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
     // A policy says that a driver is not NFS.
-    let policy = pods.path().join("u/policy.yaml");
-    let head = "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n";
-    fs::write(&policy, format!("{head}drivers:\n- {{name: example.com/own, nfs: false}}\n"))?;
-    let (report, _) = pods.check(&["--nfsmount-conf", &file, "--policy", &policy.display().to_string()]);
+    let policy = policy(&pods, "- {name: example.com/own, nfs: false}\n");
+    let (report, _) = pods.check(&["--nfsmount-conf", &file, "--policy", &policy]);
     assert_eq!(report["warnings"][0]["mayConcern"], json!([]), "{report:#}");
     Ok(())
 }
@@ -137,7 +147,9 @@ fn steps() -> Result<(), Failed> {
         let pods = Pods::new();
         pods.flex("u", "pvf", NFS.1);
         let file = conf(&pods, text);
-        let said = String::from_utf8(run(&["--pods-dir", &pods.name(), "--nfsmount-conf", &file]).stdout)?;
+        let sure = policy(&pods, "");
+        let args = ["--pods-dir", &pods.name(), "--nfsmount-conf", &file, "--policy", &sure];
+        let said = String::from_utf8(run(&args).stdout)?;
         assert!(said.contains(head), "{said}");
         assert!(!said.contains("mountOptions") && !said.contains("nfs-mount-guard fix"), "{said}");
         let step =
@@ -147,11 +159,16 @@ fn steps() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A `FlexVolume` of a script that takes its options as `mountOptions`.
+/// A `FlexVolume` of a script that takes its options as `options`, or as `mountOptions`.
 fn object(name: &str, driver: &str) -> Value {
+    let options = if driver == NFS.0 {
+        json!({"server": "nas", "options": "hard", "vers": "4.2"})
+    } else {
+        json!({"server": "nas", "mountOptions": "hard,nfsvers=4.2"})
+    };
     json!({
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
-        "spec": {"flexVolume": {"driver": driver, "options": {"server": "nas", "mountOptions": "hard,nfsvers=4.2"}}},
+        "spec": {"flexVolume": {"driver": driver, "options": options}},
     })
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::faults::{PAGE, Server, empty, list};
-use super::{BAD, claim, kubeconfig, pod, scan, volume};
+use super::{BAD, GOOD, claim, kubeconfig, pod, scan, volume};
 use crate::client::{block_on, status};
 use crate::cluster::free_port;
 use crate::component::program;
@@ -21,6 +21,7 @@ pub(super) fn trials() -> Vec<Trial> {
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("scan::again::{name}"), test);
     vec![
         trial("metrics_and_readiness_follow_the_last_scan", metrics),
+        trial("a_right_that_is_lost_does_not_look_like_a_cure", lost_right),
         trial("a_status_port_is_for_repeated_scans", alone),
         trial("a_policy_file_that_changes_is_read_again", policy_changes),
     ]
@@ -56,14 +57,21 @@ pub fn until(address: SocketAddr, path: &str, code: u16, words: &[&str]) -> Resu
 pub(crate) fn scrape() -> Result<String, Failed> {
     let server = Server::start(|path, _| match path {
         PAGE => {
-            let mut bound = volume("a", Some("shop/a"), BAD);
-            bound["status"] = json!({"phase": "Bound"});
-            list("PersistentVolumeList", &[bound], "")
+            let volumes = ["a", "b"].map(|name| {
+                let mut bound = volume(name, Some(&format!("shop/{name}")), BAD);
+                bound["status"] = json!({"phase": "Bound"});
+                bound
+            });
+            list("PersistentVolumeList", &volumes, "")
+        }
+        // The rest of the Pods is not seen.
+        path if path.starts_with("/api/v1/pods?") && path.contains("continue") => {
+            Some((403, json!({"kind": "Status", "code": 403, "reason": "Forbidden", "message": "forbidden"})))
         }
         path if path.starts_with("/api/v1/pods?") => {
             let mut pod = pod("shop", "app", None, claim("a"));
             pod["status"] = json!({"phase": "Running"});
-            list("PodList", &[pod], "")
+            list("PodList", &[pod], "next")
         }
         other => empty(other),
     });
@@ -79,7 +87,8 @@ pub(crate) fn scrape() -> Result<String, Failed> {
             .stderr(Stdio::null())
             .spawn()?,
     );
-    let text = until(address, "/metrics", 200, &["nfs_mount_guard_scan_exposed_pods{"])?;
+    let words = ["nfs_mount_guard_scan_exposed_pods{", "nfs_mount_guard_scan_unknown_volumes{"];
+    let text = until(address, "/metrics", 200, &words)?;
     Ok(text.split_once(' ').map(|(_, text)| text.to_owned()).unwrap_or_default())
 }
 
@@ -161,6 +170,75 @@ fn metrics() -> Result<(), Failed> {
     is_gone.store(false, Ordering::Relaxed);
     until(address, "/metrics", 200, &["nfs_mount_guard_scan_complete 1\n"])?;
     ends_when_asked(&mut running.0)?;
+    Ok(())
+}
+
+/// Findings that are not seen any more keep their counts; those that are cured do not.
+fn lost_right() -> Result<(), Failed> {
+    /// All is well, Pods are forbidden, volumes are forbidden, all is cured.
+    static STAGE: AtomicU8 = AtomicU8::new(0);
+    let refused = |resource: &str| {
+        let message = format!("{resource} is forbidden: User \"t\" cannot list resource \"{resource}\"");
+        Some((403, json!({"kind": "Status", "code": 403, "reason": "Forbidden", "message": message})))
+    };
+    let server = Server::start(move |path, _| match (path, STAGE.load(Ordering::Relaxed)) {
+        (PAGE, 2) => refused("persistentvolumes"),
+        (PAGE, stage) => {
+            let mut bound = volume("a", Some("shop/a"), if stage == 3 { GOOD } else { BAD });
+            bound["status"] = json!({"phase": "Bound"});
+            list("PersistentVolumeList", &[bound], "")
+        }
+        (path, 1) if path.starts_with("/api/v1/pods?") => refused("pods"),
+        (path, _) if path.starts_with("/api/v1/pods?") => {
+            let mut pod = pod("shop", "app", None, claim("a"));
+            pod["status"] = json!({"phase": "Running"});
+            list("PodList", &[pod], "")
+        }
+        (other, _) => empty(other),
+    });
+    let file = kubeconfig(&format!("http://{}", server.address), "t")?;
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let folder = TempDir::new()?;
+    let errors = folder.path().join("errors");
+    let report = folder.path().join("scan.json");
+    let _running = Running(
+        Command::new(program())
+            .args(["scan", "--no-policy", "--select", "NMG001", "--qps", "1000", "--interval", "1s"])
+            .args([
+                "--status-listen",
+                &address.to_string(),
+                "--format",
+                &format!("json={}", report.display()),
+            ])
+            .arg("--kubeconfig")
+            .arg(file.path())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&errors)?)
+            .spawn()?,
+    );
+    let found = [
+        "nfs_mount_guard_scan_findings{code=\"NMG001\",action=\"deny\",kind=\"PersistentVolume\"} 1\n",
+        "nfs_mount_guard_scan_exposed_pods{code=\"NMG001\",state=\"running\"} 1\n",
+    ];
+    let unknown = "nfs_mount_guard_scan_unknown_volumes{code=\"NMG001\"} 1\n";
+    let (stale, fresh) = ("nfs_mount_guard_scan_stale 1\n", "nfs_mount_guard_scan_stale 0\n");
+    let complete = "nfs_mount_guard_scan_complete 1\n";
+    let text = until(address, "/metrics", 200, &[&found[..], &[fresh, complete]].concat())?;
+    assert!(!text.contains(unknown), "{text}");
+    STAGE.store(1, Ordering::Relaxed);
+    let incomplete = "nfs_mount_guard_scan_complete 0\n";
+    until(address, "/metrics", 200, &[&found[..], &[stale, incomplete, unknown]].concat())?;
+    // The report is a file, and the error is on standard error as well.
+    let said = std::fs::read_to_string(&errors)?;
+    assert!(said.contains("nfs-mount-guard: not allowed to list pods (403): "), "{said}");
+    let written: Value = serde_json::from_slice(&std::fs::read(&report)?)?;
+    assert_eq!(written["exposed"][0]["state"], "unknown");
+    STAGE.store(2, Ordering::Relaxed);
+    let gone = "nfs_mount_guard_scan_requests_total{resource=\"persistentvolumes\",code=\"403\"} ";
+    until(address, "/metrics", 200, &[&found[..], &[stale, incomplete, gone]].concat())?;
+    STAGE.store(3, Ordering::Relaxed);
+    let text = until(address, "/metrics", 200, &[fresh, complete])?;
+    assert!(!text.contains("scan_exposed_pods{") && !text.contains("scan_findings{"), "{text}");
     Ok(())
 }
 

@@ -24,6 +24,11 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_clean_cluster_needs_no_pods", clean),
         trial("two_volumes_on_two_pages_are_compared", of_two_volumes),
         trial("no_secret_is_ever_asked_for", least),
+        trial("a_released_volume_under_a_pod_that_runs_is_not_free", released),
+        trial("a_list_of_pods_that_breaks_off_leaves_the_others_unknown", half_of_the_pods),
+        trial("the_most_harmful_objects_are_kept", most_harmful),
+        trial("options_that_are_not_judged_are_those_of_an_object", not_judged),
+        trial("an_error_of_a_report_in_a_file_is_on_standard_error", told),
     ]
 }
 
@@ -357,5 +362,171 @@ fn least() -> Result<(), Failed> {
         asked.iter().all(|path| !path.contains("secret") && !path.contains("resourceVersion")),
         "{asked:?}"
     );
+    Ok(())
+}
+
+fn rows(report: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let row = |entry: &Value| ["state", "code", "subject", "claim"].map(|key| text(&entry[key])).join(" ");
+    report["exposed"].as_array().expect("exposed").iter().map(row).collect()
+}
+
+fn in_phase(name: &str, claim: &str, options: &[&str], phase: &str) -> Value {
+    let mut volume = volume(name, Some(claim), options);
+    volume["status"] = json!({ "phase": phase });
+    volume
+}
+
+fn running(name: &str, of: &str) -> Value {
+    let mut pod = pod("shop", name, None, claim(of));
+    pod["status"] = json!({"phase": "Running"});
+    pod
+}
+
+/// A claim of the same name may have another volume, which has no finding and is on a later page.
+fn released() -> Result<(), Failed> {
+    let pages = (
+        vec![in_phase("gone", "shop/a", BAD, "Released"), in_phase("moved", "shop/b", BAD, "Failed")],
+        vec![in_phase("new", "shop/b", GOOD, "Bound"), in_phase("idle", "shop/c", BAD, "Released")],
+    );
+    let server = Server::start(move |path, _| match path {
+        PAGE => list("PersistentVolumeList", &pages.0, "next"),
+        path if path.starts_with(PAGE) => list("PersistentVolumeList", &pages.1, ""),
+        "/api/v1/namespaces/shop" => Some((200, json!({"kind": "Namespace", "metadata": {"name": "shop"}}))),
+        path if path.contains("/pods?") => list("PodList", &[running("x", "a"), running("y", "b")], ""),
+        other => empty(other),
+    });
+    let report = server.scan(&[])?.0;
+    let gone = "running NMG001 PersistentVolume/gone shop/a";
+    let free = ["free NMG001 PersistentVolume/idle -", "free NMG001 PersistentVolume/moved -"];
+    assert_eq!(rows(&report), [&[gone][..], &free].concat());
+    // In a namespace they are those that its Pods mount.
+    assert_eq!(rows(&server.scan(&["-n", "shop"])?.0), [gone, free[1]]);
+    Ok(())
+}
+
+fn half_of_the_pods() -> Result<(), Failed> {
+    let volumes = [
+        in_phase("a", "shop/a", BAD, "Bound"),
+        in_phase("b", "shop/b", BAD, "Bound"),
+        in_phase("c", "shop/c", BAD, "Released"),
+        bad("d"),
+    ];
+    let server = Server::start(move |path, _| match path {
+        PAGE => list("PersistentVolumeList", &volumes, ""),
+        path if path.starts_with("/api/v1/pods?") && path.contains("continue") => None,
+        path if path.starts_with("/api/v1/pods?") => list("PodList", &[running("x", "a")], "next"),
+        other => empty(other),
+    });
+    let (report, code) = server.scan(&[])?;
+    assert_eq!((code, &report["complete"]), (Some(1), &json!(false)));
+    let expected = [
+        "running NMG001 PersistentVolume/a shop/a",
+        "unknown NMG001 PersistentVolume/b shop/b",
+        "unknown NMG001 PersistentVolume/c shop/c",
+        "free NMG001 PersistentVolume/d -",
+    ];
+    assert_eq!(rows(&report), expected);
+    Ok(())
+}
+
+/// A class with `bg` harms more than volumes that nothing uses, and a denied one more than a warned
+/// one; a running Pod comes first.
+fn most_harmful() -> Result<(), Failed> {
+    const LESSER: &[&str] = &["nfsvers=4.1", "hard", "fg", "retrans=2"];
+    let server = Server::start(move |path, _| match path {
+        "/apis/storage.k8s.io/v1/storageclasses?limit=500" => {
+            let class = json!({"metadata": {"name": "class"}, "provisioner": "nfs.csi.k8s.io", "mountOptions": BAD,
+                "parameters": {"server": "nas.example.com", "share": "/"}});
+            list("StorageClassList", &[class], "")
+        }
+        PAGE => {
+            let mut all: Vec<Value> =
+                (0..5).map(|index| volume(&format!("lesser-{index}"), None, LESSER)).collect();
+            all.extend((0..5).map(|index| bad(&format!("free-{index}"))));
+            all.push(in_phase("run", "shop/a", LESSER, "Bound"));
+            all.push(in_phase("wait", "shop/b", BAD, "Bound"));
+            list("PersistentVolumeList", &all, "")
+        }
+        path if path.starts_with("/api/v1/pods?") => list("PodList", &[running("x", "a")], ""),
+        other => empty(other),
+    });
+    let rules = ["--select", "NMG001,NMG003", "--fail-on", "warn"];
+    let whole = server.scan(&rules)?.0;
+    assert_eq!(names(&whole).len(), 13, "{whole}");
+    for (most, expected) in [
+        ("1", &["run"][..]),
+        ("2", &["run", "wait"]),
+        ("3", &["class", "run", "wait"]),
+        ("4", &["class", "free-0", "run", "wait"]),
+    ] {
+        let report = server.scan(&[&rules[..], &["--max-results", most]].concat())?.0;
+        let mut kept = names(&report);
+        kept.sort_unstable();
+        assert_eq!(kept, expected);
+        assert_eq!(report["summary"]["notShown"], 13 - expected.len());
+        assert_eq!(report["summary"]["denied"], whole["summary"]["denied"]);
+    }
+    // A baseline knows findings, which are then not left out.
+    let file = tempfile::NamedTempFile::new()?;
+    let entry = |name: String| json!({"rule": "NMG001", "object": format!("PersistentVolume/{name}"), "pointer": "/spec/mountOptions/2"});
+    let entries: Vec<Value> = (0..5).map(|index| entry(format!("free-{index}"))).collect();
+    std::fs::write(file.path(), json!({"schemaVersion": 1, "findings": entries}).to_string())?;
+    let baseline = file.path().display().to_string();
+    let args = [&rules[..], &["--max-results", "3", "--baseline", &baseline]].concat();
+    let report = server.scan(&args)?.0;
+    assert_eq!((&report["summary"]["baselined"], &report["summary"]["notShown"]), (&json!(5), &json!(5)));
+    Ok(())
+}
+
+/// The items of a list stand in no file.
+fn not_judged() -> Result<(), Failed> {
+    let server = Server::start(move |path, _| match path {
+        PAGE => list("PersistentVolumeList", &[in_phase("a", "shop/a", BAD, "Bound")], ""),
+        path if path.starts_with("/api/v1/pods?") => {
+            let mut pod = running("web", "a");
+            pod["metadata"]["annotations"] = json!({"example.com/volume":
+                "apiVersion: v1\nkind: PersistentVolume\nspec: {mountOptions: [hard, bg]}\n"});
+            list("PodList", &[pod], "")
+        }
+        other => empty(other),
+    });
+    let report = server.scan(&[])?.0;
+    let found = &report["notJudged"][0];
+    assert_eq!((&found["file"], &found["kind"]), (&json!("Pod/shop/web"), &json!("Pod")), "{report}");
+    let file = kubeconfig(&format!("http://{}", server.address), "t")?;
+    for format in ["text", "concise", "html"] {
+        let output = scan(&["--no-policy", "--format", format], Some(file.path()));
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(shown.contains("Pod/shop/web not judged: "), "{format}: {shown}");
+        assert!(!shown.contains("pods:1") && !shown.contains("web:1"), "{format}: {shown}");
+    }
+    Ok(())
+}
+
+/// A program writes the report to a file, and a person reads why the exit code is 3.
+fn told() -> Result<(), Failed> {
+    let server =
+        Server::start(|_, _| Some((401, json!({"kind": "Status", "code": 401, "message": "Unauthorized"}))));
+    let file = kubeconfig(&format!("http://{}", server.address), "t")?;
+    let folder = tempfile::TempDir::new()?;
+    let report = folder.path().join("scan.json");
+    let of_json = format!("json={}", report.display());
+    let words = "nfs-mount-guard: the API server does not accept the credentials (401): Unauthorized";
+    for (formats, is_told) in [
+        (&[of_json.as_str()][..], true),
+        (&["json"], true),
+        (&["sarif"], true),
+        (&["text"], false),
+        (&["concise", &of_json], false),
+    ] {
+        let formats: Vec<&str> = formats.iter().flat_map(|format| ["--format", format]).collect();
+        let output = scan(&[&["--no-policy"][..], &formats].concat(), Some(file.path()));
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said.contains(words), is_told, "{formats:?}: {said}");
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(is_told || shown.contains("does not accept the credentials"), "{formats:?}: {shown}");
+    }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! A cluster that cannot be reached, and a kubeconfig that cannot be used.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("an_api_server_that_is_not_there_is_exit_3", nobody_listens),
         trial("a_server_that_accepts_and_is_silent_is_told_while_it_waits", silent),
         trial("without_a_cluster_it_says_how_to_name_one", no_cluster),
+        trial("a_server_without_tls_is_told_from_one_with_it", other_scheme),
     ]
 }
 
@@ -405,5 +406,39 @@ fn no_cluster() -> Result<(), Failed> {
     let output = scan(&[], None);
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("no cluster: give --kubeconfig FILE, or set KUBECONFIG"), "{output:?}");
+    Ok(())
+}
+
+/// The scheme in the kubeconfig is that of another port.
+fn other_scheme() -> Result<(), Failed> {
+    let said = |server: &str| -> Result<String, Failed> {
+        let file = kubeconfig(server, "t")?;
+        let output = scan(&["--format", "json", "--no-policy"], Some(file.path()));
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        Ok(report["errors"][0]["message"].as_str().unwrap_or_default().to_owned())
+    };
+    // As a server of Go answers, and one that answers nothing to what it does not understand.
+    let answering = |answer: &'static [u8]| -> Result<SocketAddr, Failed> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(answer);
+            }
+        });
+        Ok(address)
+    };
+    let address = answering(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n400 Bad Request")?;
+    let message = said(&format!("https://{address}"))?;
+    assert!(message.contains("; no TLS is spoken there: write the port of the API server"), "{message}");
+    let message = said(&format!("https://{}", answering(b"")?))?;
+    assert!(message.contains("; the server ends the TLS handshake: write the port"), "{message}");
+    let address =
+        answering(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")?;
+    let message = said(&format!("http://{address}"))?;
+    let words = "it answered 400 Client sent an HTTP request to an HTTPS server.; TLS is spoken there: write https://";
+    assert!(message.contains(words), "{message}");
     Ok(())
 }

@@ -89,6 +89,22 @@ pub struct ClaimName {
     pub name: Box<str>,
 }
 
+/// The claim that a volume names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// None.
+    Nothing,
+    /// The one that it is bound to, or that a manifest gives it.
+    Bound(ClaimName),
+    /// One that the volume is not bound to now. A released volume still names the claim that it had:
+    /// a Pod that runs keeps its mount when the claim is gone, and a new claim of that name has another
+    /// volume.
+    Former(ClaimName),
+    /// A reference without namespace or name. The API server takes it, and no claim ever fits it
+    /// (kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go`, `syncVolume`).
+    Incomplete,
+}
+
 /// A claim that names its volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeClaim {
@@ -163,14 +179,20 @@ impl BoundVolume<'_> {
         Uid::parse(self.metadata.as_ref()?.uid.as_deref()?)
     }
 
-    /// The claim that the volume is bound to. A released volume still names the claim
-    /// that it had, and a new claim of that name has another volume.
-    pub fn claim(&self) -> Option<ClaimName> {
-        let phase = self.status.as_ref().and_then(|status| status.phase.as_deref());
-        let claim =
-            self.spec.as_ref()?.claim_ref.as_ref().filter(|_| matches!(phase, None | Some("Bound")))?;
-        let (namespace, name) = (claim.namespace.as_deref()?, claim.name.as_deref()?);
-        Some(ClaimName { namespace: namespace.into(), name: name.into() })
+    /// The claim that the volume names.
+    pub fn claim(&self) -> Claimed {
+        let Some(claim) = self.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()) else {
+            return Claimed::Nothing;
+        };
+        let text = |text: &Option<Text<'_>>| text.as_deref().filter(|text| !text.is_empty()).map(Into::into);
+        let (Some(namespace), Some(name)) = (text(&claim.namespace), text(&claim.name)) else {
+            return Claimed::Incomplete;
+        };
+        let claim = ClaimName { namespace, name };
+        match self.status.as_ref().and_then(|status| status.phase.as_deref()) {
+            None | Some("Bound") => Claimed::Bound(claim),
+            Some(_) => Claimed::Former(claim),
+        }
     }
 
     /// Returns true if it names no claim, so that one that names the volume gets it.

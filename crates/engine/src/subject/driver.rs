@@ -14,6 +14,7 @@ mod dell;
 pub mod evidence;
 mod huawei;
 mod inline;
+mod lookup;
 mod nas;
 mod netapp;
 mod option_key;
@@ -21,14 +22,14 @@ pub mod refusal;
 mod tencent;
 mod upstream;
 
-use std::sync::LazyLock;
-
 use assembly::{Cut, Emptiness, Empty, NoneWord, Step, When};
 use conf::ConfOf;
 use evidence::{Clue, Deletion, Evidence};
 use refusal::Refused;
 
 pub use inline::Inline;
+pub(crate) use lookup::is_no_script;
+pub use lookup::{find, find_script, glob, scripts};
 pub use option_key::{generic_keys, is_same_key, names_directory, names_version, resembles_mount_options};
 pub use option_key::{is_option_key, names_mount_options, speaks_of_options};
 
@@ -51,6 +52,9 @@ pub struct Driver {
     /// Names as `provisioner` or `spec.csi.driver` has them; a `*` stands for
     /// any text. An in-tree plugin has its plugin name.
     pub names: &'static [&'static str],
+    /// Those of `names` that are also the driver of a `FlexVolume`: a script on the node, which is
+    /// none of the CSI drivers and provisioners that may have its name.
+    pub scripts: &'static [&'static str],
     /// The maker and the name, for people.
     pub title: &'static str,
     /// The verdict if no clue applies.
@@ -119,6 +123,7 @@ pub struct Driver {
 /// A row with nothing particular: NFS, options passed on as they are.
 pub(crate) const PLAIN: Driver = Driver {
     names: &[],
+    scripts: &[],
     title: "",
     nfs: Nfs::Yes,
     clues: &[],
@@ -339,15 +344,6 @@ impl Driver {
     }
 }
 
-/// The row for a name, exact names before patterns; `None` for a driver that no
-/// row describes.
-pub fn find(name: &str) -> Option<&'static Driver> {
-    EXACT.get(name).copied().or_else(|| {
-        drivers()
-            .find(|driver| driver.names.iter().any(|pattern| pattern.contains('*') && glob(pattern, name)))
-    })
-}
-
 /// The row of kubelet's own NFS plugin.
 pub fn in_tree_nfs() -> &'static Driver {
     &upstream::IN_TREE_NFS
@@ -371,36 +367,6 @@ pub(crate) const fn carrier(key: &'static str, on: On, role: Role) -> CarrierKey
 /// Like [`carrier`], for a key that counts in exactly this case only.
 pub(crate) const fn exact(key: &'static str, on: On, role: Role) -> CarrierKey {
     CarrierKey { key, exact: true, on, when: None, role }
-}
-
-static EXACT: LazyLock<std::collections::HashMap<&'static str, &'static Driver>> = LazyLock::new(|| {
-    drivers()
-        .flat_map(|driver| driver.names.iter().map(move |name| (*name, driver)))
-        .filter(|(name, _)| !name.contains('*'))
-        .collect()
-});
-
-/// Returns true if `text` matches `pattern`, in which each `*` stands for any text. Linear in the
-/// text for each star.
-pub fn glob(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
-        return false;
-    };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        match rest.split_once(part) {
-            Some((_, after)) => rest = after,
-            None => return false,
-        }
-    }
-    true
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ fn results_of_rules_that_were_not_run_stay() {
     let both = || vec![finding(1, Reported::Deny, "bg"), finding(2, Reported::Warn, "no fg")];
     let mut before = empty();
     before.subjects = (0..3).map(|number| volume(number, both())).collect();
-    let mut stored = parsed(&reports(Api::OpenReports, &before, &Kept::default(), 2000));
+    let mut stored = parsed(&reports(Api::OpenReports, &before, &Kept::default(), 2000).0);
     let stored: Vec<Box<RawValue>> =
         serde_json::from_value(stored.remove(0)["results"].take()).expect("results");
     // Only the first rule is run; the first volume is cured of it, the last one is gone.
@@ -34,7 +34,7 @@ fn results_of_rules_that_were_not_run_stay() {
             .flat_map(|report| report["results"].as_array().expect("results").clone());
         results.map(|result| format!("{} {}", result["resources"][0]["name"], result["rule"])).collect()
     };
-    let wanted = reports(Api::OpenReports, &after, &kept(None), 2000);
+    let wanted = reports(Api::OpenReports, &after, &kept(None), 2000).0;
     let expected =
         ["\"pv-0\" \"NMG002 other\"", "\"pv-1\" \"NMG001 background-mount\"", "\"pv-1\" \"NMG002 other\""];
     assert_eq!(found(&wanted), BTreeSet::from(expected.map(ToOwned::to_owned)));
@@ -47,15 +47,15 @@ fn results_of_rules_that_were_not_run_stay() {
         serde_json::from_value(parsed(&wanted)[0]["results"].take()).expect("results");
     let mut again = Kept::default();
     again.take(None, stored, &after);
-    let once = reports(Api::OpenReports, &after, &again, 2000);
+    let once = reports(Api::OpenReports, &after, &again, 2000).0;
     assert_eq!(found(&once), found(&wanted));
     // A namespace keeps its report, too, and one without any such result does not.
-    let shop = reports(Api::OpenReports, &after, &kept(Some("shop")), 2000);
+    let shop = reports(Api::OpenReports, &after, &kept(Some("shop")), 2000).0;
     assert!(shop.iter().any(|report| report.namespace.as_deref() == Some("shop")));
     after.policy.not_run.clear();
     let mut none = Kept::default();
     none.take(Some("shop".to_owned()), again_of(&shop), &after);
-    assert!(reports(Api::OpenReports, &after, &none, 2000).iter().all(|report| report.namespace.is_none()));
+    assert!(reports(Api::OpenReports, &after, &none, 2000).0.iter().all(|report| report.namespace.is_none()));
 }
 
 fn again_of(reports: &[Wanted]) -> Vec<Box<RawValue>> {
@@ -67,7 +67,7 @@ fn again_of(reports: &[Wanted]) -> Vec<Box<RawValue>> {
 fn the_heartbeat_names_the_rules_that_were_not_run() {
     let mut report = empty();
     report.complete = true;
-    let run = Run { ended: 0, took: Duration::ZERO, requests: 3 };
+    let run = Run { ended: 0, took: Duration::ZERO, requests: 3, not_shown: 0 };
     let beat = |report: &Report| parsed(&[heartbeat(Api::OpenReports, report, &run, 2000)]).remove(0);
     assert!(!beat(&report).to_string().contains("not run"));
     report.policy.not_run = vec![Code(2), Code(24)];

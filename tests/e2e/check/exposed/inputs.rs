@@ -149,6 +149,13 @@ fn unreadable_claims() -> Result<(), Failed> {
         ("/spec/claimRef", json!("shop/orders"), "spec.claimRef is not a map with namespace and name: "),
         ("/spec/claimRef/name", json!(["orders"]), "spec.claimRef is not a map with namespace and name: "),
         ("/spec/claimRef/namespace", json!({}), "spec.claimRef is not a map with namespace and name: "),
+        (
+            "/spec/claimRef",
+            json!({}),
+            "PersistentVolume/pv-bad: spec.claimRef is not a map with namespace and name: ",
+        ),
+        ("/spec/claimRef", json!({"name": "orders"}), "spec.claimRef is not a map with namespace and name: "),
+        ("/spec/claimRef/name", json!(""), "spec.claimRef is not a map with namespace and name: "),
         ("/status/phase", json!(["Bound"]), "status.phase is not text: "),
     ] {
         let mut bad = volume("pv-bad", Some("shop/orders"), "Bound");

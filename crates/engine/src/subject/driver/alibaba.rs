@@ -17,6 +17,7 @@ const VERSION: Step = Step::Version(Versioning {
 
 static NAS: Driver = Driver {
     names: &["nasplugin.csi.alibabacloud.com", "alicloud/nas"],
+    scripts: &["alicloud/nas"],
     clues: &[
         maybe_nfs_if(Evidence::Value("mountProtocol", OTHER_CLIENTS)),
         maybe_nfs_if(Evidence::Text("useClient")),
