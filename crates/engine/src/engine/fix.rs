@@ -3,6 +3,7 @@
 //! codes, and a fix that touches an option another fix has touched waits for
 //! the next round.
 
+mod foregrounds;
 mod scope;
 pub(super) mod winners;
 
@@ -191,6 +192,10 @@ fn round<'e>(
             }
         }
     }
+    // The mutating webhook only replaces, and takes no element away.
+    if !scope.as_demanded {
+        foregrounds::merge(&mut plan, subject);
+    }
     plan.carry_out_all(subject)
 }
 
@@ -234,6 +239,7 @@ pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<T
     for edit in &fix.edits {
         plan.add(edit);
     }
+    foregrounds::merge(&mut plan, subject);
     let renamed: Vec<Renaming> = renames(fix).cloned().collect();
     let (elements, origins) = match plan.carry_out_all(subject) {
         Some(pieces) => into_owned(pieces),
@@ -247,7 +253,7 @@ pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<T
 #[derive(Default)]
 struct Plan<'f> {
     /// By carrier, element and first byte: the new text, or none to remove.
-    options: BTreeMap<(usize, usize, usize), (&'f Site, Option<&'f str>)>,
+    options: BTreeMap<(usize, usize, usize), (&'f Site, Option<Cow<'f, str>>)>,
     splits: BTreeSet<(usize, usize)>,
     appends: Vec<(usize, &'f str)>,
 }
@@ -274,7 +280,7 @@ impl<'f> Plan<'f> {
     fn add(&mut self, edit: &'f Edit) {
         match edit {
             Edit::Replace { site, with } => {
-                self.options.insert(site.order(), (site, Some(with)));
+                self.options.insert(site.order(), (site, Some(Cow::Borrowed(with))));
             }
             Edit::Remove { site } => {
                 self.options.insert(site.order(), (site, None));
@@ -371,7 +377,7 @@ impl<'f> Plan<'f> {
             None => return Some(Cow::Borrowed(element)),
             // The usual case, an element of one option, needs no new text.
             Some((site, Some(with))) if site.range == (0..element.len()) => {
-                return Some(Cow::Borrowed(with));
+                return Some(with.clone());
             }
             Some(_) => {}
         }

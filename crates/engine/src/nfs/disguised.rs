@@ -9,7 +9,7 @@ use super::intended::intended;
 use super::option::{self, MountOption};
 use super::value::Grammar;
 use continued::{continued_in_a_dress, joined};
-pub(crate) use continued::{is_category_range, is_rest_of_value};
+pub(crate) use continued::{is_category_range, is_rest_of_value, may_continue, rest_of_remark};
 
 /// The options that one or several neighboring pieces of an element were meant to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -250,6 +250,12 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
                 check.report(token, severity, message, fix);
                 return;
             }
+            if meant.is_none() && refusal == Refusal::NoSuchVersion {
+                let (remedy, fix) = versions::instead(check, token);
+                message.remedy = Some(remedy.into());
+                check.report(token, severity, message, fix);
+                return;
+            }
             if let Some(text) = &meant {
                 message.remedy = Some(format!("use {text}").into());
             } else if let Some(contrary) = contrary_of_flag(token) {

@@ -11,6 +11,7 @@ use super::{Malformation, Options, Token};
 use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::disguised;
 use crate::nfs::option::{self, MountOption};
+use crate::nfs::placeholder::placeholders;
 use crate::nfs::settings::Settings;
 use crate::site::Site;
 use crate::subject::carrier::{self, Carrier, Form};
@@ -172,7 +173,7 @@ impl<'m> Layout<'m> {
         if !carrier.in_force {
             return;
         }
-        let part = Part { text: self.fold(text), tokens: start..self.tokens.len() };
+        let part = Part { text: self.fold(text, carrier.is_in_file), tokens: start..self.tokens.len() };
         if self.driver.own_elements.iter().any(|own| own.eq_ignore_ascii_case(text)) {
             self.keep_back(vec![part]);
             return;
@@ -194,13 +195,21 @@ impl<'m> Layout<'m> {
         }
     }
 
-    fn fold(&self, text: &'m str) -> Cow<'m, str> {
+    /// Makes letters small as the driver does. In a file, a placeholder's name keeps its letters: the
+    /// driver gets what it becomes.
+    fn fold(&self, text: &'m str, is_in_file: bool) -> Cow<'m, str> {
         let may_change = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
-        if self.driver.case == Case::Folded && text.bytes().any(may_change) {
-            text.to_lowercase().into()
-        } else {
-            text.into()
+        if self.driver.case != Case::Folded || !text.bytes().any(may_change) {
+            return text.into();
         }
+        let (mut folded, mut at) = (String::with_capacity(text.len()), 0);
+        for range in placeholders(text).filter(|_| is_in_file) {
+            folded.push_str(&text.get(at..range.start).unwrap_or_default().to_lowercase());
+            folded.push_str(text.get(range.clone()).unwrap_or_default());
+            at = range.end;
+        }
+        folded.push_str(&text.get(at..).unwrap_or_default().to_lowercase());
+        folded.into()
     }
 
     /// Keeps back a word that means "no option", where it stands alone.
