@@ -17,6 +17,17 @@ pub(super) fn is_plainly_written(text: &str, remedy: &Replacement) -> bool {
     is_value && !written.is_empty() && !written.contains(['\n', '\r', '#', '?', '&', '*', '!', '|', '>'])
 }
 
+/// Takes the colon after a key without a value, too: `- nolock:` becomes `- nolock`.
+pub(super) fn take_colon(text: &str, remedy: &mut Replacement) {
+    let rest = text
+        .get(remedy.end..)
+        .and_then(|rest| rest.strip_prefix(':'))
+        .map(|rest| rest.lines().next().unwrap_or_default().trim());
+    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#')) {
+        remedy.end += 1;
+    }
+}
+
 /// The text with what could not be read written as it can be, and the way there; `None` where nothing
 /// comes of it, or something else would change.
 pub(super) fn remedied(text: &str, lines: &Lines<'_>, unread: &[Problem]) -> Option<(String, Shift)> {

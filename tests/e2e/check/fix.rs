@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         trial("touches_nothing_but_the_tokens_concerned", touches_only_tokens),
         trial("shows_a_diff_and_changes_nothing", shows_a_diff),
         trial("a_diff_speaks_of_the_file_as_it_is", speaks_of_the_file),
+        trial("places_are_those_of_the_file_as_it_is_now", speaks_of_the_file_as_it_is_now),
         trial("what_goes_with_an_option_is_said", says_what_goes_with_it),
         trial("what_a_flag_mends_needs_no_hand", counts_what_a_flag_mends),
         trial("a_value_of_ro_or_rw_is_left", leaves_a_value_of_ro),
@@ -231,6 +232,57 @@ fn counts_what_a_flag_mends() -> Result<(), Failed> {
         assert!(said.ends_with(wanted), "{said}");
         assert_eq!(output.status.code(), Some(1), "{said}");
     }
+    // What stands in an attribute is immutable, and only a bg is replaced there without the flag.
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  volumes:\n  - name: v\n    csi:\n      \
+               driver: nfs.csi.k8s.io\n      volumeAttributes: {server: s, share: /x, mountOptions: \"hard,bg\\n\"}\n";
+    let said = String::from_utf8(pipe(&["fix", "-", "--no-policy"], pod.as_bytes()).stderr)?;
+    assert!(said.ends_with("changed, 2 warnings left, 1 fix needs --unsafe-fixes\n"), "{said}");
+    let output = pipe(&["fix", "-", "--no-policy", "--unsafe-fixes"], pod.as_bytes());
+    assert!(stdout(&output).contains("mountOptions: \"hard,fg\""), "{}", stdout(&output));
+    let report = stdout(&pipe(&["check", "-", "--no-policy", "--format", "json"], pod.as_bytes()));
+    let report: Value = serde_json::from_str(&report)?;
+    let findings = report["subjects"][0]["findings"].as_array().ok_or("findings")?;
+    let of_rule = findings.iter().find(|finding| finding["code"] == "NMG009").ok_or("NMG009")?;
+    assert_eq!(of_rule["fix"], "unsafe", "as fix does it");
+    Ok(())
+}
+
+/// After it has written, every place is one of the file as it is now.
+fn speaks_of_the_file_as_it_is_now() -> Result<(), Failed> {
+    let class = |name: &str, options: &str| {
+        format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: {name}}}\n\
+             provisioner: nfs.csi.k8s.io\n{options}\n"
+        )
+    };
+    let text = [
+        class("a", "mountOptions:\n- hard,bg"),
+        class("b", "mountOptions: true"),
+        class("c", "mountOptions: [fg, timeo=600, retrans=2, sloppy]"),
+        class("d", "mountOptions: [hard, bg]"),
+    ]
+    .join("---\n");
+    let folder = TempDir::new()?;
+    let file = folder.path().join("a.yaml");
+    fs::write(&file, &text)?;
+    let name = file.display().to_string();
+    let output = run(&["fix", "--no-policy", &name]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stderr)?;
+    let new = fs::read_to_string(&file)?;
+    let line = |part: &str| new.lines().position(|line| line.contains(part)).expect(part) + 1;
+    for place in [
+        format!("{name}:{}:15: StorageClass/b", line("true")),
+        format!("{name}:{}:42: deny NMG014", line("sloppy")),
+        format!("{name}:{}: fixed NMG001, NMG003, NMG004 in StorageClass/d", line("name: d") - 2),
+    ] {
+        assert!(said.contains(&place), "{place}\n{said}\n{new}");
+    }
+    // The same is said of the file as it was, where it stays so.
+    fs::write(&file, &text)?;
+    let said = String::from_utf8(run(&["fix", "--no-policy", "--diff", &name]).stderr)?;
+    let line = text.lines().position(|line| line.contains("true")).expect("the line") + 1;
+    assert!(said.contains(&format!("{name}:{line}:15: StorageClass/b")), "{said}");
     Ok(())
 }
 

@@ -48,6 +48,13 @@ pub(super) fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Op
     Some(Meant { pieces, options: vec![taken(text)?] })
 }
 
+/// A version alone, written with the comma of a country: `4,1`.
+pub(super) fn bare_version(head: &str, tail: &[&str]) -> Option<Meant> {
+    let minor = tail.first().filter(|_| head == "4")?.trim();
+    let text = matches!(minor, "0" | "1" | "2").then(|| format!("nfsvers=4.{minor}"))?;
+    Some(Meant { pieces: 2, options: vec![text] })
+}
+
 /// Characters that may close what is around an option.
 const CLOSERS: [char; 6] = ['\'', '"', ']', '\u{2019}', '\u{201d}', ' '];
 
@@ -123,7 +130,8 @@ pub(crate) fn rest_of_remark(texts: &[&str]) -> usize {
 /// Several flavors are one value with colons (nfs(5), `sec=`).
 fn flavors(head: &MountOption<'_>, tail: &[&str]) -> Option<Meant> {
     let is_flavor = |text: &str| is_flavor(head.keyword(), text);
-    let rest: Vec<&str> = tail.iter().copied().take_while(|piece| is_flavor(piece)).collect();
+    let rest: Vec<&str> =
+        tail.iter().map(|piece| piece.trim()).take_while(|piece| is_flavor(piece)).collect();
     let is_list = !rest.is_empty() && is_flavor(head.value()?);
     let text = format!("{}:{}", head.text(), rest.join(":"));
     // `sec=krb5p,krb5i`: the kernel separates flavors by colons.

@@ -36,6 +36,7 @@ pub(crate) fn lay_out<'m>(
     let elements = carriers.iter().map(|carrier| carrier.elements.len()).sum();
     let mut layout = Layout {
         driver,
+        is_in_file: facts.is_in_file,
         tokens: Vec::with_capacity(elements),
         list: Vec::with_capacity(elements),
         others: Vec::new(),
@@ -67,6 +68,8 @@ pub(crate) fn lay_out<'m>(
 /// The state between two steps.
 struct Layout<'m> {
     driver: &'static Driver,
+    /// True if a program may still fill placeholders in.
+    is_in_file: bool,
     tokens: Vec<Token<'m>>,
     /// The options of the list, or of the annotation that replaces it.
     list: Vec<Part<'m>>,
@@ -163,8 +166,7 @@ impl<'m> Layout<'m> {
     }
 
     fn add_option(&mut self, text: &'m str, site: Option<Site>, is_plain: bool, in_force: bool) {
-        let option = MountOption::new(text);
-        let option = if self.driver.case == Case::Folded { option.folded() } else { option };
+        let option = MountOption::new(self.fold(text));
         self.tokens.push(Token::new(option, site, is_plain, in_force, self.driver));
     }
 
@@ -173,7 +175,7 @@ impl<'m> Layout<'m> {
         if !carrier.in_force {
             return;
         }
-        let part = Part { text: self.fold(text, carrier.is_in_file), tokens: start..self.tokens.len() };
+        let part = Part { text: self.fold(text), tokens: start..self.tokens.len() };
         if self.driver.own_elements.iter().any(|own| own.eq_ignore_ascii_case(text)) {
             self.keep_back(vec![part]);
             return;
@@ -195,15 +197,15 @@ impl<'m> Layout<'m> {
         }
     }
 
-    /// Makes letters small as the driver does. In a file, a placeholder's name keeps its letters: the
+    /// Makes letters small as the driver does (`efs.csi.aws.com`, node.go). In a file, a placeholder's name keeps its letters: the
     /// driver gets what it becomes.
-    fn fold(&self, text: &'m str, is_in_file: bool) -> Cow<'m, str> {
+    fn fold(&self, text: &'m str) -> Cow<'m, str> {
         let may_change = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
         if self.driver.case != Case::Folded || !text.bytes().any(may_change) {
             return text.into();
         }
         let (mut folded, mut at) = (String::with_capacity(text.len()), 0);
-        for range in placeholders(text).filter(|_| is_in_file) {
+        for range in placeholders(text).filter(|_| self.is_in_file) {
             folded.push_str(&text.get(at..range.start).unwrap_or_default().to_lowercase());
             folded.push_str(text.get(range.clone()).unwrap_or_default());
             at = range.end;
