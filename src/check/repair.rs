@@ -112,7 +112,7 @@ impl Repaired {
         let subjects = std::mem::take(&mut self.subjects);
         let subjects = subjects.into_iter().filter_map(renumber).collect();
         self.subjects = subjects;
-        // What keeps a part from being mended is said in the place of what could be.
+        // The fault in the way is said in the place of the one that has a remedy.
         for (part, problem) in barred.0 {
             let Some(problem) = problem else { continue };
             let offset = problem.offset;

@@ -100,7 +100,7 @@ fn a_document_that_is_mended_in_part_holds_up_no_other() {
         let mut titles: Vec<&str> = repaired.changed.iter().map(|changed| &*changed.title).collect();
         titles.sort_unstable();
         assert_eq!(titles, ["StorageClass/good", "StorageClass/maps"], "each once");
-        // What is in the way is said, at its place in the new text.
+        // The fault in the way is said, at its place in the new text.
         let lines = Lines::new(&new);
         let mut left: Vec<(&str, String)> = Vec::new();
         for problem in &repaired.unread {

@@ -156,7 +156,7 @@ fn stands(text: &str) -> Result<(), TestCaseError> {
             let ((parts, unread), (new_parts, new_unread)) = (count(text), count(&new));
             prop_assert_eq!(parts, new_parts, "{}", new);
             prop_assert!(new_unread <= unread, "what was read is read: {}\n{}", text, new);
-            // What is said of the new text is said at its place.
+            // A fault that stays has its place in both texts.
             for problem in &repaired.unread {
                 let Some(offset) = problem.offset else { continue };
                 let first = |text: &str, at: usize| text.get(at..).map(|rest| rest.chars().next());

@@ -232,7 +232,7 @@ fn counts_what_a_flag_mends() -> Result<(), Failed> {
         assert!(said.ends_with(wanted), "{said}");
         assert_eq!(output.status.code(), Some(1), "{said}");
     }
-    // What stands in an attribute is immutable, and only a bg is replaced there without the flag.
+    // An attribute is immutable, and only a bg is replaced there without the flag.
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  volumes:\n  - name: v\n    csi:\n      \
                driver: nfs.csi.k8s.io\n      volumeAttributes: {server: s, share: /x, mountOptions: \"hard,bg\\n\"}\n";
     let said = String::from_utf8(pipe(&["fix", "-", "--no-policy"], pod.as_bytes()).stderr)?;
