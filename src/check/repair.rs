@@ -22,7 +22,7 @@ use crate::source::object::Object;
 use crate::source::rewrite::RewriteRefusal;
 use crate::source::text::Lines;
 use crate::source::{Item, Problem, visit_each};
-use carrying_out::CarryingOut;
+use carrying_out::{CarryingOut, replacements};
 pub use change::Changed;
 pub(super) use change::{Step, steps};
 pub(super) use immutable::{is_immutable, writes_immutable};
@@ -177,13 +177,13 @@ impl Repairer<'_> {
         let mut repaired = Repaired::default();
         let mut objects: Vec<Intended> = Vec::new();
         let mut wishes = Wishes::default();
-        let mut parts = 0;
+        let mut count = 0;
         visit_each(text, &lines, &mut |item| {
             if !is_part(&item) {
                 return;
             }
-            let part = parts;
-            parts += 1;
+            let part = count;
+            count += 1;
             match item {
                 Item::Unreadable(problem) => {
                     repaired.unread.push(problem);
@@ -268,7 +268,7 @@ fn carry_out(text: &str, lines: &Lines<'_>, objects: &[Intended], wishes: Wishes
     repaired.changed = carrying_out.changed(&done);
     repaired.text = carrying_out.apply(&done).ok().filter(|_| !done.is_empty());
     if repaired.text.is_some() {
-        repaired.applied = Shift::of(carrying_out.replacements(&done));
+        repaired.applied = Shift::of(replacements(&done));
     }
 }
 

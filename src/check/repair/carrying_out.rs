@@ -74,15 +74,7 @@ impl CarryingOut<'_> {
     }
 
     pub(super) fn apply(&self, wishes: &[Wish]) -> Result<String, RewriteRefusal> {
-        rewrite::apply(self.text, self.replacements(wishes))
-    }
-
-    pub(super) fn replacements<'w>(&self, wishes: &'w [Wish]) -> Vec<&'w Replacement> {
-        // The same change asked for twice, through an alias, is one.
-        let mut seen = HashSet::new();
-        let once =
-            wishes.iter().filter(|wish| !wish.is_shared() || seen.insert((wish.document, &wish.plan.steps)));
-        once.flat_map(|wish| &wish.plan.steps).map(|step| &step.replacement).collect()
+        rewrite::apply(self.text, replacements(wishes))
     }
 
     fn means_what_it_should(&self, wishes: &[Wish]) -> bool {
@@ -102,6 +94,15 @@ impl CarryingOut<'_> {
             meanings(self.text, self.lines, &alter) == found
         })
     }
+}
+
+/// Returns the replacements of wishes.
+pub(super) fn replacements(wishes: &[Wish]) -> Vec<&Replacement> {
+    // The same change asked for twice, through an alias, is one.
+    let mut seen = HashSet::new();
+    let once =
+        wishes.iter().filter(|wish| !wish.is_shared() || seen.insert((wish.document, &wish.plan.steps)));
+    once.flat_map(|wish| &wish.plan.steps).map(|step| &step.replacement).collect()
 }
 
 /// Returns a hash of each object of a text once `alter` has changed it: the values of a large text

@@ -150,7 +150,7 @@ fn stands(text: &str) -> Result<(), TestCaseError> {
     };
     for scope in [Scope::FILE, Scope::FILE_UNSAFE] {
         let repaired = repair(&policy, TODAY, scope, text, &|_| true);
-        if let Some(new) = repaired.text {
+        if let Some(new) = repaired.text.clone() {
             let again = repair(&policy, TODAY, scope, &new, &|_| true);
             prop_assert!(again.text.is_none(), "{}\n{}\n{:?}", text, new, again.text);
             let ((parts, unread), (new_parts, new_unread)) = (count(text), count(&new));

@@ -14,8 +14,7 @@ use time::Date;
 
 use super::{Evaluation, evaluate};
 use crate::finding::{Applicability, Code, Edit, Finding, Fix, Renaming};
-use crate::nfs::catalog::{Entry, Group};
-use crate::nfs::option::{self, MountOption};
+use crate::nfs::option;
 use crate::policy::Policy;
 use crate::rules::UNREAD_OPTIONS;
 use crate::site::{Place, Site};
@@ -182,7 +181,7 @@ fn round<'e>(
     // By code, which never changes, so that the result does not depend on the order of rules.
     fixes.sort_by_key(|(finding, _)| finding.code);
     if scope.applicability > Applicability::Apply {
-        wait_for_respelling(&mut fixes);
+        foregrounds::wait_for_respelling(&mut fixes);
     }
     let mut plan = Plan::default();
     for (_, fix) in fixes {
@@ -197,28 +196,6 @@ fn round<'e>(
         foregrounds::merge(&mut plan, subject);
     }
     plan.carry_out_all(subject)
-}
-
-/// Takes out an addition next to a word of its kind that this round respells:
-/// `"bg "` becomes `bg` first, and then `fg`.
-fn wait_for_respelling(fixes: &mut Vec<(&Finding, &Fix)>) {
-    let group = |text: &str| MountOption::new(text).entry().and_then(Entry::group);
-    let edits = fixes.iter().flat_map(|(_, fix)| &fix.edits);
-    let written: Vec<(usize, Group)> = edits
-        .filter_map(|edit| match edit {
-            Edit::Replace { site, with } => Some((site.carrier, group(with)?)),
-            _ => None,
-        })
-        .collect();
-    let waits = |edit: &Edit| match edit {
-        Edit::Append { carrier, option } => {
-            group(option).is_some_and(|group| written.contains(&(*carrier, group)))
-        }
-        _ => false,
-    };
-    if !written.is_empty() {
-        fixes.retain(|(_, fix)| !fix.edits.iter().any(waits));
-    }
 }
 
 /// The place that the fix of a finding empties, because its options move to the list
@@ -249,11 +226,14 @@ pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<T
     Some(Traced { elements, origins, emptied: Vec::new(), renamed, codes: BTreeSet::new() })
 }
 
+/// A place and its new text, or none to remove it.
+type Written<'f> = (&'f Site, Option<Cow<'f, str>>);
+
 /// The edits of one round, by place.
 #[derive(Default)]
 struct Plan<'f> {
-    /// By carrier, element and first byte: the new text, or none to remove.
-    options: BTreeMap<(usize, usize, usize), (&'f Site, Option<Cow<'f, str>>)>,
+    /// By carrier, element and first byte.
+    options: BTreeMap<(usize, usize, usize), Written<'f>>,
     splits: BTreeSet<(usize, usize)>,
     appends: Vec<(usize, &'f str)>,
 }

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 
 use super::Plan;
+use crate::finding::{Edit, Finding, Fix};
+use crate::nfs::catalog::{Entry, Group};
+use crate::nfs::option::MountOption;
 use crate::nfs::{option, reading};
 use crate::subject::Subject;
 
@@ -54,4 +57,26 @@ fn keeps_one(plan: &Plan<'_>, subject: &Subject<'_>, carrier: usize) -> bool {
 fn is_split_alike(subject: &Subject<'_>, carrier: usize) -> bool {
     let carrier = subject.carriers.get(carrier);
     carrier.is_some_and(|carrier| carrier.elements.iter().all(|element| reading::trap(element).is_none()))
+}
+
+/// Takes out an addition next to a word of its kind that this round respells:
+/// `"bg "` becomes `bg` first, and then `fg`.
+pub(super) fn wait_for_respelling(fixes: &mut Vec<(&Finding, &Fix)>) {
+    let group = |text: &str| MountOption::new(text).entry().and_then(Entry::group);
+    let edits = fixes.iter().flat_map(|(_, fix)| &fix.edits);
+    let written: Vec<(usize, Group)> = edits
+        .filter_map(|edit| match edit {
+            Edit::Replace { site, with } => Some((site.carrier, group(with)?)),
+            _ => None,
+        })
+        .collect();
+    let waits = |edit: &Edit| match edit {
+        Edit::Append { carrier, option } => {
+            group(option).is_some_and(|group| written.contains(&(*carrier, group)))
+        }
+        _ => false,
+    };
+    if !written.is_empty() {
+        fixes.retain(|(_, fix)| !fix.edits.iter().any(waits));
+    }
 }
