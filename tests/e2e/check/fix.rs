@@ -196,7 +196,7 @@ fn says_what_it_wrote_otherwise() -> Result<(), Failed> {
     let end = "fg, timeo=600, retrans=2";
     for (options, new, word) in [
         (format!("[{{nfsvers: 4.1}}, {end}]"), "[nfsvers=4.1, fg,", "{nfsvers: 4.1} -> nfsvers=4.1"),
-        (format!("[[hard, bg], {end}]"), "[hard, fg, fg,", "[hard, bg] -> hard, bg, bg -> fg"),
+        (format!("[[hard, bg], {end}]"), "[hard, fg, timeo", "[hard, bg] -> hard, bg, -bg"),
         (
             "{hard: true, nfsvers: 4.1}".to_owned(),
             "[hard, nfsvers=4.1, fg,",
@@ -597,6 +597,10 @@ fn writes_options_as_the_schema_takes_them() -> Result<(), Failed> {
             "\n- nfsvers: 4.1 # four\n- timeo: 600\n- retrans=2 # two\n- bg",
             "\n- nfsvers=4.1 # four\n- timeo=600\n- retrans=2 # two\n- fg",
         ),
+        (
+            "\n- nfsvers: 4.1\n- hard: # h\n- bg",
+            "\n- nfsvers=4.1\n- hard # h\n- fg\n- timeo=600\n- retrans=2",
+        ),
         (" [{nfsvers: 4.1}, fg, timeo=600, retrans=2]", " [nfsvers=4.1, fg, timeo=600, retrans=2]"),
         (" hard,bg # c", " [hard, fg, timeo=600, retrans=2] # c"),
         (" 'fg,timeo=600,retrans=2'", " [fg, timeo=600, retrans=2]"),
@@ -621,7 +625,7 @@ fn writes_options_as_the_schema_takes_them() -> Result<(), Failed> {
         " fg,soft",
         "\n- nfsvers: {a: b}",
         // One that is not repaired wholly is not touched.
-        "\n- nfsvers: 4.1\n- hard:",
+        "\n- nfsvers: 4.1\n- timeo: 600\n  retrans: 2",
         "\n- bg\n- ? bg\nreclaimPolicy: Retain",
         " [? bg, hard]",
         "\n- ? nfsvers\n  : 4.1\n- timeo: 0600",
