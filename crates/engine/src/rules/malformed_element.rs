@@ -83,7 +83,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
             // A quote that reaches beyond the element was reported for the element, and so were
             // the blanks of a list written as one element.
             Some(Malformation::Quote) if is_in(&traps, token) => {}
-            Some(Malformation::Blank) if is_in(&spaced, token) => {}
+            Some(Malformation::Blank) if is_in(&spaced, token) || is_trimmed_background(check, token) => {}
             Some(Malformation::Disguised)
                 if has_escape(token) && (is_in(&traps, token) || is_background(token)) => {}
             None | Some(Malformation::Continued) => {}
@@ -333,6 +333,14 @@ fn severity_of(subject: &Subject<'_>, token: &Token<'_>, severity: Severity) -> 
         Severity::CannotMount if subject.driver.case != Case::Kept => Severity::Proper,
         severity => severity,
     }
+}
+
+/// Returns true if NMG001 speaks of it as a `bg` with whitespace around it.
+fn is_trimmed_background(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
+    let carrier = token.site.as_ref().and_then(|site| check.subject.carriers.get(site.carrier));
+    carrier.is_some_and(|carrier| {
+        reading::background_word(token.option.text(), check.subject.latitude(carrier)).is_some()
+    })
 }
 
 /// Returns true if it is `bg` to some layer, of which NMG001 speaks.

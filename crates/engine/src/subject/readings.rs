@@ -13,10 +13,7 @@ impl<'m> Subject<'m> {
     /// a backslash in it, whitespace may be kept or dropped.
     pub fn latitude(&self, carrier: &Carrier<'_>) -> Latitude {
         let folds = self.may_fold();
-        // No layer takes blanks off an option (mount(8) `ul_optstr_next`, mount.nfs `po_split`, the
-        // kernel `vfs_parse_monolithic_sep`), quotes or not: only a driver or its shell does.
-        let has_marks = || carrier.elements.iter().any(|element| reading::has_marks(element));
-        Latitude { folds, trims: folds || self.runs_a_shell() && has_marks() }
+        Latitude { folds, trims: folds || carrier.elements.iter().any(|element| reading::has_marks(element)) }
     }
 
     /// The elements that are not one option as it should be written, each with
