@@ -140,19 +140,19 @@ pub fn repair(
     text: &str,
     wants: &dyn Fn(&Object<'_>) -> bool,
 ) -> Repaired {
-    let repairer = Repairer { policy, today, scope, wants };
+    let way = Repairer { policy, today, scope, wants };
     let mut barred = Barred::default();
     // Parts do not depend on each other, but for aliases: once those that are not mended are known,
     // the others are.
     for _ in 0..MOST_TRIALS {
-        let repaired = repairer.repair(text, Some(&barred), 0);
+        let repaired = way.repair(text, Some(&barred), 0);
         let halves = repaired.halves();
         if halves.is_empty() {
             return repaired.settled(barred);
         }
         barred.0.extend(halves);
     }
-    repairer.repair(text, None, 0).settled(barred)
+    way.repair(text, None, 0).settled(barred)
 }
 
 /// Most times that the parts of a text are looked for that cannot be mended wholly.
