@@ -4,7 +4,8 @@ use super::snippet::{behind_break, snippet};
 use super::way_out::WayOut;
 use crate::admission::message::remedy;
 use crate::engine::Judged;
-use crate::finding::Applicability;
+use crate::engine::fix::Scope;
+use crate::finding::{Applicability, Fix};
 use crate::report::{FindingReport, Origin, Reported};
 use crate::site::Place;
 use crate::source::object::{Layout, Object};
@@ -58,7 +59,7 @@ pub(super) fn finding(
         line: start.line,
         column: start.column,
         end_column: start.column + width,
-        fix: found.fix.as_ref().map(|fix| by_whom(fix.applicability, place)),
+        fix: found.fix.as_ref().map(|fix| by_whom(subject, fix, place)),
         way_out: way_out.and_then(|way_out| way_out.list.clone()),
         difference: way_out.and_then(|way_out| way_out.difference.clone()),
         remedy: Some(remedy::advice(subject, judged)),
@@ -68,10 +69,14 @@ pub(super) fn finding(
     }
 }
 
-/// The one that makes a fix: the webhook patches only what an update may change.
-fn by_whom(applicability: Applicability, place: Option<&Place>) -> Applicability {
-    if applicability == Applicability::Apply && place.is_some_and(|place| !place.is_patchable()) {
+/// The one that makes a fix: the webhook patches only what an update may change, and `fix` changes
+/// the other places with `--unsafe-fixes` only, but for a `bg`.
+fn by_whom(subject: &Subject<'_>, fix: &Fix, place: Option<&Place>) -> Applicability {
+    if !Scope::FILE.includes(subject, fix) {
+        return Applicability::Unsafe;
+    }
+    if fix.applicability == Applicability::Apply && place.is_some_and(|place| !place.is_patchable()) {
         return Applicability::Offer;
     }
-    applicability
+    fix.applicability
 }

@@ -1,32 +1,35 @@
 //! Repairs the options in a text, and makes sure that nothing else changed.
 
+mod carrying_out;
 mod change;
 mod form;
 mod immutable;
 mod moved;
 mod planner;
 mod removal;
+mod shift;
+mod stuck;
 mod wish;
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
-use std::hash::{Hash as _, Hasher as _};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde_json::{Map, Value};
 use time::Date;
 
 use crate::engine::fix::Scope;
 use crate::finding::Code;
 use crate::policy::Policy;
 use crate::source::object::Object;
-use crate::source::rewrite::{self, RewriteRefusal};
+use crate::source::rewrite::RewriteRefusal;
 use crate::source::text::Lines;
 use crate::source::{Item, Problem, visit_each};
+use carrying_out::{CarryingOut, replacements};
 pub use change::Changed;
 pub(super) use change::{Step, steps};
 pub(super) use immutable::{is_immutable, writes_immutable};
 pub(super) use moved::removal_plan;
 use planner::{Intended, Planner};
+pub use shift::Shift;
+pub use stuck::Stuck;
 use wish::{Wish, Wishes};
 
 /// Subjects, each by the index of its object and of its part, with the rules of which nothing is left
@@ -41,7 +44,7 @@ pub struct Repaired {
     /// Objects that change.
     pub objects: usize,
     /// Places that should change and cannot.
-    pub refusals: Vec<Problem>,
+    pub refusals: Vec<Stuck>,
     /// The parts that cannot be read, and stay as they are.
     pub unread: Vec<Problem>,
     /// The subjects that change, in their order.
@@ -49,16 +52,84 @@ pub struct Repaired {
     /// The subjects that change: each by the index of its object and of its part, with the rules of
     /// which nothing is left that could be fixed.
     pub subjects: RepairedSubjects,
-    /// The text to which places refer, where it is not the old one: what could not be
-    /// read is written again in it.
-    pub read: Option<String>,
-    /// The objects that could not be read before.
-    pub remedied: HashSet<usize>,
+    /// The ways from the old text to the one to which places refer: in each, what could not be read
+    /// is written again.
+    pub forms: Vec<Shift>,
+    /// The way from there to the new text.
+    pub applied: Shift,
+    /// The parts that could not be read, by their index in the text, each with the one in `unread`.
+    unread_parts: Vec<usize>,
+    /// The part that each object is.
+    object_parts: Vec<usize>,
+    /// The same in the old text, where fewer can be read.
+    old_object_parts: Vec<usize>,
+    /// The parts that are written again in a form that can be read.
+    remedied: HashSet<usize>,
     /// The objects of which something is left as it is.
-    pub refused: HashSet<usize>,
-    /// The line on which each object begins, with the name of its first part.
-    pub titles: Vec<(usize, String)>,
+    refused: HashSet<usize>,
+    /// Where each object begins, with the name of its first part.
+    titles: Vec<(usize, String)>,
 }
+
+impl Repaired {
+    /// Returns where a byte of the text to which places refer is in the old text.
+    pub fn before(&self, offset: usize) -> usize {
+        self.forms.iter().rev().fold(offset, |offset, form| form.before(offset))
+    }
+
+    /// Returns what is said if nothing is repaired after all: what cannot be read, at its places in
+    /// the old text.
+    #[must_use]
+    pub fn undone(mut self) -> Self {
+        let mut unread = std::mem::take(&mut self.unread);
+        for problem in &mut unread {
+            problem.offset = problem.offset.map(|offset| self.before(offset));
+        }
+        Self { unread, ..Self::default() }
+    }
+
+    /// Returns the parts that were written again, and are read only in part or cannot be repaired
+    /// wholly; with the fault that is in the way, at its place in the old text.
+    fn halves(&self) -> BTreeMap<usize, Option<Problem>> {
+        let unread = self.unread_parts.iter().copied().zip(&self.unread).map(|(part, problem)| {
+            let offset = problem.offset.map(|offset| self.before(offset));
+            (part, Some(Problem { offset, remedy: None, ..problem.clone() }))
+        });
+        let part_of = |object: &usize| Some((*self.object_parts.get(*object)?, None));
+        let refused = self.refused.iter().filter_map(part_of);
+        unread.chain(refused).filter(|(part, _)| self.remedied.contains(part)).collect()
+    }
+
+    /// Counts the objects and names the subjects as the old text has them.
+    fn settled(mut self, barred: Barred) -> Self {
+        let part_of = |object: usize| self.object_parts.get(object).copied();
+        let changed = self.subjects.keys().filter_map(|(object, _)| part_of(*object));
+        self.objects = changed.chain(self.remedied.iter().copied()).collect::<HashSet<_>>().len();
+        let renumber = |((object, part), codes): ((usize, usize), Vec<Code>)| {
+            let old = self.old_object_parts.binary_search(&part_of(object)?).ok()?;
+            Some(((old, part), codes))
+        };
+        let subjects = std::mem::take(&mut self.subjects);
+        let subjects = subjects.into_iter().filter_map(renumber).collect();
+        self.subjects = subjects;
+        // The fault in the way is said in the place of the one that has a remedy.
+        for (part, problem) in barred.0 {
+            let Some(problem) = problem else { continue };
+            let offset = problem.offset;
+            let offset = offset.map(|offset| self.forms.iter().fold(offset, |at, form| form.after(at)));
+            let at = self.unread_parts.iter().position(|unread| *unread == part);
+            if let Some(unread) = at.and_then(|at| self.unread.get_mut(at)) {
+                *unread = Problem { offset, ..problem };
+            }
+        }
+        self
+    }
+}
+
+/// The parts that are not written in another form, because nothing whole would come of it; with the
+/// fault that is in the way.
+#[derive(Debug, Default)]
+struct Barred(BTreeMap<usize, Option<Problem>>);
 
 /// Repairs the objects of a text. Those that `wants` declines stay as they are,
 /// and so does what cannot be read or be changed.
@@ -69,237 +140,135 @@ pub fn repair(
     text: &str,
     wants: &dyn Fn(&Object<'_>) -> bool,
 ) -> Repaired {
-    repair_text(policy, today, scope, text, wants, 0)
+    let way = Repairer { policy, today, scope, wants };
+    let mut barred = Barred::default();
+    // Parts do not depend on each other, but for aliases: once those that are not mended are known,
+    // the others are.
+    for _ in 0..MOST_TRIALS {
+        let repaired = way.repair(text, Some(&barred), 0);
+        let halves = repaired.halves();
+        if halves.is_empty() {
+            return repaired.settled(barred);
+        }
+        barred.0.extend(halves);
+    }
+    way.repair(text, None, 0).settled(barred)
 }
+
+/// Most times that the parts of a text are looked for that cannot be mended wholly.
+const MOST_TRIALS: usize = 4;
 
 /// Most times that a text is read because what could not be read was written again.
 // Each one reads the whole text again.
 const MOST_REMEDIES: usize = 64;
 
-fn repair_text(
-    policy: &Policy,
+/// The way in which texts are repaired.
+struct Repairer<'r> {
+    policy: &'r Policy,
     today: Date,
     scope: Scope,
-    text: &str,
-    wants: &dyn Fn(&Object<'_>) -> bool,
-    times: usize,
-) -> Repaired {
-    let lines = Lines::new(text);
-    let mut repaired = Repaired::default();
-    let mut objects: Vec<Intended> = Vec::new();
-    let mut wishes = Wishes::default();
-    visit_each(text, &lines, &mut |item| match item {
-        Item::Unreadable(problem) => repaired.unread.push(problem),
-        Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) | Item::Pod(_) | Item::Claim(_) => {}
-        Item::Object(object) => {
-            let mut intended = Intended::default();
-            if wants(&object) {
-                let planner =
-                    Planner { policy, today, scope, lines: &lines, object: &object, index: objects.len() };
-                planner.plan(&mut intended, &mut wishes, &mut repaired.refusals);
+    wants: &'r dyn Fn(&Object<'_>) -> bool,
+}
+
+impl Repairer<'_> {
+    /// Repairs a text; without `barred` nothing is written in another form.
+    fn repair(&self, text: &str, barred: Option<&Barred>, times: usize) -> Repaired {
+        let lines = Lines::new(text);
+        let mut repaired = Repaired::default();
+        let mut objects: Vec<Intended> = Vec::new();
+        let mut wishes = Wishes::default();
+        let mut count = 0;
+        visit_each(text, &lines, &mut |item| {
+            if !is_part(&item) {
+                return;
             }
-            let line = lines.position(object.span.start).line;
-            repaired.titles.extend(intended.titles.first().map(|title| (line, title.clone())));
-            objects.push(intended);
+            let part = count;
+            count += 1;
+            match item {
+                Item::Unreadable(problem) => {
+                    repaired.unread.push(problem);
+                    repaired.unread_parts.push(part);
+                }
+                Item::Object(object) => {
+                    let mut intended = Intended::default();
+                    if (self.wants)(&object) {
+                        let planner = self.planner(&object, objects.len());
+                        planner.plan(&mut intended, &mut wishes, &mut repaired.refusals);
+                    }
+                    let title = intended.titles.first().cloned();
+                    repaired.titles.extend(title.map(|title| (object.span.start, title)));
+                    repaired.object_parts.push(part);
+                    objects.push(intended);
+                }
+                _ => {}
+            }
+        });
+        repaired.old_object_parts.clone_from(&repaired.object_parts);
+        for (problem, part) in repaired.unread.iter_mut().zip(&repaired.unread_parts) {
+            let is_barred = barred.is_none_or(|barred| barred.0.contains_key(part));
+            if let Some(remedy) = &mut problem.remedy {
+                form::take_colon(text, remedy);
+            }
+            problem.remedy.take_if(|remedy| is_barred || !form::is_plainly_written(text, remedy));
         }
-    });
-    for problem in &mut repaired.unread {
-        problem.remedy.take_if(|remedy| !form::is_plainly_written(text, remedy));
+        if times < MOST_REMEDIES
+            && let Some((new, shift)) = form::remedied(text, &lines, &repaired.unread)
+        {
+            let mut again = self.repair(&new, barred, times + 1);
+            again.text.get_or_insert(new);
+            again.forms.insert(0, shift);
+            again.old_object_parts = repaired.object_parts;
+            let remedied = repaired.unread.iter().zip(repaired.unread_parts);
+            again
+                .remedied
+                .extend(remedied.filter(|(problem, _)| problem.remedy.is_some()).map(|(_, part)| part));
+            form::announce(&mut again, text, &repaired.unread);
+            return again;
+        }
+        carry_out(text, &lines, &objects, wishes, &mut repaired);
+        repaired
     }
-    if times < MOST_REMEDIES
-        && let Some((new, remedied)) = form::remedied(text, &lines, &repaired.unread)
-    {
-        let again = repair_text(policy, today, scope, &new, wants, times + 1);
-        // An object that is read only in part, or that cannot be repaired wholly, stays as it was
-        // written.
-        let left = repaired.unread.iter().filter(|problem| problem.remedy.is_none()).count();
-        if again.unread.len() == left && again.refused.is_empty() {
-            let changed = again.subjects.keys().map(|(object, _)| *object);
-            let objects =
-                changed.chain(again.remedied.iter().copied()).chain(remedied).collect::<HashSet<_>>();
-            let new_text = again.text.clone().or_else(|| Some(new.clone()));
-            let read = again.read.clone().or(Some(new));
-            let mut repaired_again =
-                Repaired { text: new_text, read, objects: objects.len(), remedied: objects, ..again };
-            form::announce(&mut repaired_again, text, &repaired.unread);
-            return repaired_again;
-        }
-        if again.read.is_none() {
-            form::name_other_faults(&mut repaired.unread, again.unread);
-        }
+
+    const fn planner<'o>(&'o self, object: &'o Object<'o>, index: usize) -> Planner<'o> {
+        Planner { policy: self.policy, today: self.today, scope: self.scope, object, index }
     }
+}
+
+/// Returns true for what is a document or an item of a List, and no further word of the object that
+/// follows: those come only with objects that are read.
+pub(super) const fn is_part(item: &Item<'_>) -> bool {
+    !matches!(item, Item::Beside(_) | Item::Pod(_) | Item::Claim(_))
+}
+
+/// Carries out what the objects of a text wish, as far as that can be.
+fn carry_out(text: &str, lines: &Lines<'_>, objects: &[Intended], wishes: Wishes, repaired: &mut Repaired) {
     let (granted, refused) = wishes.settle();
-    let message = |wish: &Wish, refusal: RewriteRefusal| {
+    let stuck = |wish: &Wish, refusal: RewriteRefusal| {
         let (object, part) = wish.subject();
         let title = objects.get(object).and_then(|object| object.titles.get(part));
         let title = title.map_or("an object", String::as_str);
-        Problem::at(wish.at, format!("{title} is left as it is: {}", refusal.message(&lines)))
+        Stuck { at: wish.at, what: format!("{title} is left as it is"), refusal }
     };
     repaired.refused.extend(refused.iter().map(|(wish, _)| wish.object));
-    repaired.refusals.extend(refused.iter().map(|(wish, refusal)| message(wish, *refusal)));
+    repaired.refusals.extend(refused.iter().map(|(wish, refusal)| stuck(wish, *refusal)));
     if granted.is_empty() {
-        return repaired;
+        return;
     }
-    let carrying_out = CarryingOut { text, objects: &objects, lines: &lines };
+    let carrying_out = CarryingOut { text, objects, lines };
     let (done, failed) = carrying_out.all(granted);
     repaired.refused.extend(failed.iter().map(|wish| wish.object));
-    repaired.refusals.extend(failed.iter().map(|wish| message(wish, RewriteRefusal::Misread)));
-    repaired.refusals.sort_by_key(|problem| problem.offset);
+    repaired.refusals.extend(failed.iter().map(|wish| stuck(wish, RewriteRefusal::Misread)));
+    repaired.refusals.sort_by_key(|stuck| stuck.at);
     let codes = |(object, part): (usize, usize)| {
         let changed = objects.get(object)?.changed.iter().find(|(of_part, _)| *of_part == part);
         changed.map(|(_, changed)| changed.codes.clone())
     };
     let subjects = done.iter().map(Wish::subject);
-    let subjects = subjects.map(|subject| (subject, codes(subject).unwrap_or_default())).collect();
+    repaired.subjects = subjects.map(|subject| (subject, codes(subject).unwrap_or_default())).collect();
     repaired.changed = carrying_out.changed(&done);
-    repaired.objects = done.iter().map(|wish| wish.object).collect::<HashSet<_>>().len();
     repaired.text = carrying_out.apply(&done).ok().filter(|_| !done.is_empty());
-    repaired.subjects = subjects;
-    repaired
-}
-
-/// A text, and what its objects shall become.
-struct CarryingOut<'c> {
-    text: &'c str,
-    objects: &'c [Intended],
-    lines: &'c Lines<'c>,
-}
-
-impl CarryingOut<'_> {
-    /// Carries wishes out and reads the new text again. Where it does not mean
-    /// what it should, those that spoil it are found by halves and left out: the
-    /// second list.
-    fn all(&self, wishes: Vec<Wish>) -> (Vec<Wish>, Vec<Wish>) {
-        let (mut done, mut failed) = (Vec::new(), Vec::new());
-        let mut open = vec![wishes];
-        while let Some(mut next) = open.pop() {
-            let count = done.len();
-            done.append(&mut next);
-            if self.means_what_it_should(&done) {
-                continue;
-            }
-            let mut tried = done.split_off(count);
-            // Halves until the wish that spoils the text is alone: the others are carried out.
-            let middle = tried.get(tried.len() / 2).map(Wish::subject);
-            let first = tried.first().map(Wish::subject);
-            // The wishes of one subject stay together: its carriers are one list for the mount.
-            let half = match middle {
-                Some(middle) if Some(middle) != first => {
-                    tried.partition_point(|wish| wish.subject() < middle)
-                }
-                _ => tried.partition_point(|wish| Some(wish.subject()) == first),
-            };
-            let rest = tried.split_off(half);
-            if rest.is_empty() {
-                failed.append(&mut tried);
-            } else {
-                open.extend([rest, tried]);
-            }
-        }
-        (done, failed)
-    }
-
-    /// The changes of the subjects whose wishes are done.
-    fn changed(&self, done: &[Wish]) -> Vec<Changed> {
-        let mut wishes: HashMap<(usize, usize), Vec<&Wish>> = HashMap::new();
-        for wish in done {
-            wishes.entry(wish.subject()).or_default().push(wish);
-        }
-        let intended = self.objects.iter().enumerate();
-        let all = intended.flat_map(|(object, intended)| {
-            intended.changed.iter().map(move |(part, changed)| ((object, *part), changed))
-        });
-        all.filter_map(|(subject, changed)| {
-            let steps = wishes.get(&subject)?.iter().flat_map(|wish| &wish.plan.steps);
-            let replacements = steps.map(|step| &step.replacement);
-            Some(changed.clone().without_comments(self.text, self.lines, replacements))
-        })
-        .collect()
-    }
-
-    fn apply(&self, wishes: &[Wish]) -> Result<String, RewriteRefusal> {
-        // The same change asked for twice, through an alias, is one.
-        let mut seen = HashSet::new();
-        let once =
-            wishes.iter().filter(|wish| !wish.is_shared() || seen.insert((wish.document, &wish.plan.steps)));
-        let steps = once.flat_map(|wish| &wish.plan.steps);
-        rewrite::apply(self.text, steps.map(|step| &step.replacement).collect())
-    }
-
-    fn means_what_it_should(&self, wishes: &[Wish]) -> bool {
-        let asking: HashSet<(usize, usize)> = wishes.iter().map(Wish::subject).collect();
-        let alter = |object: usize, value: &mut Value| {
-            let values = self.objects.get(object).map(|object| &object.values).into_iter().flatten();
-            for (_, place, new) in values.filter(|(part, ..)| asking.contains(&(object, *part))) {
-                match new {
-                    Some(new) => set(value, &place.path(), new),
-                    None => unset(value, &place.path()),
-                }
-            }
-        };
-        // The text is read again: a repair that changes anything but what it should is not done.
-        self.apply(wishes).is_ok_and(|new| {
-            let found = meanings(&new, &Lines::new(&new), &|_, _| {});
-            meanings(self.text, self.lines, &alter) == found
-        })
-    }
-}
-
-/// Returns a hash of each object of a text once `alter` has changed it: the values of a large text
-/// would take too much memory.
-fn meanings(text: &str, lines: &Lines<'_>, alter: &dyn Fn(usize, &mut Value)) -> Vec<Option<u64>> {
-    let mut meanings = Vec::new();
-    let mut count = 0;
-    visit_each(text, lines, &mut |item| {
-        let Item::Object(object) = item else {
-            meanings.push(None);
-            return;
-        };
-        let mut value = object.value();
-        if let Some(value) = &mut value {
-            alter(count, value);
-        }
-        count += 1;
-        meanings.push(value.map(|value| {
-            let mut hasher = fnv::FnvHasher::default();
-            value.hash(&mut hasher);
-            hasher.finish()
-        }));
-    });
-    meanings
-}
-
-fn unset(object: &mut Value, path: &[Cow<'_, str>]) {
-    match (object, path) {
-        (Value::Object(map), [last]) => {
-            map.remove(last.as_ref());
-        }
-        (Value::Object(map), [step, rest @ ..]) => {
-            if let Some(next) = map.get_mut(step.as_ref()) {
-                unset(next, rest);
-            }
-        }
-        (Value::Array(items), [step, rest @ ..]) => {
-            if let Some(next) = step.parse().ok().and_then(|index: usize| items.get_mut(index)) {
-                unset(next, rest);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn set(object: &mut Value, path: &[Cow<'_, str>], new: &Value) {
-    let Some((step, rest)) = path.split_first() else {
-        *object = new.clone();
-        return;
-    };
-    let next = match object {
-        Value::Object(map) => Some(map.entry(step.as_ref()).or_insert_with(|| Value::Object(Map::new()))),
-        Value::Array(items) => step.parse().ok().and_then(|index: usize| items.get_mut(index)),
-        _ => None,
-    };
-    if let Some(next) = next {
-        set(next, rest, new);
+    if repaired.text.is_some() {
+        repaired.applied = Shift::of(replacements(&done));
     }
 }
 

@@ -3,7 +3,6 @@
 use crate::admission::message;
 use crate::engine::fix::Elements;
 use crate::engine::judge::{Case, Verdict, proposal};
-use crate::nfs::option;
 use crate::report::Reported;
 use crate::source::difference;
 use crate::subject::Subject;
@@ -41,8 +40,10 @@ impl WayOut {
             .map(|(list, (carrier, new))| {
                 let is_long = list.as_ref().is_some_and(|list| list.chars().count() > Self::LONG);
                 let difference = is_long.then(|| {
-                    let new: Vec<&str> = new.iter().flat_map(|element| option::pieces(element)).collect();
-                    let old: Vec<&str> = carrier.elements.iter().copied().flat_map(option::pieces).collect();
+                    let new: Vec<&str> =
+                        new.iter().flat_map(|element| difference::options(element)).collect();
+                    let old: Vec<&str> =
+                        carrier.elements.iter().copied().flat_map(difference::options).collect();
                     difference::words(&old, &new).join(", ")
                 });
                 Self { list, difference: difference.filter(|words| words.chars().count() < Self::LONG) }

@@ -22,10 +22,10 @@ use crate::engine::fix::Scope;
 use crate::engine::judge::Endpoint;
 use crate::finding::Applicability;
 use crate::report::plain::{place, plain};
-use crate::report::{self, FileReport, FindingReport, Report, Reported, diff};
+use crate::report::{self, FileReport, FindingReport, ReadError, Report, Reported, diff};
 use crate::source::object::Object;
 use crate::source::suspect::speaks_of_volumes;
-use crate::source::text::{self, Lines};
+use crate::source::text::{self, Lines, Position};
 use crate::source::unjudged::is_terraform;
 use crate::source::{Fault, Problem};
 
@@ -121,7 +121,7 @@ impl Args {
                 objects += fixed.repaired.objects;
             }
             changes.extend(changed(&fixed, self.diff));
-            failures.extend(refusals(&fixed));
+            failures.extend(refusals(&fixed, self.diff));
             not_judged += fixed.left.not_judged.len();
             not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();
             let left = || fixed.left.subjects.iter().flat_map(|subject| &subject.findings);
@@ -242,14 +242,14 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
         if repaired.unread.is_empty() {
             return Ok(None);
         }
-        repaired = Repaired { unread: repaired.unread, ..Repaired::default() };
+        repaired = repaired.undone();
     }
     if repaired.text.is_some() && input.leads_out {
         let message =
             "is left as it is: the link leads out of the directory; name the file that it points to"
                 .to_owned();
-        let refusals = vec![Problem::whole(message)];
-        repaired = Repaired { refusals, unread: repaired.unread, ..Repaired::default() };
+        repaired = repaired.undone();
+        repaired.unread.push(Problem::whole(message));
     }
     let new = repaired.text.clone().unwrap_or_else(|| old.clone());
     // Of a file that is not changed the places are those of what it holds.
@@ -264,12 +264,37 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
     Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }))
 }
 
+/// The text that a person looks at: the new one once it is written.
+struct Shown<'f> {
+    repaired: &'f Repaired,
+    lines: Lines<'f>,
+    is_new: bool,
+}
+
+impl<'f> Shown<'f> {
+    fn of(fixed: &'f Fixed, is_diff: bool) -> Self {
+        let new = fixed.repaired.text.as_deref().filter(|_| !is_diff);
+        let lines = Lines::new(new.unwrap_or(&fixed.old));
+        Self { repaired: &fixed.repaired, lines, is_new: new.is_some() }
+    }
+
+    /// The position of a byte of the text to which places refer.
+    fn position(&self, offset: usize) -> Position {
+        let repaired = self.repaired;
+        self.lines.position(if self.is_new {
+            repaired.applied.after(offset)
+        } else {
+            repaired.before(offset)
+        })
+    }
+}
+
 /// The subjects of a text that changed, a line each.
 fn changed(fixed: &Fixed, is_diff: bool) -> Vec<String> {
-    let lines = Lines::new(fixed.repaired.read.as_deref().unwrap_or(&fixed.old));
+    let shown = Shown::of(fixed, is_diff);
     let verb = if is_diff { "would fix" } else { "fixed" };
     let line = |Changed { at, title, codes, words, is_immutable }: &Changed| {
-        let line = lines.position(*at).line;
+        let line = shown.position(*at).line;
         let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
         let (codes, words) = (codes.join(", "), words.join(", "));
         // A form that the schema does not take is no rule's.
@@ -280,19 +305,29 @@ fn changed(fixed: &Fixed, is_diff: bool) -> Vec<String> {
     fixed.repaired.changed.iter().map(line).collect()
 }
 
-fn refusals(fixed: &Fixed) -> Vec<Failure> {
-    let lines = Lines::new(fixed.repaired.read.as_deref().unwrap_or(&fixed.old));
-    let mut problems: Vec<&Problem> = fixed.repaired.refusals.iter().chain(&fixed.repaired.unread).collect();
-    problems.sort_by_key(|problem| problem.offset);
-    problems.into_iter().map(|problem| describe(&fixed.name, &lines, problem)).collect()
-}
-
-fn describe(name: &str, lines: &Lines<'_>, problem: &Problem) -> Failure {
-    match problem.offset {
+/// The places that stay as they are, a line each, in their order.
+fn refusals(fixed: &Fixed, is_diff: bool) -> Vec<Failure> {
+    let shown = Shown::of(fixed, is_diff);
+    let line = |offset: usize| shown.position(offset).line;
+    let stuck = fixed.repaired.refusals.iter().map(|stuck| (Some(stuck.at), stuck.message(&line)));
+    // A fault may name another line, which is that of the text that was read last.
+    let told = |problem: &Problem| {
+        let at = problem.offset.map(|offset| shown.position(offset));
+        let mut errors = fixed.left.errors.iter().filter(|_| shown.is_new);
+        let is_it = |error: &&ReadError| {
+            at.is_some_and(|at| (error.line, error.column) == (Some(at.line), Some(at.column)))
+        };
+        errors.find(is_it).map_or_else(|| problem.message.clone(), |error| error.message.clone())
+    };
+    let unread = fixed.repaired.unread.iter().map(|problem| (problem.offset, told(problem)));
+    let mut all: Vec<(Option<usize>, String)> = stuck.chain(unread).collect();
+    all.sort_by_key(|(offset, _)| *offset);
+    let describe = |(offset, message): (Option<usize>, String)| match offset {
         Some(offset) => {
-            let position = lines.position(offset);
-            format!("{name}:{}:{}: {}", position.line, position.column, problem.message)
+            let Position { line, column } = shown.position(offset);
+            format!("{}:{line}:{column}: {message}", fixed.name)
         }
-        None => format!("{name}: {}", problem.message),
-    }
+        None => format!("{}: {message}", fixed.name),
+    };
+    all.into_iter().map(describe).collect()
 }

@@ -53,11 +53,19 @@ impl DeserializeError {
     /// It is the value of `key`, or in it.
     fn under(mut self, key: &str, value: NodeDeserializer<'_>) -> Self {
         let item = self.item.take();
-        if let Some(written) = hint::options(key, value, item, self.wanted) {
+        if let Some(cut) = item.and_then(|item| hint::cut_off(key, value, item)) {
+            self.message =
+                format!("is the rest of {:?}, cut off by its comma; write {}", cut.head, cut.option);
+            self.remedy = Some(Box::new(cut.replacement));
+        } else if let Some(written) = hint::options(key, value, item, self.wanted) {
             // The options say more than that a text is wanted.
             let message = self.message.strip_suffix(IN_QUOTES).unwrap_or(&self.message);
-            self.message = format!("{message}; write {written}");
+            let instead = if hint::hides_background(value, item) { ", with fg for bg" } else { "" };
+            self.message = format!("{message}; write {written}{instead}");
             self.remedy = hint::replacement(value, item, self.wanted).map(Box::new);
+        } else if let Some(advice) = hint::advice(key, value, item, self.wanted) {
+            let message = self.message.strip_suffix(IN_QUOTES).unwrap_or(&self.message);
+            self.message = format!("{message}; {advice}");
         }
         self.wanted = Wanted::Other;
         self.behind(key)

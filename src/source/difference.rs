@@ -8,9 +8,9 @@ use similar::{Algorithm, DiffTag, capture_diff};
 
 use crate::nfs::acceptance::are_rivals;
 use crate::nfs::catalog::OptionId;
-use crate::nfs::disguised::intended_options;
+use crate::nfs::disguised::{self, intended_options};
 use crate::nfs::intended::version_word;
-use crate::nfs::option::MountOption;
+use crate::nfs::option::{self, MountOption};
 
 /// One difference of two lists, written `bg -> fg`, `+retrans=2` or `-hard`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,14 @@ pub(crate) fn shown(option: &str) -> Cow<'_, str> {
 /// same.
 pub fn words(old: &[&str], new: &[&str]) -> Vec<String> {
     differences(old, new).iter().map(ToString::to_string).collect()
+}
+
+/// Returns the options of an element, for people; of a list in a text, as JSON writes one, the words.
+pub(crate) fn options(element: &str) -> Vec<&str> {
+    if element.trim_start().starts_with('[') {
+        return disguised::words(element).map(|(_, word)| word).collect();
+    }
+    option::pieces(element).collect()
 }
 
 /// Returns the same as [`words`], with the options themselves.

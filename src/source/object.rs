@@ -346,10 +346,10 @@ impl Layout<'_> {
         std::iter::successors(Some(value), |id| self.tree.parent(*id))
     }
 
-    /// Returns the place of the alias through which a value is read.
-    pub fn alias_of(&self, value: NodeId) -> usize {
-        let alias = self.tree.alias_of(value).and_then(|alias| self.tree.written(alias));
-        alias.map_or(0, |alias| alias.span.start)
+    /// Returns the aliases through which a value is read, each with its place.
+    pub fn aliases_of(&self, value: NodeId) -> Vec<(NodeId, usize)> {
+        let place = |alias: NodeId| Some((alias, self.tree.written(alias)?.span.start));
+        self.tree.aliases_of(value).into_iter().filter_map(place).collect()
     }
 
     /// Returns true if the text at `offset` stands in brackets or braces.

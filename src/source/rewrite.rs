@@ -15,7 +15,6 @@ use std::ops::Range;
 
 use super::object::Layout;
 use super::scalar::{Meaning, resolve};
-use super::text::Lines;
 use super::tree::{NodeId, Style};
 use crate::site::Place;
 pub use apart::apart;
@@ -100,9 +99,8 @@ pub enum RewriteRefusal {
 }
 
 impl RewriteRefusal {
-    /// Describes the obstacle and the remedy: the end of a sentence.
-    pub fn message(self, lines: &Lines<'_>) -> String {
-        let line = |offset: usize| lines.position(offset).line;
+    /// Describes the obstacle and the remedy: the end of a sentence. `line` gives the line of a byte.
+    pub fn message(self, line: &dyn Fn(usize) -> usize) -> String {
         match self {
             Self::NothingLeft => "nothing would be left of the list; delete the field".to_owned(),
             Self::Unwieldy => "it is not written as a plain list or string; change it by hand".to_owned(),

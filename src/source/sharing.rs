@@ -125,11 +125,14 @@ impl Tree<'_> {
         self.sharing().readers.get(id).copied().unwrap_or(1)
     }
 
-    /// Returns the first alias through which the value is read, or something around it.
-    pub(super) fn alias_of(&self, id: NodeId) -> Option<NodeId> {
-        let around = std::iter::successors(Some(id), |id| self.parent(*id));
-        let names = |id: NodeId| self.aliases.iter().copied().find(|alias| self.target(*alias) == id);
-        around.into_iter().find_map(names)
+    /// Returns the aliases through which the value is read, or the innermost one around it that has
+    /// some.
+    pub(super) fn aliases_of(&self, id: NodeId) -> Vec<NodeId> {
+        let mut around = std::iter::successors(Some(id), |id| self.parent(*id));
+        let names = |id: NodeId| -> Vec<NodeId> {
+            self.aliases.iter().copied().filter(|alias| self.target(*alias) == id).collect()
+        };
+        around.find_map(|id| Some(names(id)).filter(|names| !names.is_empty())).unwrap_or_default()
     }
 
     /// Returns true if an alias within the bytes `range` stands for this very value.

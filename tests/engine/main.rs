@@ -18,6 +18,7 @@ mod drivers;
 mod fixture;
 mod kernel_truth;
 mod kinds;
+mod mending;
 mod placeholders;
 mod policies;
 mod policy_keys;

@@ -190,3 +190,15 @@ fn an_option_is_not_without_effect_as_long_as_the_version_may_come() {
     });
     assert!(codes.contains(&15), "{codes:?}");
 }
+
+/// A driver that makes letters small does so with what the placeholder becomes.
+#[test]
+fn a_placeholder_keeps_its_letters_where_the_driver_folds() {
+    let mut object = class(&["${X},HARD", "nfsvers={{ .Values.Version }},FG"]);
+    object["provisioner"] = "efs.csi.aws.com".into();
+    in_file(&object, |subject, _| {
+        assert_eq!(subject.placeholders(), ["${X}", "nfsvers={{ .Values.Version }}"]);
+        let effective = subject.options.joined();
+        assert!(effective.starts_with("${X},hard,nfsvers={{ .Values.Version }},fg"), "{effective}");
+    });
+}

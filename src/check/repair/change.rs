@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::removal;
+use crate::admission::message::at_most;
 use crate::engine::fix::Traced;
 use crate::finding::Code;
 use crate::nfs::disguised::intended_options;
-use crate::nfs::option;
 use crate::site::Place;
 use crate::source::difference::{self, Difference};
 use crate::source::rewrite::{Replacement, lost_comments};
-use crate::source::text::Lines;
 use crate::subject::Subject;
 
 /// A subject that changes.
@@ -31,23 +30,30 @@ pub struct Changed {
 }
 
 impl Changed {
-    /// Names the comments that go away with what they speak of.
+    /// Names the comments that go away with what they speak of, in their own words: they have no line
+    /// in the new text.
     pub(super) fn without_comments<'r>(
         mut self,
         text: &str,
-        lines: &Lines<'_>,
         replacements: impl Iterator<Item = &'r Replacement>,
     ) -> Self {
         let lost = replacements.flat_map(|replacement| lost_comments(text, replacement));
-        let lost: BTreeSet<usize> = lost.map(|offset| lines.position(offset).line).collect();
-        let shown: Vec<String> = lost.iter().map(usize::to_string).collect();
+        let lost: BTreeSet<usize> = lost.collect();
+        let shown: Vec<String> = lost.iter().filter_map(|at| quoted(text.get(*at..)?)).collect();
         match shown.as_slice() {
             [] => {}
-            [line] => self.words.push(format!("without the comment in line {line}")),
-            several => self.words.push(format!("without the comments in lines {}", several.join(", "))),
+            [one] => self.words.push(format!("without the comment {one}")),
+            several => self.words.push(format!("without the comments {}", several.join(", "))),
         }
         self
     }
+}
+
+/// Returns the comment with which a text begins, as far as a line of a report holds it.
+fn quoted(text: &str) -> Option<String> {
+    const LONGEST: usize = 60;
+    let comment = text.lines().next()?.trim_end();
+    Some(format!("{:?}", at_most(comment.to_owned(), LONGEST)))
 }
 
 /// One thing that a repair does to a subject, written as in [`Changed::words`].
@@ -108,8 +114,8 @@ pub(in crate::check) fn steps(subject: &Subject<'_>, moved: &[Place], fixed: &Tr
         if moved.contains(&carrier.place) {
             continue;
         }
-        let old: Vec<&str> = carrier.elements.iter().copied().flat_map(option::pieces).collect();
-        let new: Vec<&str> = new.iter().flat_map(|element| option::pieces(element)).collect();
+        let old: Vec<&str> = carrier.elements.iter().copied().flat_map(difference::options).collect();
+        let new: Vec<&str> = new.iter().flat_map(|element| difference::options(element)).collect();
         differences.extend(difference::differences(&old, &new));
     }
     let mut steps: Vec<Step> = differences.iter().copied().map(Step::from).collect();
@@ -136,8 +142,8 @@ pub(in crate::check) fn steps(subject: &Subject<'_>, moved: &[Place], fixed: &Tr
     }
     steps.extend(moved.iter().cloned().map(Step::Without));
     for renaming in &fixed.renamed {
-        let old: Vec<&str> = option::pieces(&renaming.old).collect();
-        let new: Vec<&str> = option::pieces(&renaming.new).collect();
+        let old = difference::options(&renaming.old);
+        let new = difference::options(&renaming.new);
         steps.push(Step::Rename(renaming.from.clone(), renaming.to.clone()));
         steps.extend(difference::differences(&old, &new).into_iter().map(Step::from));
     }

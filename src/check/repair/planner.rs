@@ -6,14 +6,13 @@ use time::Date;
 use super::change::{self, Changed};
 use super::immutable;
 use super::moved::{drop_stuck_renamings, removal_plan, renamed, stuck};
+use super::stuck::Stuck;
 use super::wish::Wishes;
 use crate::engine::fix::{Scope, Traced, fix_traced, fix_traced_keeping};
 use crate::policy::Policy;
 use crate::site::Place;
-use crate::source::Problem;
 use crate::source::object::{Layout, Object};
 use crate::source::rewrite::{self, Change};
-use crate::source::text::Lines;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 
@@ -34,7 +33,6 @@ pub(super) struct Planner<'o> {
     pub(super) policy: &'o Policy,
     pub(super) today: Date,
     pub(super) scope: Scope,
-    pub(super) lines: &'o Lines<'o>,
     pub(super) object: &'o Object<'o>,
     /// Index of the object.
     pub(super) index: usize,
@@ -42,7 +40,7 @@ pub(super) struct Planner<'o> {
 
 impl<'o> Planner<'o> {
     /// Plans all parts of the object; adds the places that should change and cannot to `refusals`.
-    pub(super) fn plan(&self, intended: &mut Intended, wishes: &mut Wishes, refusals: &mut Vec<Problem>) {
+    pub(super) fn plan(&self, intended: &mut Intended, wishes: &mut Wishes, refusals: &mut Vec<Stuck>) {
         let mut layout = None;
         for (part, found) in self.object.parts.iter().enumerate() {
             let subject = found.subject(self.object, self.policy);
@@ -57,7 +55,7 @@ impl<'o> Planner<'o> {
         &self,
         subject: &Subject<'s>,
         layout: &mut Option<Layout<'o>>,
-        refusals: &mut Vec<Problem>,
+        refusals: &mut Vec<Stuck>,
     ) -> Traced<'s> {
         let title = || title(subject, self.object.name());
         let mut fixed = fix_traced(self.policy, subject, self.today, self.scope);
@@ -67,16 +65,13 @@ impl<'o> Planner<'o> {
             fixed = fix_traced_keeping(self.policy, subject, self.today, self.scope, &kept);
             let layout = layout.get_or_insert_with(|| self.object.layout());
             refusals.extend(stuck.into_iter().map(|(place, refusal)| {
-                let why = refusal.message(self.lines);
-                let message = format!("{}: {} stays where it is: {why}", title(), place.field(None));
-                Problem::at(layout.start(&place), message)
+                let what = format!("{}: {} stays where it is", title(), place.field(None));
+                Stuck { at: layout.start(&place), what, refusal }
             }));
         }
         let kept = drop_stuck_renamings(&mut fixed, layout, self.object);
-        refusals.extend(kept.into_iter().map(|(at, refusal)| {
-            let why = refusal.message(self.lines);
-            Problem::at(at, format!("{}: a key keeps its name: {why}", title()))
-        }));
+        let keeps = |(at, refusal)| Stuck { at, what: format!("{}: a key keeps its name", title()), refusal };
+        refusals.extend(kept.into_iter().map(keeps));
         fixed
     }
 

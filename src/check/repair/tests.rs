@@ -74,7 +74,8 @@ fn written() -> impl Strategy<Value = String> {
             &[
                 "bg", "fg", "hard", "soft", "intr", "nolock", "nfsvers=4.1", "vers=3", "timeo=7",
                 "timeo=60s", "'b g'", "\"hard,bg\"", "\"-o bg\"", "\"[hard bg]\"", "ro", "rw", "NFSvers=4",
-                "nfsvers: 4.1", "FG",
+                "nfsvers: 4.1", "FG", "rsize=1,048", "sec=krb5,krb5i", "\"x-foo=a,b\"", "nolock:",
+                "[hard, bg]",
             ][..],
         )
     };
@@ -140,16 +141,28 @@ fn stands(text: &str) -> Result<(), TestCaseError> {
         prop_assert!((1..=finding.end_column).contains(&finding.column), "{finding:?}\n{text}");
     }
     let count = |text: &str| {
-        let mut count = 0;
-        visit(text, &Lines::new(text), &mut |_| count += 1);
-        count
+        let (mut count, mut unread) = (0, 0);
+        visit(text, &Lines::new(text), &mut |item| {
+            count += usize::from(is_part(&item));
+            unread += usize::from(matches!(item, Item::Unreadable(_)));
+        });
+        (count, unread)
     };
     for scope in [Scope::FILE, Scope::FILE_UNSAFE] {
         let repaired = repair(&policy, TODAY, scope, text, &|_| true);
-        if let Some(new) = repaired.text {
+        if let Some(new) = repaired.text.clone() {
             let again = repair(&policy, TODAY, scope, &new, &|_| true);
             prop_assert!(again.text.is_none(), "{}\n{}\n{:?}", text, new, again.text);
-            prop_assert_eq!(count(text), count(&new), "{}", new);
+            let ((parts, unread), (new_parts, new_unread)) = (count(text), count(&new));
+            prop_assert_eq!(parts, new_parts, "{}", new);
+            prop_assert!(new_unread <= unread, "what was read is read: {}\n{}", text, new);
+            // A fault that stays has its place in both texts.
+            for problem in &repaired.unread {
+                let Some(offset) = problem.offset else { continue };
+                let first = |text: &str, at: usize| text.get(at..).map(|rest| rest.chars().next());
+                let (before, after) = (repaired.before(offset), repaired.applied.after(offset));
+                prop_assert_eq!(first(text, before), first(&new, after), "{}\n{}\n{:?}", text, new, problem);
+            }
         }
     }
     Ok(())

@@ -52,8 +52,8 @@ struct Shared {
     /// It, and the values around it.
     around: Vec<NodeId>,
     readers: u64,
-    /// The alias that brings it elsewhere.
-    alias: usize,
+    /// The aliases that bring it elsewhere, each with its place.
+    aliases: Vec<(NodeId, usize)>,
 }
 
 /// The carrier of what is no carrier: a field that goes away.
@@ -101,7 +101,7 @@ impl Wishes {
                     value: *value,
                     around: layout.around(*value).collect(),
                     readers,
-                    alias: layout.alias_of(*value),
+                    aliases: layout.aliases_of(*value),
                 })
             });
             Wish { object, part, carrier, document, at, shared: shared.collect(), plan }
@@ -173,6 +173,10 @@ fn grant(asked: &[Asked]) -> Settled {
             _ => open.push(asked),
         }
     }
+    let written_out: HashSet<Key> = granted
+        .iter()
+        .flat_map(|wish| wish.plan.touched.iter().map(|value| (wish.document, *value)))
+        .collect();
     for asked in open {
         // Places that have the new text of their own do not read the value any more.
         let is_left_alone = |wish: &Wish| {
@@ -185,7 +189,11 @@ fn grant(asked: &[Asked]) -> Settled {
         match (&asked.together, &asked.apart) {
             (_, Some(Ok(wish))) if is_left_alone(wish) => granted.push(wish.clone()),
             (_, Some(Ok(wish))) => {
-                let alias = wish.shared.first().map_or(wish.at, |shared| shared.alias);
+                // One that stays is in the way, and not one in whose place the new text stands.
+                let aliases = wish.shared.iter().flat_map(|shared| &shared.aliases);
+                let stays = |(alias, _): &&(NodeId, usize)| !written_out.contains(&(wish.document, *alias));
+                let alias = aliases.clone().find(stays).or(aliases.clone().next());
+                let alias = alias.map_or(wish.at, |(_, at)| *at);
                 refused.push((wish.clone(), RewriteRefusal::Shared(alias)));
             }
             (Err(refusal), None) | (_, Some(Err(refusal))) => {

@@ -4,7 +4,7 @@
 use super::NodeDeserializer;
 use crate::nfs::acceptance::judge;
 use crate::nfs::catalog::OptionId;
-use crate::nfs::disguised::whole_options;
+use crate::nfs::disguised::{MOST_PIECES, meant, whole_options, words};
 use crate::nfs::option::MountOption;
 use crate::nfs::reading::mentions_background;
 use crate::source::rewrite::{Replacement, element};
@@ -56,10 +56,13 @@ pub(super) fn options(
     // A `bg` is nothing to write.
     let is_bg = |option: &String| MountOption::new(option.as_str()).keyword() == "bg";
     let holds_bg = |option: &String| option.contains(',') && mentions_background(option);
-    let all: Vec<String> = of(value, node)?
+    let mut all: Vec<String> = of(value, node)?
         .into_iter()
         .map(|option| if is_bg(&option) { "fg".to_owned() } else { option })
         .collect();
+    // One `fg` is enough.
+    let mut is_foreground = false;
+    all.retain(|option| option != "fg" || !std::mem::replace(&mut is_foreground, true));
     let is_plain = |option: &String| {
         !option.is_empty() && !option.contains([' ', '"', '\'', '\n', '{', '}', '[', ']', '#', '&', '*', '!'])
     };
@@ -80,6 +83,91 @@ pub(super) fn options(
         }
         Wanted::Text => Some(all.join(",")),
         Wanted::Other => None,
+    }
+}
+
+/// An option that commas cut into items of a list in brackets: `[rsize=1,048,576]`.
+pub(super) struct CutOff {
+    /// Its first item.
+    pub(super) head: String,
+    /// The option as it should be written.
+    pub(super) option: String,
+    /// The text in the place of all its items.
+    pub(super) replacement: Replacement,
+}
+
+/// Returns the option that `item` is the rest of.
+pub(super) fn cut_off(key: &str, value: NodeDeserializer<'_>, item: usize) -> Option<CutOff> {
+    let tree = value.tree;
+    let Content::List { items, flow: true } = &tree.written(value.id).filter(|_| is_option_key(key))?.content
+    else {
+        return None;
+    };
+    let text = |index: usize| items.get(index).and_then(|item| tree.text(*item));
+    let mut before = (item.saturating_sub(MOST_PIECES)..item).rev();
+    let start = before.find(|index| text(*index).is_some_and(|text| text.contains('=')))?;
+    let texts: Vec<&str> = (start..items.len().min(start + MOST_PIECES)).map_while(text).collect();
+    let meant = meant(&texts).filter(|meant| start + meant.pieces > item)?;
+    let [option] = meant.options.as_slice() else { return None };
+    let (first, last) =
+        (tree.written(*items.get(start)?)?, tree.written(*items.get(start + meant.pieces - 1)?)?);
+    let is_json = matches!(first.content, Content::Scalar { style: Style::DoubleQuoted, .. });
+    let (start, end) = (first.span.start, last.span.end);
+    let replacement = Replacement { start, end, with: element(option, true, is_json) };
+    Some(CutOff { head: (*texts.first()?).to_owned(), option: option.clone(), replacement })
+}
+
+/// Returns the remedy for options in another form if what they amount to cannot be told.
+pub(super) fn advice(
+    key: &str,
+    value: NodeDeserializer<'_>,
+    item: Option<usize>,
+    wanted: Wanted,
+) -> Option<&'static str> {
+    let is_number = |node: NodeId| {
+        let text = value.tree.text(node).map(resolve);
+        matches!(text, Some(Meaning::Unsigned(_) | Meaning::Signed(_) | Meaning::Float(_)))
+    };
+    match (wanted, item) {
+        _ if !is_option_key(key) => None,
+        (Wanted::Texts, _) if hides_background(value, item) => {
+            Some("write one option per element, with fg for bg")
+        }
+        (Wanted::Texts, _) => Some("write one option per element"),
+        (Wanted::Text, Some(item))
+            if value
+                .tree
+                .items(value.id)
+                .and_then(|items| items.get(item))
+                .is_some_and(|item| is_number(*item)) =>
+        {
+            Some("no option is a number alone: write NAME=VALUE")
+        }
+        _ => None,
+    }
+}
+
+/// Returns true if options in another form hold a `bg`.
+pub(super) fn hides_background(value: NodeDeserializer<'_>, item: Option<usize>) -> bool {
+    let node = match item {
+        Some(item) => value.tree.items(value.id).and_then(|items| items.get(item).copied()),
+        None => Some(value.id),
+    };
+    node.is_some_and(|node| holds_background(value, node))
+}
+
+fn holds_background(from: NodeDeserializer<'_>, node: NodeId) -> bool {
+    match from.tree.node(node).map(|node| &node.content) {
+        Some(Content::Scalar { text, .. }) => {
+            words(text).any(|(_, word)| MountOption::new(word).keyword() == "bg") || mentions_background(text)
+        }
+        Some(Content::List { items, .. }) => items.iter().any(|item| holds_background(from, *item)),
+        Some(Content::Map { .. }) => {
+            let entries = from.tree.entries(node).unwrap_or_default();
+            // `bg: false` names it, too: the API server takes neither.
+            entries.iter().any(|(key, value)| holds_background(from, *key) || holds_background(from, *value))
+        }
+        Some(Content::Alias(_)) | None => false,
     }
 }
 

@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         trial("touches_nothing_but_the_tokens_concerned", touches_only_tokens),
         trial("shows_a_diff_and_changes_nothing", shows_a_diff),
         trial("a_diff_speaks_of_the_file_as_it_is", speaks_of_the_file),
+        trial("places_are_those_of_the_file_as_it_is_now", speaks_of_the_file_as_it_is_now),
         trial("what_goes_with_an_option_is_said", says_what_goes_with_it),
         trial("what_a_flag_mends_needs_no_hand", counts_what_a_flag_mends),
         trial("a_value_of_ro_or_rw_is_left", leaves_a_value_of_ro),
@@ -151,12 +152,15 @@ fn speaks_of_the_file() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A comment that speaks of an option goes with it, and where it stood is said.
+/// A comment that speaks of an option goes with it, and is quoted.
 fn says_what_goes_with_it() -> Result<(), Failed> {
     let text = "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: a}\nspec:\n  nfs: {server: s, path: /e}\n  mountOptions:\n  # stays\n  - fg\n  # may be interrupted\n  - intr\n  - nofail # or not\n  - timeo=600 # stays\n  - retrans=2\n";
     let output = pipe(&["fix", "-", "--no-policy"], text.as_bytes());
     let said = String::from_utf8(output.stderr.clone())?;
-    assert!(said.contains("-intr, -nofail, without the comments in lines 9, 11"), "{said}");
+    assert!(
+        said.contains("-intr, -nofail, without the comments \"# may be interrupted\", \"# or not\""),
+        "{said}"
+    );
     let new = stdout(&output);
     assert_eq!(new.matches("# stays").count(), 2, "{new}");
     let plain = text.replace("  # may be interrupted\n", "").replace(" # or not", "");
@@ -192,7 +196,7 @@ fn says_what_it_wrote_otherwise() -> Result<(), Failed> {
     let end = "fg, timeo=600, retrans=2";
     for (options, new, word) in [
         (format!("[{{nfsvers: 4.1}}, {end}]"), "[nfsvers=4.1, fg,", "{nfsvers: 4.1} -> nfsvers=4.1"),
-        (format!("[[hard, bg], {end}]"), "[hard, fg, fg,", "[hard, bg] -> hard, bg, bg -> fg"),
+        (format!("[[hard, bg], {end}]"), "[hard, fg, timeo", "[hard, bg] -> hard, bg, -bg"),
         (
             "{hard: true, nfsvers: 4.1}".to_owned(),
             "[hard, nfsvers=4.1, fg,",
@@ -228,6 +232,57 @@ fn counts_what_a_flag_mends() -> Result<(), Failed> {
         assert!(said.ends_with(wanted), "{said}");
         assert_eq!(output.status.code(), Some(1), "{said}");
     }
+    // An attribute is immutable, and only a bg is replaced there without the flag.
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  volumes:\n  - name: v\n    csi:\n      \
+               driver: nfs.csi.k8s.io\n      volumeAttributes: {server: s, share: /x, mountOptions: \"hard,bg\\n\"}\n";
+    let said = String::from_utf8(pipe(&["fix", "-", "--no-policy"], pod.as_bytes()).stderr)?;
+    assert!(said.ends_with("changed, 2 warnings left, 1 fix needs --unsafe-fixes\n"), "{said}");
+    let output = pipe(&["fix", "-", "--no-policy", "--unsafe-fixes"], pod.as_bytes());
+    assert!(stdout(&output).contains("mountOptions: \"hard,fg\""), "{}", stdout(&output));
+    let report = stdout(&pipe(&["check", "-", "--no-policy", "--format", "json"], pod.as_bytes()));
+    let report: Value = serde_json::from_str(&report)?;
+    let findings = report["subjects"][0]["findings"].as_array().ok_or("findings")?;
+    let of_rule = findings.iter().find(|finding| finding["code"] == "NMG009").ok_or("NMG009")?;
+    assert_eq!(of_rule["fix"], "unsafe", "as fix does it");
+    Ok(())
+}
+
+/// After it has written, every place is one of the file as it is now.
+fn speaks_of_the_file_as_it_is_now() -> Result<(), Failed> {
+    let class = |name: &str, options: &str| {
+        format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: {name}}}\n\
+             provisioner: nfs.csi.k8s.io\n{options}\n"
+        )
+    };
+    let text = [
+        class("a", "mountOptions:\n- hard,bg"),
+        class("b", "mountOptions: true"),
+        class("c", "mountOptions: [fg, timeo=600, retrans=2, sloppy]"),
+        class("d", "mountOptions: [hard, bg]"),
+    ]
+    .join("---\n");
+    let folder = TempDir::new()?;
+    let file = folder.path().join("a.yaml");
+    fs::write(&file, &text)?;
+    let name = file.display().to_string();
+    let output = run(&["fix", "--no-policy", &name]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stderr)?;
+    let new = fs::read_to_string(&file)?;
+    let line = |part: &str| new.lines().position(|line| line.contains(part)).expect(part) + 1;
+    for place in [
+        format!("{name}:{}:15: StorageClass/b", line("true")),
+        format!("{name}:{}:42: deny NMG014", line("sloppy")),
+        format!("{name}:{}: fixed NMG001, NMG003, NMG004 in StorageClass/d", line("name: d") - 2),
+    ] {
+        assert!(said.contains(&place), "{place}\n{said}\n{new}");
+    }
+    // The same is said of the file as it was, where it stays so.
+    fs::write(&file, &text)?;
+    let said = String::from_utf8(run(&["fix", "--no-policy", "--diff", &name]).stderr)?;
+    let line = text.lines().position(|line| line.contains("true")).expect("the line") + 1;
+    assert!(said.contains(&format!("{name}:{line}:15: StorageClass/b")), "{said}");
     Ok(())
 }
 
@@ -542,6 +597,10 @@ fn writes_options_as_the_schema_takes_them() -> Result<(), Failed> {
             "\n- nfsvers: 4.1 # four\n- timeo: 600\n- retrans=2 # two\n- bg",
             "\n- nfsvers=4.1 # four\n- timeo=600\n- retrans=2 # two\n- fg",
         ),
+        (
+            "\n- nfsvers: 4.1\n- hard: # h\n- bg",
+            "\n- nfsvers=4.1\n- hard # h\n- fg\n- timeo=600\n- retrans=2",
+        ),
         (" [{nfsvers: 4.1}, fg, timeo=600, retrans=2]", " [nfsvers=4.1, fg, timeo=600, retrans=2]"),
         (" hard,bg # c", " [hard, fg, timeo=600, retrans=2] # c"),
         (" 'fg,timeo=600,retrans=2'", " [fg, timeo=600, retrans=2]"),
@@ -566,7 +625,7 @@ fn writes_options_as_the_schema_takes_them() -> Result<(), Failed> {
         " fg,soft",
         "\n- nfsvers: {a: b}",
         // One that is not repaired wholly is not touched.
-        "\n- nfsvers: 4.1\n- hard:",
+        "\n- nfsvers: 4.1\n- timeo: 600\n  retrans: 2",
         "\n- bg\n- ? bg\nreclaimPolicy: Retain",
         " [? bg, hard]",
         "\n- ? nfsvers\n  : 4.1\n- timeo: 0600",

@@ -37,9 +37,29 @@ fn shows_what_was_meant() -> Result<(), Failed> {
         ("mountOptions:\n- hard\n- timeo: 600\n", "[1] must be a string, not a map; write timeo=600"),
         ("mountOptions:\n- hard:\n", "not a map; write hard"),
         ("mountOptions: {vers: 3, soft: }", "must be a list of strings, not a map; write [vers=3, soft]"),
-        ("mountOptions: hard,bg", "must be a list of strings, not \"hard,bg\"; write [hard, fg]"),
-        ("mountOptions:\n- [soft, bg]", "write soft and fg as elements of their own"),
+        (
+            "mountOptions: hard,bg",
+            "must be a list of strings, not \"hard,bg\"; write [hard, fg], with fg for bg",
+        ),
+        ("mountOptions:\n- [soft, bg]", "write soft and fg as elements of their own, with fg for bg"),
         ("parameters: {mountOptions: [soft, {vers: 3}]}", "must be a string, not a list; write soft,vers=3"),
+        ("mountOptions: {hard: true, bg: true}", "not a map; write [hard, fg], with fg for bg"),
+        ("mountOptions: 'hard,bg,fg'", "; write [hard, fg], with fg for bg"),
+        ("mountOptions: 'hard,foo'", "not \"hard,foo\"; write one option per element"),
+        ("mountOptions: 'foo,bg'", "not \"foo,bg\"; write one option per element, with fg for bg"),
+        ("mountOptions: true", "not true; write one option per element"),
+        (
+            "mountOptions: [hard, rsize=1,048,576]",
+            "mountOptions[2] is the rest of \"rsize=1\", cut off by its comma; write rsize=1048576",
+        ),
+        (
+            "mountOptions: [vers=4,1]",
+            "mountOptions[1] is the rest of \"vers=4\", cut off by its comma; write vers=4.1",
+        ),
+        (
+            "mountOptions: [port=2049, 20]",
+            "[1] must be a string, not 20; no option is a number alone: write NAME=VALUE",
+        ),
         ("mountOptions: [4.1]", "mountOptions[0] must be a string, not 4.1; write nfsvers=4.1"),
     ] {
         let class = "kind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";

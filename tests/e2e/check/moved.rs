@@ -57,7 +57,7 @@ fn foreign_mapping() -> Result<(), Failed> {
         let new = stdout(&output);
         assert!(!new.contains("spec") && !new.contains("# of ours"), "{new}");
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(words.contains("without the comment in line"), "{words}");
+        assert!(words.contains("without the comment \"# of ours\""), "{words}");
     }
     let new: Value =
         serde_saphyr::from_str(&fixed(&class("spec: {mountOptions: [nconnect=4], owner: b}\n")))?;

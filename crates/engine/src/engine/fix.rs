@@ -3,6 +3,7 @@
 //! codes, and a fix that touches an option another fix has touched waits for
 //! the next round.
 
+mod foregrounds;
 mod scope;
 pub(super) mod winners;
 
@@ -13,8 +14,7 @@ use time::Date;
 
 use super::{Evaluation, evaluate};
 use crate::finding::{Applicability, Code, Edit, Finding, Fix, Renaming};
-use crate::nfs::catalog::{Entry, Group};
-use crate::nfs::option::{self, MountOption};
+use crate::nfs::option;
 use crate::policy::Policy;
 use crate::rules::UNREAD_OPTIONS;
 use crate::site::{Place, Site};
@@ -181,7 +181,7 @@ fn round<'e>(
     // By code, which never changes, so that the result does not depend on the order of rules.
     fixes.sort_by_key(|(finding, _)| finding.code);
     if scope.applicability > Applicability::Apply {
-        wait_for_respelling(&mut fixes);
+        foregrounds::wait_for_respelling(&mut fixes);
     }
     let mut plan = Plan::default();
     for (_, fix) in fixes {
@@ -191,29 +191,11 @@ fn round<'e>(
             }
         }
     }
-    plan.carry_out_all(subject)
-}
-
-/// Takes out an addition next to a word of its kind that this round respells:
-/// `"bg "` becomes `bg` first, and then `fg`.
-fn wait_for_respelling(fixes: &mut Vec<(&Finding, &Fix)>) {
-    let group = |text: &str| MountOption::new(text).entry().and_then(Entry::group);
-    let edits = fixes.iter().flat_map(|(_, fix)| &fix.edits);
-    let written: Vec<(usize, Group)> = edits
-        .filter_map(|edit| match edit {
-            Edit::Replace { site, with } => Some((site.carrier, group(with)?)),
-            _ => None,
-        })
-        .collect();
-    let waits = |edit: &Edit| match edit {
-        Edit::Append { carrier, option } => {
-            group(option).is_some_and(|group| written.contains(&(*carrier, group)))
-        }
-        _ => false,
-    };
-    if !written.is_empty() {
-        fixes.retain(|(_, fix)| !fix.edits.iter().any(waits));
+    // The mutating webhook only replaces, and takes no element away.
+    if !scope.as_demanded {
+        foregrounds::merge(&mut plan, subject);
     }
+    plan.carry_out_all(subject)
 }
 
 /// The place that the fix of a finding empties, because its options move to the list
@@ -234,6 +216,7 @@ pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<T
     for edit in &fix.edits {
         plan.add(edit);
     }
+    foregrounds::merge(&mut plan, subject);
     let renamed: Vec<Renaming> = renames(fix).cloned().collect();
     let (elements, origins) = match plan.carry_out_all(subject) {
         Some(pieces) => into_owned(pieces),
@@ -243,11 +226,14 @@ pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<T
     Some(Traced { elements, origins, emptied: Vec::new(), renamed, codes: BTreeSet::new() })
 }
 
+/// A place and its new text, or none to remove it.
+type Written<'f> = (&'f Site, Option<Cow<'f, str>>);
+
 /// The edits of one round, by place.
 #[derive(Default)]
 struct Plan<'f> {
-    /// By carrier, element and first byte: the new text, or none to remove.
-    options: BTreeMap<(usize, usize, usize), (&'f Site, Option<&'f str>)>,
+    /// By carrier, element and first byte.
+    options: BTreeMap<(usize, usize, usize), Written<'f>>,
     splits: BTreeSet<(usize, usize)>,
     appends: Vec<(usize, &'f str)>,
 }
@@ -274,7 +260,7 @@ impl<'f> Plan<'f> {
     fn add(&mut self, edit: &'f Edit) {
         match edit {
             Edit::Replace { site, with } => {
-                self.options.insert(site.order(), (site, Some(with)));
+                self.options.insert(site.order(), (site, Some(Cow::Borrowed(with))));
             }
             Edit::Remove { site } => {
                 self.options.insert(site.order(), (site, None));
@@ -371,7 +357,7 @@ impl<'f> Plan<'f> {
             None => return Some(Cow::Borrowed(element)),
             // The usual case, an element of one option, needs no new text.
             Some((site, Some(with))) if site.range == (0..element.len()) => {
-                return Some(Cow::Borrowed(with));
+                return Some(with.clone());
             }
             Some(_) => {}
         }

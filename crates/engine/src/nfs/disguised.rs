@@ -8,8 +8,8 @@ use super::catalog::{self, OptionId};
 use super::intended::intended;
 use super::option::{self, MountOption};
 use super::value::Grammar;
-use continued::{continued_in_a_dress, joined};
-pub(crate) use continued::{is_category_range, is_rest_of_value};
+use continued::{bare_version, continued_in_a_dress, joined};
+pub(crate) use continued::{is_category_range, is_rest_of_value, may_continue, rest_of_remark};
 
 /// The options that one or several neighboring pieces of an element were meant to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub fn meant(pieces: &[&str]) -> Option<Meant> {
     if let Some(meant) = option.entry().and_then(|entry| joined(&option, entry, tail)) {
         return Some(meant);
     }
-    if let Some(meant) = continued_in_a_dress(head, tail) {
+    if let Some(meant) = continued_in_a_dress(head, tail).or_else(|| bare_version(head, tail)) {
         return Some(meant);
     }
     if is_clean(head) {
@@ -266,6 +266,8 @@ mod tests {
             ("nfsvers=v4,2,hard", 2, "nfsvers=4.2"),
             ("v4,1", 2, "v4.1"),
             ("sec=krb5p,krb5i,krb5,hard", 3, "sec=krb5p:krb5i:krb5"),
+            ("sec=krb5, krb5i", 2, "sec=krb5:krb5i"),
+            ("4,1,hard", 2, "nfsvers=4.1"),
             ("rsize=1,048,576 ", 3, "rsize=1048576"),
             ("rsize=1,048, 576", 3, "rsize=1048576"),
             ("rsize: 1,048,576", 3, "rsize=1048576"),

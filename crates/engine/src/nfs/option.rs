@@ -28,13 +28,6 @@ impl<'a> MountOption<'a> {
         Self { text, keyword_end, entry }
     }
 
-    /// The option as a driver that lower-cases its options passes it on
-    /// (`efs.csi.aws.com`, node.go). Borrows when nothing changes.
-    #[must_use]
-    pub fn folded(self) -> Self {
-        if self.text.chars().any(char::is_uppercase) { Self::new(self.text.to_lowercase()) } else { self }
-    }
-
     /// The whole option.
     pub fn text(&self) -> &str {
         &self.text
@@ -199,11 +192,5 @@ mod tests {
             assert!(!is_plain(element), "{element:?}");
         }
         assert!(is_plain("proto=tcp") && is_plain("!#+-~"));
-    }
-
-    #[test]
-    fn borrows_a_clean_list() {
-        let option = MountOption::new("timeo=600").folded();
-        assert!(matches!(option.text, Cow::Borrowed(_)));
     }
 }

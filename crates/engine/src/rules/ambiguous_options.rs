@@ -1,9 +1,11 @@
 //! NMG008: two options of which only one can win.
 
+mod locks;
+
 use std::collections::BTreeMap;
 
 use super::{About, Actions, Example, Rule, RuleContext, offer, remove};
-use crate::finding::{Action, Applicability, Code, Edit, Fix, Sentence, Severity};
+use crate::finding::{Action, Applicability, Code, Fix, Sentence, Severity};
 use crate::nfs::acceptance::Transport;
 use crate::nfs::catalog::{Effect, Entry, Group, OptionId, OptionSet};
 use crate::nfs::option::{self, MountOption};
@@ -133,10 +135,10 @@ fn group(token: &Token<'_>) -> Option<Group> {
     token.entry().filter(|_| takes_part).and_then(Entry::group)
 }
 
-fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Token<'_>]) {
+fn check_group<'c, 'm>(check: &mut RuleContext<'c, 'm>, of_group: Group, written: &[&'c Token<'m>]) {
     let effective = check.subject.options.effective().filter(|token| group(token) == Some(of_group));
     // The kernel assigns at each occurrence, so the last one stays.
-    let Some(winner) = effective.clone().next_back() else {
+    let Some(mut winner) = effective.clone().next_back() else {
         return;
     };
     // Of words without effect none wins: NMG015 speaks of them.
@@ -151,6 +153,12 @@ fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Tok
     }
     if of_group == Group::ACCESS && check_access_with_value(check, written) {
         return;
+    }
+    let mut written = written.to_vec();
+    if of_group == Group::LOCKING
+        && let Some((nolock, others)) = locks::report_covered(check, &written)
+    {
+        (winner, written) = (nolock, others);
     }
     let is_beaten = |token: &&Token<'_>| {
         !says_the_same(token, winner) && !adds_up(token, winner, effective.clone().rev())
@@ -185,10 +193,8 @@ fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Tok
     let Some(first_loser) = losers.first() else {
         return;
     };
-    if of_group == Group::LOCKING && check_covered_locks(check, written) {
-        return;
-    }
-    let depends = kernels_disagree(check, of_group, &effective.collect::<Vec<_>>());
+    let depends =
+        of_group == Group::LOCKING && locks::kernels_disagree(check, &effective.collect::<Vec<_>>());
     // The list says one thing and the mount does another: no reader of the list would see it.
     let reads_otherwise = !says_the_same(last, winner);
     let is_open = check.subject.is_order_open(first_loser, winner);
@@ -213,7 +219,7 @@ fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Tok
     let fix = match of_group {
         // Whatever went, some kernel would mount something else than before.
         _ if is_needed || depends || is_open || is_cut_off(check, winner) => None,
-        Group::LOCKING => keep_nolock(check, written, &losers),
+        Group::LOCKING => locks::keep_nolock(check, &written, &losers),
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };
     // Which of the two is meant is a person's decision: neither is dropped without being asked.
@@ -280,50 +286,6 @@ fn reordered_by(subject: &Subject<'_>) -> &'static str {
     }
 }
 
-/// Reports a `local_lock=` beside a `nolock` that keeps those locks on the node
-/// already; false where the options of the group say more than that.
-fn check_covered_locks(check: &mut RuleContext<'_, '_>, written: &[&Token<'_>]) -> bool {
-    let is_nolock =
-        |token: &Token<'_>| token.entry().is_some_and(|entry| entry.id == OptionId::Lock && entry.negated);
-    let is_local =
-        |token: &Token<'_>| token.id() == Some(OptionId::LocalLock) && token.option.value() != Some("none");
-    let effective = check.subject.options.effective().filter(|token| group(token) == Some(Group::LOCKING));
-    let nolock = effective.clone().find(|token| is_nolock(token));
-    let (Some(nolock), true) = (nolock, effective.clone().all(|token| is_nolock(token) || is_local(token)))
-    else {
-        return false;
-    };
-    let covered: Vec<_> = written.iter().copied().filter(|token| is_local(token)).collect();
-    let nolock = nolock.option.text();
-    if let Some(first) = covered.first() {
-        let message = check.about(first, &format!("adds nothing to {nolock:?}"));
-        let fix = covered.iter().filter_map(|token| remove(token)).collect();
-        check.report(first, Severity::Lesser, message, Some(offer(fix)));
-    }
-    true
-}
-
-/// Drops what loses, but never `nolock` where NFSv3 is possible: without it the
-/// mount needs rpc.statd, and fails where that does not run (measured: exit 32).
-/// There `local_lock` goes, if `nolock` alone amounts to the same.
-fn keep_nolock(
-    check: &RuleContext<'_, '_>,
-    written: &[&Token<'_>],
-    losers: &[&Token<'_>],
-) -> Option<Vec<Edit>> {
-    let is_nolock = |token: &Token<'_>| {
-        token.id() == Some(OptionId::Lock) && token.entry().is_some_and(|entry| entry.negated)
-    };
-    let settings = check.subject.options.settings();
-    let is_v3_possible = !settings.versions.and(Versions::V3).is_empty();
-    if !is_v3_possible || !written.iter().any(|token| is_nolock(token)) {
-        return Some(losers.iter().filter_map(|token| remove(token)).collect());
-    }
-    let locks = settings.local_locks;
-    let others = written.iter().filter(|token| !is_nolock(token));
-    (locks.flock && locks.posix).then(|| others.filter_map(|token| remove(token)).collect())
-}
-
 /// Returns true if a `local_lock=` counts beside the one that is read last: each sets bits of its
 /// own, and only `none` clears what was set before it (Linux `fs/nfs/fs_context.c`,
 /// `Opt_local_lock`).
@@ -353,23 +315,6 @@ fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
         let meaning = |token: &Token<'_>| token.entry().map(|entry| (entry.id, entry.negated));
         meaning(one) == meaning(other) && one.option.value() == other.option.value()
     }
-}
-
-/// Kernel 6.1 lets the last of `lock` and `local_lock=` win; newer ones let
-/// `lock` and `nolock` win in either order (measured). With `NFSv4` neither
-/// does anything.
-fn kernels_disagree(check: &RuleContext<'_, '_>, group: Group, effective: &[&Token<'_>]) -> bool {
-    if group != Group::LOCKING || check.subject.options.settings().versions.and(Versions::V3).is_empty() {
-        return false;
-    }
-    let locks = |tokens: &[&Token<'_>]| {
-        let options: Vec<&MountOption<'_>> = tokens.iter().map(|token| &token.option).collect();
-        let locks = Settings::of(options).local_locks;
-        (locks.flock, locks.posix)
-    };
-    let mut lock_last = effective.to_vec();
-    lock_last.sort_by_key(|token| token.id() == Some(OptionId::Lock));
-    locks(effective) != locks(&lock_last)
 }
 
 /// `actimeo` and the single cache times overwrite each other in order, so a

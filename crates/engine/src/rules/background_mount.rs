@@ -187,7 +187,14 @@ fn report(
         let effective = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
         acceptance::is_refused_background(&token.option, effective.iter().copied())
     });
-    let what = if is_clear && is_behind_switch && subject.driver.known.is_read() {
+    // No layer takes blanks off an option: mount(8) `ul_optstr_next`, mount.nfs `po_split`, the kernel
+    // `vfs_parse_monolithic_sep`.
+    let is_kept_apart = !subject.may_fold()
+        && reading::background_word(piece, Latitude { folds: false, trims: false }).is_none()
+        && token.is_some_and(|token| token.acceptance.refusal.is_some() && !token.is_beside_sloppy);
+    let what = if is_clear && is_kept_apart && subject.driver.known.is_read() {
+        "is refused for its whitespace, and every mount fails; without it, it is a background mount"
+    } else if is_clear && is_behind_switch && subject.driver.known.is_read() {
         "is no option of mount(8), and every mount fails; without -o it is a background mount"
     } else if is_clear && is_refused && subject.driver.known.is_read() {
         "fails the mount with NFSv4, and makes a background mount with NFSv3"

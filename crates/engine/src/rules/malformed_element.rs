@@ -6,15 +6,16 @@ use std::ops::Range;
 
 use super::{About, Actions, Example, Rule, RuleContext, offer, offer_instead, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
+use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::Meant;
-use crate::nfs::option::Piece;
+use crate::nfs::option::{MountOption, Piece};
 use crate::nfs::reading::{self, Latitude, Trap};
 use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use crate::subject::driver::Case;
 use crate::subject::effective::{Malformation, Token};
-use rewritten::{can_be_split, trimmed, written_as_meant};
+use rewritten::{can_be_split, move_to_list, rests_of_remarks, trimmed, written_as_meant};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(9),
@@ -82,7 +83,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
             // A quote that reaches beyond the element was reported for the element, and so were
             // the blanks of a list written as one element.
             Some(Malformation::Quote) if is_in(&traps, token) => {}
-            Some(Malformation::Blank) if is_in(&spaced, token) => {}
+            Some(Malformation::Blank) if is_in(&spaced, token) || is_trimmed_background(check, token) => {}
             Some(Malformation::Disguised)
                 if has_escape(token) && (is_in(&traps, token) || is_background(token)) => {}
             None | Some(Malformation::Continued) => {}
@@ -105,9 +106,10 @@ fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
             continue;
         };
         let mut is_trap = false;
-        for (range, trap) in subject.traps(carrier, element) {
+        for (range, trap, is_closed) in closed_together(carrier.form, subject.traps(carrier, element)) {
             is_trap = true;
-            let mut message = Sentence::from(trapped(element.get(range.clone()).unwrap_or(element), trap));
+            let text = element.get(range.clone()).unwrap_or(element);
+            let mut message = if is_closed { cut(text) } else { trapped(text, trap).into() };
             let site = Site { carrier: carrier_index, element: index, range };
             let escaped = subject.options.within(&site).find(|token| has_escape(token));
             let meant = escaped.and_then(|token| Some((token, token.meant.as_deref()?)));
@@ -134,7 +136,8 @@ fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
             let token = subject.options.at(&site);
             token.is_some_and(|token| token.malformation == Some(Malformation::Continued))
         };
-        let full = full.saturating_sub(pieces.iter().filter(is_continued).count());
+        let full =
+            full.saturating_sub(pieces.iter().filter(is_continued).count() + rests_of_remarks(&pieces));
         // Commas are the separators of a text, and unusual in an element of a list.
         let is_list = carrier.form == Form::List;
         let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
@@ -199,6 +202,33 @@ fn trimmed_blanks<'t>(
         worst = worst.max(Some(severity));
     }
     worst.map(|worst| (worst, edits))
+}
+
+/// The traps of an element, with true for a quote and its partner that the carrier's reader parts:
+/// one fault.
+fn closed_together(form: Form, traps: Vec<(Range<usize>, Trap)>) -> Vec<(Range<usize>, Trap, bool)> {
+    let mut together: Vec<(Range<usize>, Trap, bool)> = Vec::new();
+    for (range, trap) in traps {
+        match together.last_mut() {
+            Some((open, Trap::OpenQuote, is_closed @ false))
+                if form == Form::SplitEverywhere && trap == Trap::OpenQuote =>
+            {
+                open.end = range.end;
+                *is_closed = true;
+            }
+            _ => together.push((range, trap, false)),
+        }
+    }
+    together
+}
+
+/// Says that quotes keep nothing together where the kubelet splits at every comma.
+fn cut(text: &str) -> Sentence {
+    let shown = shortened(text);
+    let message =
+        format!("{shown:?} is cut at its comma: the kubelet splits the annotation inside quotes, too");
+    let is_label = MountOption::new(text).entry().is_some_and(|entry| entry.id == OptionId::Context);
+    if is_label { Sentence::with_remedy(message, move_to_list(text)) } else { message.into() }
 }
 
 fn trapped(element: &str, trap: Trap) -> String {
@@ -303,6 +333,14 @@ fn severity_of(subject: &Subject<'_>, token: &Token<'_>, severity: Severity) -> 
         Severity::CannotMount if subject.driver.case != Case::Kept => Severity::Proper,
         severity => severity,
     }
+}
+
+/// Returns true if NMG001 speaks of it as a `bg` with whitespace around it.
+fn is_trimmed_background(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
+    let carrier = token.site.as_ref().and_then(|site| check.subject.carriers.get(site.carrier));
+    carrier.is_some_and(|carrier| {
+        reading::background_word(token.option.text(), check.subject.latitude(carrier)).is_some()
+    })
 }
 
 /// Returns true if it is `bg` to some layer, of which NMG001 speaks.

@@ -4,7 +4,10 @@ use super::{About, Actions, Example, Rule, RuleContext, offer, remove};
 use crate::finding::{Action, Applicability, Code, Severity};
 use crate::nfs::acceptance::version_request;
 use crate::nfs::catalog::{Effect, OptionId};
+use crate::nfs::disguised::rest_of_remark;
+use crate::nfs::option;
 use crate::nfs::version::Versions;
+use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(15),
@@ -90,7 +93,17 @@ fn check(check: &mut RuleContext<'_, '_>) {
             _ => continue,
         };
         let message = format!("{} has no effect: {why}", check.quote(token));
-        let fix = remove(token).map(|edit| offer(vec![edit]));
+        // Without it, its rest would stay: NMG011 drops both.
+        let is_cut = is_cut_remark(check, token);
+        let fix = remove(token).filter(|_| !is_cut).map(|edit| offer(vec![edit]));
         check.report(token, Severity::Proper, message, fix);
     }
+}
+
+/// Returns true if a comma in its element cuts the rest of a remark off.
+fn is_cut_remark(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
+    let site = token.site.as_ref();
+    let text = site.and_then(|site| check.element(token)?.get(site.range.start..)).unwrap_or_default();
+    let texts: Vec<&str> = option::pieces(text).take(2).collect();
+    rest_of_remark(&texts) > 0
 }

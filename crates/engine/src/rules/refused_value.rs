@@ -260,6 +260,16 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
                 check.report(token, severity, message, fix);
                 return;
             }
+            if meant.is_none() && refusal == Refusal::NoSuchVersion {
+                let (remedy, fix) = versions::instead(check, token);
+                if let Some(whose) = other_value(&token.option) {
+                    message.what.to_mut().push_str("; ");
+                    message.what.to_mut().push_str(whose);
+                }
+                message.remedy = Some(remedy.into());
+                check.report(token, severity, message, fix);
+                return;
+            }
             if let Some(text) = &meant {
                 message.remedy = Some(format!("use {text}").into());
             } else if let Some(contrary) = contrary_of_flag(token) {

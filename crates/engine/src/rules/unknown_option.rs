@@ -1,19 +1,18 @@
 //! NMG011: an option that nothing knows.
 
+mod cut_off;
+
 use super::{
     About, Actions, Example, Rule, RuleContext, offer, offer_instead, redirected_mount, remove, replace,
 };
-use crate::finding::{Action, Applicability, Code, Edit, Sentence, Severity};
+use crate::finding::{Action, Applicability, Code, Sentence, Severity};
 use crate::nfs::acceptance::{self, Refusal, Transport, judge, transport};
 use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
-use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
 use crate::nfs::option::MountOption;
 use crate::nfs::vendor::is_of_client_module;
 use crate::nfs::version::Versions;
-use crate::site::Site;
 use crate::subject::Subject;
-use crate::subject::carrier::Form;
 use crate::subject::effective::{Malformation, Token};
 
 pub(super) static RULE: Rule = Rule {
@@ -74,8 +73,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         if is_behind_escaped_comma(check, token) {
             continue;
         }
-        if let Some(label) = label_of(check, token) {
-            report_category(check, token, label);
+        if cut_off::report(check, token, index < SUGGESTIONS) {
             continue;
         }
         if is_of_client_module(&token.option) {
@@ -111,48 +109,6 @@ fn check(check: &mut RuleContext<'_, '_>) {
 fn is_behind_escaped_comma(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
     let before = token.site.as_ref().and_then(|site| check.element_at(site)?.get(..site.range.start));
     before.is_some_and(|before| before.ends_with("\\,"))
-}
-
-/// A label that a comma or a new element cuts in two.
-struct Label {
-    /// Index of the element in which it begins.
-    element: usize,
-    /// The number of elements.
-    elements: usize,
-    /// The option as it should be written.
-    text: String,
-}
-
-/// The `SELinux` label that `token`, an element of its own, is a category of.
-fn label_of(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<Label> {
-    let site = token.site.as_ref().filter(|_| is_category_range(token.option.text().trim()))?;
-    let carrier = check.subject.carriers.get(site.carrier).filter(|carrier| carrier.form == Form::List)?;
-    let before = carrier.elements.get(..site.element)?;
-    let start = before.iter().rposition(|element| !is_category_range(element.trim()))?;
-    let texts = carrier.elements.get(start..)?;
-    let meant = disguised::meant(texts).filter(|meant| start + meant.pieces > site.element)?;
-    let text = meant.options.into_iter().next()?;
-    Some(Label { element: start, elements: meant.pieces, text })
-}
-
-/// Says which label it belongs to; the first of its categories offers to write it.
-fn report_category(check: &mut RuleContext<'_, '_>, token: &Token<'_>, label: Label) {
-    let Some(site) = token.site.clone() else { return };
-    let Label { element, elements, text } = label;
-    let message = check.about(token, "is a category of the SELinux label before it, which is one element");
-    let is_first = site.element == element + 1;
-    let whole = |index: usize| {
-        let carrier = check.subject.carriers.get(site.carrier)?;
-        Some(Site { carrier: site.carrier, element: index, range: 0..carrier.elements.get(index)?.len() })
-    };
-    let fix = is_first.then(|| {
-        let gone = (element + 1..element + elements).filter_map(whole).map(|site| Edit::Remove { site });
-        let label = whole(element).map(|site| Edit::Replace { site, with: text.clone().into() });
-        offer(label.into_iter().chain(gone).collect())
-    });
-    let severity =
-        if check.subject.driver.known.is_read() { Severity::CannotMount } else { Severity::Lesser };
-    check.report(token, severity, Sentence::with_remedy(message, format!("use {text}")), fix);
 }
 
 /// The remedy for a number under the name `timeout`: seconds may be meant, and `timeo` counts

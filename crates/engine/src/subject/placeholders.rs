@@ -2,9 +2,10 @@
 
 use super::Subject;
 use super::driver::Nfs;
+use super::effective::Token;
 use crate::nfs::placeholder::has_placeholder;
 
-impl Subject<'_> {
+impl<'m> Subject<'m> {
     /// Returns the parts that are not evaluated because a program may still fill them in: options
     /// with placeholders, the driver's name, the server.
     pub fn placeholders(&self) -> Vec<&str> {
@@ -14,6 +15,12 @@ impl Subject<'_> {
         let named = [Some(self.driver_name), self.server].into_iter().flatten();
         let named = named.filter(|name| has_placeholder(name));
         let options = self.options.tokens().iter().filter(|token| token.is_unrendered);
-        named.chain(options.map(|token| token.option.text())).collect()
+        // As it is written, and not as a driver folds it: a placeholder's name has its own letters.
+        let written = |token: &Token<'m>| -> Option<&str> {
+            let site = token.site.as_ref()?;
+            let element = self.carriers.get(site.carrier)?.elements.get(site.element)?;
+            element.get(site.range.clone())
+        };
+        named.chain(options.filter_map(written)).collect()
     }
 }

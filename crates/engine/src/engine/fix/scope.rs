@@ -62,7 +62,7 @@ impl Scope {
     }
 
     /// Returns true if a fix is bold enough and touches nothing else.
-    pub(super) fn includes(self, subject: &Subject<'_>, fix: &Fix) -> bool {
+    pub fn includes(self, subject: &Subject<'_>, fix: &Fix) -> bool {
         fix.applicability <= self.applicability
             && fix.edits.iter().all(|edit| {
                 place_of(subject, edit).is_some_and(|place| self.reach.includes(place, fix.applicability))

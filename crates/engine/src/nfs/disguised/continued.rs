@@ -48,6 +48,13 @@ pub(super) fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Op
     Some(Meant { pieces, options: vec![taken(text)?] })
 }
 
+/// A version alone, written with the comma of a country: `4,1`.
+pub(super) fn bare_version(head: &str, tail: &[&str]) -> Option<Meant> {
+    let minor = tail.first().filter(|_| head == "4")?.trim();
+    let text = matches!(minor, "0" | "1" | "2").then(|| format!("nfsvers=4.{minor}"))?;
+    Some(Meant { pieces: 2, options: vec![text] })
+}
+
 /// Characters that may close what is around an option.
 const CLOSERS: [char; 6] = ['\'', '"', ']', '\u{2019}', '\u{201d}', ' '];
 
@@ -88,13 +95,43 @@ pub(crate) fn is_rest_of_value(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_digit()) || is_category_range(text)
 }
 
+/// Returns true if an element of a list may be the rest of a value in the element before it.
+pub(crate) fn may_continue(text: &str) -> bool {
+    is_rest_of_value(text) || is_flavor("sec", text)
+}
+
+fn is_flavor(keyword: &str, text: &str) -> bool {
+    // No flavor has a longer name.
+    let option = (text.len() <= 8).then(|| format!("{keyword}={text}"));
+    option.is_some_and(|option| judge(&MountOption::new(option.as_str())).refusal.is_none())
+        && catalog::find(text).is_none()
+}
+
+/// Returns how many of the texts after the first are the rest of its value, if that is a remark that
+/// mount(8) keeps to itself: `x-systemd.requires=a,b`. No layer looks into it, so what a comma cuts
+/// off is unknown to all.
+pub(crate) fn rest_of_remark(texts: &[&str]) -> usize {
+    // Most words begin otherwise, and are not looked up.
+    let Some((head, tail)) = texts.split_first().filter(|(head, _)| head.starts_with(['x', 'X', 'c'])) else {
+        return 0;
+    };
+    let option = MountOption::new(*head);
+    let is_remark = option.value().is_some_and(|value| !value.is_empty())
+        && option
+            .entry()
+            .is_some_and(|entry| entry.grammar == Grammar::Anything && entry.consumers.is_mount_only());
+    // `c=d` is rather a misspelt option than the rest of a remark.
+    let is_rest = |text: &&&str| {
+        !text.is_empty() && !text.contains(['=', '"', '\\']) && MountOption::new(**text).entry().is_none()
+    };
+    if is_remark { tail.iter().take_while(is_rest).count() } else { 0 }
+}
+
 /// Several flavors are one value with colons (nfs(5), `sec=`).
 fn flavors(head: &MountOption<'_>, tail: &[&str]) -> Option<Meant> {
-    let is_flavor = |text: &str| {
-        let option = format!("{}={text}", head.keyword());
-        judge(&MountOption::new(option.as_str())).refusal.is_none() && catalog::find(text).is_none()
-    };
-    let rest: Vec<&str> = tail.iter().copied().take_while(|piece| is_flavor(piece)).collect();
+    let is_flavor = |text: &str| is_flavor(head.keyword(), text);
+    let rest: Vec<&str> =
+        tail.iter().map(|piece| piece.trim()).take_while(|piece| is_flavor(piece)).collect();
     let is_list = !rest.is_empty() && is_flavor(head.value()?);
     let text = format!("{}:{}", head.text(), rest.join(":"));
     // `sec=krb5p,krb5i`: the kernel separates flavors by colons.

@@ -2,7 +2,7 @@
 
 use crate::finding::{Edit, Fix};
 use crate::nfs::catalog::{self, OptionId};
-use crate::nfs::disguised::{Meant, is_rest_of_value};
+use crate::nfs::disguised::{Meant, is_rest_of_value, rest_of_remark};
 use crate::nfs::intended::intended;
 use crate::nfs::option::{MountOption, Piece};
 use crate::rules::unknown_option::names_one_of_several_versions;
@@ -36,10 +36,22 @@ pub(super) fn can_be_split(
         let is_continued = token.is_some_and(|token| token.malformation == Some(Malformation::Continued));
         is_rest_of_value(piece.text) && !is_continued
     };
-    if pieces.iter().skip(1).any(|piece| is_rest(&piece)) {
+    if pieces.iter().skip(1).any(|piece| is_rest(&piece)) || rests_of_remarks(pieces) > 0 {
         return false;
     }
     !is_refused && !carrier.is_unrendered(element, 0..element.len())
+}
+
+/// Returns how many of the pieces are the rest of a remark: apart, each is a word of its own.
+pub(super) fn rests_of_remarks(pieces: &[Piece<'_>]) -> usize {
+    let texts: Vec<&str> = pieces.iter().map(|piece| piece.text).collect();
+    let (mut rest, mut rests) = (texts.as_slice(), 0);
+    while let Some((_, tail)) = rest.split_first() {
+        let count = rest_of_remark(rest);
+        rests += count;
+        rest = tail.get(count..).unwrap_or_default();
+    }
+    rests
 }
 
 /// Returns true if the driver would drop a text as an element of its own, because it is there
@@ -64,8 +76,13 @@ fn can_stand(subject: &Subject<'_>, meant: &Meant) -> bool {
     meant.options.iter().all(is_taken)
 }
 
+/// The remedy for a text that only an element of the list can hold.
+pub(super) fn move_to_list(text: &str) -> String {
+    format!("move all options to spec.mountOptions, with {text} as one element")
+}
+
 /// Returns what to write for an option and those after it, and the fix where that can stand
-/// there; `None` where its list would cut it.
+/// there: a list that is split at every comma cuts it.
 pub(super) fn written_as_meant(
     subject: &Subject<'_>,
     token: &Token<'_>,
@@ -79,7 +96,7 @@ pub(super) fn written_as_meant(
     // A list that is split at every comma is split at a quoted one, too.
     let is_cut = carrier.form == Form::SplitEverywhere && meant.options.iter().any(|text| text.contains(','));
     if is_cut {
-        return None;
+        return Some((move_to_list(&meant.options.join(", ")), None));
     }
     let (carrier, element) = (site.carrier, site.element);
     let whole = Site { range: site.range.start..end, ..site };

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use super::super::{RuleContext, offer, redirected_mount, remove};
 use super::{applies, is_udp, refusal, refusals, severity, written_for_the_driver};
-use crate::finding::{Edit, Sentence, Severity};
-use crate::nfs::acceptance::{self, names_version};
+use crate::finding::{Edit, Fix, Sentence, Severity};
+use crate::nfs::acceptance::{self, Refusal, names_version};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
-use crate::subject::driver::refusal::What;
+use crate::subject::driver::refusal::{Refused, What};
 use crate::subject::effective::Token;
 
 /// The remedy for an option of another version.
@@ -69,6 +69,42 @@ pub(super) fn check_appended_version(check: &mut RuleContext<'_, '_>) {
     check.report_carrier(carrier.unwrap_or_default(), severity(refused), message);
 }
 
+/// The remedy for a version that does not exist: the versions that can be requested there, or none
+/// where the driver requests one itself.
+pub(super) fn instead(check: &RuleContext<'_, '_>, token: &Token<'_>) -> (String, Option<Fix>) {
+    let subject = check.subject;
+    let names_it = |other: &&Token<'_>| other.site.is_none() && other.entry().is_some_and(names_version);
+    let own = subject.options.effective().find(names_it).map(|own| own.option.text());
+    if let Some(own) = own.or_else(|| subject.driver.version_without(&token.option)) {
+        let fix = remove(token).map(|edit| offer(vec![edit]));
+        return (format!("remove it: the driver requests {own}"), fix);
+    }
+    let keyword = match token.option.keyword() {
+        keyword @ ("vers" | "nfsvers") => keyword,
+        _ => "nfsvers",
+    };
+    let is_refused = |version: &str| {
+        let is_it = |refused: &Refused| match refused.what {
+            What::VersionOtherThan(versions) => !versions.contains(&version),
+            What::ValueOtherThan(keywords, versions) => {
+                keywords.contains(&keyword) && !versions.contains(&version)
+            }
+            What::Value(keywords, versions) => keywords.contains(&keyword) && versions.contains(&version),
+            What::Keyword(keywords) => keywords.contains(&keyword),
+            _ => false,
+        };
+        subject.driver.refuses.iter().any(|refused| is_it(refused) && applies(subject, refused))
+    };
+    let is_taken = |version: &&str| subject.driver.takes_version(version) && !is_refused(version);
+    let versions: Vec<&str> = ["4.2", "4.1", "4.0", "3"].into_iter().filter(is_taken).collect();
+    let remedy = match versions.as_slice() {
+        [] => "remove it".to_owned(),
+        [one] => format!("use {keyword}={one}"),
+        [others @ .., last] => format!("use {keyword}={} or {last}", others.join(", ")),
+    };
+    (remedy, None)
+}
+
 /// mount.nfs wants one version option at most, the driver's own included.
 pub(super) fn check_two_versions(check: &mut RuleContext<'_, '_>) {
     let is_version = |token: &&Token<'_>| token.entry().is_some_and(names_version) && !token.is_drivers_own;
@@ -83,7 +119,11 @@ pub(super) fn check_two_versions(check: &mut RuleContext<'_, '_>) {
     let mut written =
         versions.iter().filter(|token| token.site.is_some() && refusals(subject, token).next().is_none());
     // NMG009 speaks of options that are written otherwise than they are meant.
-    let mut written = written.by_ref().filter(|token| token.malformation.is_none());
+    let mut written = written.by_ref().filter(|token| {
+        // Of a version that does not exist is said already that the driver requests another one.
+        let is_said = by_driver.is_some() && token.acceptance.refusal == Some(Refusal::NoSuchVersion);
+        token.malformation.is_none() && !is_said
+    });
     let first = match by_driver {
         Some(token) => Some(token),
         None => written.next(),

@@ -3,6 +3,7 @@
 use super::Driver;
 use super::assembly::{Step, Unless};
 use super::refusal::What;
+use crate::nfs::acceptance::names_version;
 use crate::nfs::option::MountOption;
 
 impl Driver {
@@ -35,6 +36,17 @@ impl Driver {
             becomes.is_some() && text.strip_prefix("vers=") == Some(version)
         };
         self.takes_versions.is_empty() || self.takes_versions.iter().any(is_it)
+    }
+
+    /// Returns the version that the driver requests as soon as an option of the list is gone.
+    pub(crate) fn version_without(&self, option: &MountOption<'_>) -> Option<&'static str> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Add(addition) if addition.unless.is_met_by(option) => addition
+                .options
+                .split(',')
+                .find(|added| MountOption::new(*added).entry().is_some_and(names_version)),
+            _ => None,
+        })
     }
 
     /// Returns true if options reach the mount in the order of their bytes.

@@ -42,7 +42,7 @@ static TRIDENT: Driver = Driver {
     // The backend's nfsMountOptions apply to a class without a list; no object shows them.
     empty: Empty::Hidden,
     emptiness: Emptiness::NoElement,
-    advice: "options of a class replace the backend's nfsMountOptions, which are not visible here; the driver calls mount.nfs itself",
+    advice: "with an NFS backend, options of a class replace its nfsMountOptions, which are not visible here, and the driver calls mount.nfs itself",
     // "unrecognized storage attribute" (frontend/csi/controller_helpers/kubernetes
     // plugin.go processStorageClass).
     unknown_parameters: UnknownParameters::Refused,

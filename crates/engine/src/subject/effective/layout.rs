@@ -11,6 +11,7 @@ use super::{Malformation, Options, Token};
 use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::disguised;
 use crate::nfs::option::{self, MountOption};
+use crate::nfs::placeholder::placeholders;
 use crate::nfs::settings::Settings;
 use crate::site::Site;
 use crate::subject::carrier::{self, Carrier, Form};
@@ -35,6 +36,7 @@ pub(crate) fn lay_out<'m>(
     let elements = carriers.iter().map(|carrier| carrier.elements.len()).sum();
     let mut layout = Assembly {
         driver,
+        is_in_file: facts.is_in_file,
         tokens: Vec::with_capacity(elements),
         list: Vec::with_capacity(elements),
         others: Vec::new(),
@@ -66,6 +68,8 @@ pub(crate) fn lay_out<'m>(
 /// The state between two steps.
 struct Assembly<'m> {
     driver: &'static Driver,
+    /// True if a program may still fill placeholders in.
+    is_in_file: bool,
     tokens: Vec<Token<'m>>,
     /// The options of the list, or of the annotation that replaces it.
     list: Vec<Part<'m>>,
@@ -162,8 +166,7 @@ impl<'m> Assembly<'m> {
     }
 
     fn add_option(&mut self, text: &'m str, site: Option<Site>, is_plain: bool, in_force: bool) {
-        let option = MountOption::new(text);
-        let option = if self.driver.case == Case::Folded { option.folded() } else { option };
+        let option = MountOption::new(self.fold(text));
         self.tokens.push(Token::new(option, site, is_plain, in_force, self.driver));
     }
 
@@ -194,13 +197,21 @@ impl<'m> Assembly<'m> {
         }
     }
 
+    /// Makes letters small as the driver does (`efs.csi.aws.com`, node.go). In a file, a placeholder's name keeps its letters: the
+    /// driver gets what it becomes.
     fn fold(&self, text: &'m str) -> Cow<'m, str> {
         let may_change = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
-        if self.driver.case == Case::Folded && text.bytes().any(may_change) {
-            text.to_lowercase().into()
-        } else {
-            text.into()
+        if self.driver.case != Case::Folded || !text.bytes().any(may_change) {
+            return text.into();
         }
+        let (mut folded, mut at) = (String::with_capacity(text.len()), 0);
+        for range in placeholders(text).filter(|_| self.is_in_file) {
+            folded.push_str(&text.get(at..range.start).unwrap_or_default().to_lowercase());
+            folded.push_str(text.get(range.clone()).unwrap_or_default());
+            at = range.end;
+        }
+        folded.push_str(&text.get(at..).unwrap_or_default().to_lowercase());
+        folded.into()
     }
 
     /// Keeps back a word that means "no option", where it stands alone.

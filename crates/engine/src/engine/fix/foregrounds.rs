@@ -1,0 +1,82 @@
+//! Writes one `fg` of a carrier: where there is one, another in the place of a `bg` says nothing more.
+
+use std::borrow::Cow;
+
+use super::Plan;
+use crate::finding::{Edit, Finding, Fix};
+use crate::nfs::catalog::{Entry, Group};
+use crate::nfs::option::MountOption;
+use crate::nfs::{option, reading};
+use crate::subject::Subject;
+
+const WORD: &str = "fg";
+
+/// Takes each `fg` out of what a plan writes that its carrier has already, or gets from the plan
+/// at an earlier place.
+pub(super) fn merge(plan: &mut Plan<'_>, subject: &Subject<'_>) {
+    let is_written = |with: &Option<Cow<'_, str>>| with.as_ref().is_some_and(|with| is_in(with));
+    let written: Vec<_> =
+        plan.options.iter().filter(|(_, (_, with))| is_written(with)).map(|(at, _)| *at).collect();
+    let mut last = None;
+    let mut has_one = false;
+    for (carrier, element, start) in written {
+        if last != Some(carrier) {
+            (last, has_one) = (Some(carrier), keeps_one(plan, subject, carrier));
+        }
+        let Some((site, with)) = plan.options.get_mut(&(carrier, element, start)) else { continue };
+        // Within a quoted text it is no option to every layer.
+        let is_option = subject.options.at(site).is_some_and(|token| token.in_force && !token.is_unrendered);
+        if !is_option || !is_split_alike(subject, carrier) {
+            continue;
+        }
+        if has_one {
+            let text = with.take().unwrap_or_default();
+            let others: Vec<&str> = option::pieces(&text).filter(|piece| *piece != WORD).collect();
+            *with = (!others.is_empty()).then(|| Cow::Owned(others.join(",")));
+        }
+        has_one = true;
+    }
+}
+
+fn is_in(text: &str) -> bool {
+    option::pieces(text).any(|piece| piece == WORD)
+}
+
+/// Returns true if a carrier reaches the mount with an `fg` that the plan leaves.
+fn keeps_one(plan: &Plan<'_>, subject: &Subject<'_>, carrier: usize) -> bool {
+    subject.options.tokens().iter().filter(|token| token.in_force && !token.is_unrendered).any(|token| {
+        token.option.text() == WORD
+            && token
+                .site
+                .as_ref()
+                .is_some_and(|site| site.carrier == carrier && !plan.options.contains_key(&site.order()))
+    })
+}
+
+/// Returns true if no quote or backslash of a carrier makes other options of it for some layer.
+fn is_split_alike(subject: &Subject<'_>, carrier: usize) -> bool {
+    let carrier = subject.carriers.get(carrier);
+    carrier.is_some_and(|carrier| carrier.elements.iter().all(|element| reading::trap(element).is_none()))
+}
+
+/// Takes out an addition next to a word of its kind that this round respells:
+/// `"bg "` becomes `bg` first, and then `fg`.
+pub(super) fn wait_for_respelling(fixes: &mut Vec<(&Finding, &Fix)>) {
+    let group = |text: &str| MountOption::new(text).entry().and_then(Entry::group);
+    let edits = fixes.iter().flat_map(|(_, fix)| &fix.edits);
+    let written: Vec<(usize, Group)> = edits
+        .filter_map(|edit| match edit {
+            Edit::Replace { site, with } => Some((site.carrier, group(with)?)),
+            _ => None,
+        })
+        .collect();
+    let waits = |edit: &Edit| match edit {
+        Edit::Append { carrier, option } => {
+            group(option).is_some_and(|group| written.contains(&(*carrier, group)))
+        }
+        _ => false,
+    };
+    if !written.is_empty() {
+        fixes.retain(|(_, fix)| !fix.edits.iter().any(waits));
+    }
+}

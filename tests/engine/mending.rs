@@ -1,0 +1,177 @@
+//! `fix` mends each document as far as it can be, writes no word twice, and says where what stays is.
+
+use nfs_mount_guard::check::repair::{Repaired, repair};
+use nfs_mount_guard::engine::fix::Scope;
+use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::source::text::Lines;
+
+use crate::fixture::TODAY;
+
+fn repaired(text: &str) -> Repaired {
+    repair(&Policy::default(), TODAY, Scope::FILE, text, &|_| true)
+}
+
+fn class(name: &str, rest: &str) -> String {
+    format!(
+        "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: {name}}}\n\
+         provisioner: nfs.csi.k8s.io\n{rest}\n"
+    )
+}
+
+/// The options of a class after `fix`, which must not change it a second time.
+#[track_caller]
+fn fixed(options: &str) -> String {
+    let text = class("a", &format!("mountOptions: {options}"));
+    let new = repaired(&text).text.unwrap_or_else(|| text.clone());
+    assert_eq!(repaired(&new).text, None, "{text}\nbecame\n{new}");
+    new.trim_end().rsplit("mountOptions: ").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn one_fg_is_written_in_the_place_of_several_words() {
+    let rest = "timeo=600, retrans=2, nfsvers=4.1";
+    for (written, wanted) in [
+        ("bg, fg", "fg"),
+        ("fg, bg", "fg"),
+        ("bg, bg", "fg"),
+        ("bg, hard, bg, fg, bg", "hard, fg"),
+        ("\"bg,fg\"", "\"fg\""),
+        ("\"bg,hard\", fg", "\"hard\", fg"),
+        ("\"bg \", fg", "fg"),
+        ("FG, fg", "fg"),
+    ] {
+        assert_eq!(fixed(&format!("[{written}, {rest}]")), format!("[{wanted}, {rest}]"), "{written}");
+    }
+}
+
+#[test]
+fn a_value_that_a_comma_cuts_in_brackets_is_one_option() {
+    let rest = "fg, timeo=600, retrans=2, nfsvers=4.1";
+    for (written, wanted) in [
+        ("rsize=1,048,576", "rsize=1048576"),
+        ("rsize=1, 048, 576, wsize=65,536", "rsize=1048576, wsize=65536"),
+        ("sec=krb5,krb5i", "sec=krb5:krb5i"),
+        ("sec=krb5p,krb5i,krb5", "sec=krb5p:krb5i:krb5"),
+        ("\"rsize=1\", \"048\", \"576\"", "\"rsize=1048576\""),
+        ("proto=tcp,port=2049", "proto=tcp,port=2049"),
+    ] {
+        assert_eq!(fixed(&format!("[{written}, {rest}]")), format!("[{wanted}, {rest}]"), "{written}");
+    }
+    // In JSON, too; and a number that is the rest of nothing stays.
+    let json = "{\"kind\":\"StorageClass\",\"apiVersion\":\"storage.k8s.io/v1\",\"provisioner\":\"nfs.csi.k8s.io\",\
+                \"mountOptions\":[\"rsize=1\",048576,\"fg\"]}";
+    assert_eq!(repaired(json).text, None, "048576 is no JSON");
+    let json = json.replace("048576", "576");
+    assert!(repaired(&json).text.expect("it is mended").contains("[\"rsize=1576\",\"fg\""));
+    assert_eq!(repaired(&class("a", "mountOptions: [port=2049, 20]")).text, None);
+}
+
+#[test]
+fn a_remark_with_a_comma_goes_as_a_whole() {
+    let rest = "fg, timeo=600, retrans=2, nfsvers=4.1";
+    for (written, wanted) in [
+        ("\"x-systemd.requires=a,b\", ", ""),
+        ("\"comment=a,b,c\", ", ""),
+        ("\"x-foo=a,b,hard\", ", "\"hard\", "),
+        ("\"hard,x-foo=a,b\", ", "\"hard\", "),
+        ("\"x-foo=a,hard\", ", "\"hard\", "),
+    ] {
+        assert_eq!(fixed(&format!("[{written}{rest}]")), format!("[{wanted}{rest}]"), "{written}");
+    }
+}
+
+/// Each document is mended as far as it can be; one that cannot be is left, and said once.
+#[test]
+fn a_document_that_is_mended_in_part_holds_up_no_other() {
+    let half = class("half", "mountOptions:\n- nfsvers: 4.1\n- timeo: 600\n  retrans: 2\n- hard: true");
+    let good = class("good", "mountOptions: [bg]");
+    let maps = class("maps", "mountOptions:\n- nfsvers: 4.1\n- bg: true");
+    let broken = class("broken", "mountOptions: true");
+    for order in
+        [[&half, &good, &maps, &broken], [&maps, &broken, &half, &good], [&good, &maps, &broken, &half]]
+    {
+        let text = order.map(String::as_str).join("---\n");
+        let repaired = repaired(&text);
+        let new = repaired.text.clone().expect("a new text");
+        assert!(new.contains(&half) && new.contains(&broken), "they stay: {new}");
+        assert!(new.contains("[fg, timeo=600, retrans=2]"), "{new}");
+        assert!(new.contains("- nfsvers=4.1\n- fg\n- timeo=600\n- retrans=2\n"), "{new}");
+        assert_eq!(repaired.objects, 2);
+        let mut titles: Vec<&str> = repaired.changed.iter().map(|changed| &*changed.title).collect();
+        titles.sort_unstable();
+        assert_eq!(titles, ["StorageClass/good", "StorageClass/maps"], "each once");
+        // The fault in the way is said, at its place in the new text.
+        let lines = Lines::new(&new);
+        let mut left: Vec<(&str, String)> = Vec::new();
+        for problem in &repaired.unread {
+            let at = repaired.applied.after(problem.offset.expect("a place"));
+            let line = new.lines().nth(lines.position(at).line - 1).expect("a line");
+            left.push((line, problem.message.clone()));
+        }
+        left.sort();
+        let [(timeo, message), (field, _)] = left.as_slice() else { panic!("{left:?}") };
+        assert_eq!((*timeo, *field), ("- timeo: 600", "mountOptions: true"));
+        assert!(message.starts_with("StorageClass/half: mountOptions[1] must be a string"), "{message}");
+        // The same text again: nothing is left to do.
+        let again = self::repaired(&new);
+        assert_eq!((again.text, again.unread.len()), (None, 2));
+    }
+}
+
+/// The subjects of a repair are counted as the old text has them: those that can be read only once
+/// they are mended shift none.
+#[test]
+fn the_subjects_of_a_repair_are_those_of_the_old_text() {
+    let maps = class("maps", "mountOptions:\n- nfsvers: 4.1");
+    let text = [maps, class("good", "mountOptions: [bg]")].join("---\n");
+    let repaired = repaired(&text);
+    assert_eq!(repaired.objects, 2);
+    let codes: Vec<u16> = repaired.subjects[&(0, 0)].iter().map(|code| code.0).collect();
+    assert_eq!((repaired.subjects.len(), codes), (1, vec![1, 3, 4]));
+}
+
+/// A list that a text holds as JSON is spoken of in its words.
+#[test]
+fn a_list_in_a_text_is_told_in_words() {
+    let text = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\n\
+                provisioner: my.csi.example.com\nparameters: {mountOptions: '[\"hard\",\"bg\"]'}\n";
+    let repaired = repaired(text);
+    assert!(repaired.text.expect("a new text").contains(r#""[\"hard\",\"fg\"]""#));
+    assert_eq!(repaired.changed[0].words, ["bg -> fg"]);
+}
+
+/// Of several aliases the one that still reads the value is named, by its line in the new text.
+#[test]
+fn an_alias_that_is_in_the_way_is_one_that_stays() {
+    let item = |name: &str, driver: &str, options: &str| {
+        format!(
+            "- apiVersion: storage.k8s.io/v1\n  kind: StorageClass\n  metadata: {{name: {name}}}\n  \
+             provisioner: {driver}\n  mountOptions: {options}\n"
+        )
+    };
+    let text = [
+        "kind: List\napiVersion: v1\nitems:\n".to_owned(),
+        item("a", "nfs.csi.k8s.io", "&o [hard, bg]"),
+        item("b", "nfs.csi.k8s.io", "*o"),
+        item("c", "ebs.csi.aws.com", "*o"),
+    ]
+    .concat();
+    let repaired = repaired(&text);
+    let new = repaired.text.clone().expect("a new text");
+    let lines = Lines::new(&new);
+    let line = |offset: usize| lines.position(repaired.applied.after(offset)).line;
+    let [stuck] = repaired.refusals.as_slice() else { panic!("{:?}", repaired.refusals) };
+    let message = stuck.message(&line);
+    let named = new.lines().position(|line| line.contains("*o")).expect("an alias") + 1;
+    assert!(message.contains(&format!("the alias in line {named} reads it")), "{message}\n{new}");
+}
+
+#[test]
+fn a_key_without_a_value_is_a_flag() {
+    let text = class("a", "mountOptions:\n- nolock: # why\n- vers: 3\n- bg");
+    let new = repaired(&text).text.expect("a new text");
+    assert!(
+        new.ends_with("mountOptions:\n- nolock # why\n- vers=3\n- fg\n- timeo=600\n- retrans=2\n"),
+        "{new}"
+    );
+}
