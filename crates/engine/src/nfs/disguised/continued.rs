@@ -101,8 +101,9 @@ pub(crate) fn may_continue(text: &str) -> bool {
 }
 
 fn is_flavor(keyword: &str, text: &str) -> bool {
-    // No flavor has a longer name.
-    let option = (text.len() <= 8).then(|| format!("{keyword}={text}"));
+    // No flavor has a longer name, or begins otherwise.
+    let may_be = text.len() <= 8 && text.starts_with(['k', 'n', 's']);
+    let option = may_be.then(|| format!("{keyword}={text}"));
     option.is_some_and(|option| judge(&MountOption::new(option.as_str())).refusal.is_none())
         && catalog::find(text).is_none()
 }
