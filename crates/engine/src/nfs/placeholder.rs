@@ -71,6 +71,44 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     masked.into()
 }
 
+/// Functions of templates of which a text in quotes is the result. Others compare with one.
+const CHOICES: [&str; 3] = ["default ", "ternary ", "coalesce "];
+
+/// Returns the texts in the placeholders of `text` that may come in their place, each with its beginning:
+/// what `${X:=bg}`, `${X:-bg}` and `${X:+bg}` name, and the texts in quotes of `{{ default "bg" x }}`.
+pub fn literals(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    for range in placeholders(text) {
+        let Some(placeholder) = text.get(range.clone()) else { continue };
+        if let Some(inner) = placeholder.strip_prefix("${").and_then(|inner| inner.strip_suffix('}')) {
+            let name = inner.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            let Some((at, rest)) = name.and_then(|at| Some((at, inner.get(at..)?))) else { continue };
+            let operator = [":-", ":=", ":+", "-", "=", "+"].into_iter().find(|sign| rest.starts_with(sign));
+            let Some(value) = operator.and_then(|sign| rest.get(sign.len()..)) else { continue };
+            found.push((range.start + 2 + at + rest.len() - value.len(), value));
+        } else if placeholder.starts_with("{{") && CHOICES.iter().any(|choice| placeholder.contains(choice)) {
+            found.extend(quoted(placeholder).into_iter().map(|(at, literal)| (range.start + at, literal)));
+        }
+    }
+    found
+}
+
+/// Returns the texts between two quotes of one sort, each with its beginning.
+fn quoted(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) =
+        text.get(at..).and_then(|rest| rest.find(['"', '\'', '`'])).map(|start| at + start)
+    {
+        let begin = start + 1;
+        let quote = text.get(start..begin).unwrap_or_default();
+        let Some(length) = text.get(begin..).and_then(|rest| rest.find(quote)) else { break };
+        found.extend(text.get(begin..begin + length).map(|literal| (begin, literal)));
+        at = begin + length + 1;
+    }
+    found
+}
+
 /// Bytes of the placeholder that `text` begins with.
 fn length(text: &str) -> Option<usize> {
     let form = FORMS.iter().find(|form| text.starts_with(form.open))?;
@@ -126,6 +164,25 @@ mod tests {
             assert!(!has_placeholder(text), "{text}");
         }
         assert_eq!(found("${A ${B}"), ["${B}"]);
+    }
+
+    #[test]
+    fn the_texts_that_may_come_in_the_place_of_a_placeholder_are_found() {
+        for (text, wanted) in [
+            ("${MODE:=bg}", vec![(8, "bg")]),
+            ("hard,${MODE:-bg,soft}", vec![(13, "bg,soft")]),
+            ("${A:+bg}${B-fg}", vec![(5, "bg"), (12, "fg")]),
+            ("{{ .Values.mode | default \"bg\" }}", vec![(27, "bg")]),
+            ("{{ ternary `bg` 'fg' .x }}", vec![(12, "bg"), (17, "fg")]),
+            ("{{ if eq .mode \"bg\" }}", vec![]),
+            ("${MODE}", vec![]),
+            ("${#A}", vec![]),
+            ("$(MODE)", vec![]),
+            ("{{ \"bg }}", vec![]),
+        ] {
+            assert_eq!(literals(text), wanted, "{text}");
+            assert!(literals(text).iter().all(|(at, literal)| text[*at..].starts_with(literal)), "{text}");
+        }
     }
 
     #[test]

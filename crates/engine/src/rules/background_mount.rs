@@ -7,7 +7,7 @@ use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity};
 use crate::kind::Holds;
 use crate::nfs::option::MountOption;
 use crate::nfs::reading::Latitude;
-use crate::nfs::{acceptance, disguised, reading};
+use crate::nfs::{acceptance, disguised, placeholder, reading};
 use crate::site::Site;
 use crate::subject::carrier::Form;
 use crate::subject::driver::Case;
@@ -78,6 +78,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
                 .filter_map(|piece| Some((reading::background_word(piece.text, latitude)?, piece)));
             let mut pieces = pieces.take(most).peekable();
             if pieces.peek().is_none() {
+                if carrier.is_in_file {
+                    check_placeholders(check, (carrier_index, element_index), element, latitude);
+                }
                 // Elements of a list go to mount as they are.
                 if !subject.driver.known.is_read() && carrier.place.key().is_some() {
                     check_words(check, (carrier_index, element_index), element, latitude);
@@ -85,16 +88,38 @@ fn check(check: &mut RuleContext<'_, '_>) {
                 continue;
             }
             let ambiguity = Ambiguity::of(Some(&carrier.seen(element)));
+            let literals = if carrier.is_in_file { placeholder::literals(element) } else { Vec::new() };
+            let is_literal = |at: usize| literals.iter().any(|(start, text)| (*start..start + text.len()).contains(&at));
             for (word, piece) in pieces {
                 // An exemption and a baseline name the keyword, which must not depend on its
                 // letters.
                 let word = if subject.driver.case == Case::Folded { "bg" } else { word };
+                let ambiguity =
+                    if is_literal(piece.range.start) { Ambiguity::Placeholder } else { ambiguity };
                 let site = Site { carrier: carrier_index, element: element_index, range: piece.range };
                 report(check, site, piece.text, word, last, ambiguity);
             }
         }
     }
     check_rewritten(check);
+}
+
+/// Reports the `bg` that a program may write in the place of a placeholder, which names it.
+fn check_placeholders(
+    check: &mut RuleContext<'_, '_>,
+    (carrier, element): (usize, usize),
+    text: &str,
+    latitude: Latitude,
+) {
+    for (start, literal) in placeholder::literals(text) {
+        for piece in reading::every_piece(literal) {
+            if let Some(keyword) = reading::background_word(piece.text, latitude) {
+                let range = start + piece.range.start..start + piece.range.end;
+                let site = Site { carrier, element, range };
+                report(check, site, piece.text, keyword, None, Ambiguity::Placeholder);
+            }
+        }
+    }
 }
 
 /// Reports the `bg` of a text that is a list of options in another notation than mount's, as JSON
@@ -147,6 +172,8 @@ enum Ambiguity {
     Trap,
     /// Only a notation that is not mount's makes it a list.
     Notation,
+    /// It may come in the place of a placeholder.
+    Placeholder,
 }
 
 impl Ambiguity {
@@ -175,7 +202,7 @@ fn report(
     let is_clear = match ambiguity {
         Ambiguity::None => true,
         Ambiguity::Marks => is_option,
-        Ambiguity::Trap | Ambiguity::Notation => false,
+        Ambiguity::Trap | Ambiguity::Notation | Ambiguity::Placeholder => false,
     };
     // Text after a version in its carrier is appended with it.
     let carrier = subject.carriers.get(site.carrier);
@@ -208,6 +235,8 @@ fn report(
         "makes a failed mount look successful: a snapshot is ready that the server never received"
     } else if is_clear {
         "makes a failed mount look successful: Pods write to the node's local disk"
+    } else if ambiguity == Ambiguity::Placeholder {
+        "becomes a background mount where the placeholder has no other value"
     } else if ambiguity == Ambiguity::Notation {
         "may be a background mount: the driver is not known, and may split the text there"
     } else {

@@ -164,7 +164,7 @@ const ADDRESS: Refused =
 
 const ADDRESSES: Refused = refuses(
     setting("mounttargetipmap", On::Volume, Taken::AddressMap),
-    "holds more than IP addresses: the driver passes them on unchecked, as options of the mount",
+    "has more than IP addresses: the driver passes them on unchecked, as options of the mount",
 );
 
 const ACCESS_MODE: Refused =
