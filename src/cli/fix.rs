@@ -169,11 +169,10 @@ impl Args {
         for (reason, count) in &passed_over {
             write!(err, ", {}", reason.count(*count))?;
         }
-        if not_rendered > 0 {
-            write!(err, ", {not_rendered} not rendered")?;
-        }
-        if not_judged > 0 {
-            write!(err, ", {not_judged} not judged")?;
+        for (count, what) in [(not_rendered, "not rendered"), (not_judged, "not judged")] {
+            if count > 0 {
+                write!(err, ", {count} {what}")?;
+            }
         }
         if warnings > 0 {
             write!(err, ", {} left", counted(warnings, "warning"))?;

@@ -85,12 +85,11 @@ fn become_key(layout: &Layout<'_>, renaming: &Renaming) -> Result<Plan, RewriteR
     let (map_name, around) = parents.split_last().ok_or(RewriteRefusal::NoPlace)?;
     let step = |at: NodeId, step: &std::borrow::Cow<'_, str>| layout.step(at, step).map(|(_, value)| value);
     let around = around.iter().try_fold(layout.node, step).ok_or(RewriteRefusal::NoPlace)?;
-    let added = match layout.step(around, map_name) {
-        Some((_, map)) => add_last(layout, map, Field { name, value: FieldValue::Text(&renaming.new) })?,
-        None => {
-            let value = FieldValue::Map(name, &renaming.new);
-            add_last(layout, around, Field { name: map_name, value })?
-        }
+    let added = if let Some((_, map)) = layout.step(around, map_name) {
+        add_last(layout, map, Field { name, value: FieldValue::Text(&renaming.new) })?
+    } else {
+        let value = FieldValue::Map(name, &renaming.new);
+        add_last(layout, around, Field { name: map_name, value })?
     };
     plan.touched.extend(added.touched);
     plan.steps.extend(added.steps);

@@ -93,12 +93,11 @@ fn of_autofs(words: &[&str]) -> Option<Options> {
         words.iter().enumerate().find_map(|(index, word)| Some((index, word.strip_prefix('-')?)))?;
     let types = || options.split(',').filter_map(|option| option.strip_prefix("fstype="));
     let others = || options.split(',').filter(|option| !option.starts_with("fstype="));
-    let is_nfs = match types().next() {
-        Some(named) => matches!(named, "nfs" | "nfs4"),
-        None => {
-            let is_entry = matches!(words, [_, _, place] if is_export(place)) && word == 1;
-            is_entry && option::has_nfs_option(options) && option::are_options(options)
-        }
+    let is_nfs = if let Some(named) = types().next() {
+        matches!(named, "nfs" | "nfs4")
+    } else {
+        let is_entry = matches!(words, [_, _, place] if is_export(place)) && word == 1;
+        is_entry && option::has_nfs_option(options) && option::are_options(options)
     };
     let has_options = others().any(|option| !option.is_empty());
     (is_nfs && has_options).then(|| Options { word, has_bg: reading::mentions_background(options) })

@@ -11,11 +11,13 @@ use super::decide::{self, Before, Decision};
 use super::fix::{Elements, Scope, fix_all};
 use super::{Evaluation, Judged, evaluate};
 use crate::finding::{Action, Code, Finding};
+use crate::nfs::acceptance::Refusal;
 use crate::policy::{Mode, Policy};
 use crate::rules::UNREAD_OPTIONS;
 use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
+use crate::subject::effective::Token;
 
 /// The two questions of an API server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -322,7 +324,12 @@ pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
     let fixed = subject.with_elements(&elements);
     let evaluation = evaluate(policy, &fixed, today);
     let is_lost = |judged: &Judged| judged.rule == UNREAD_OPTIONS;
-    if evaluation.findings.iter().any(is_lost) {
+    // An unknown word may be the driver's own, or is denied.
+    let fails = |token: &Token<'_>| {
+        let refusal = token.acceptance.refusal.filter(|refusal| *refusal != Refusal::Unknown);
+        token.is_written() && !token.is_beside_sloppy && refusal.is_some()
+    };
+    if evaluation.findings.iter().any(is_lost) || fixed.options.tokens().iter().any(fails) {
         return None;
     }
     // A proposal that would be denied again is worse than none.

@@ -93,8 +93,10 @@ fn check(check: &mut RuleContext<'_, '_>) {
             let is_alone = check.options().nth(1).is_none();
             fix = remove(token).filter(|_| is_flag && !is_alone).map(|edit| offer(vec![edit]));
         } else if let Some(suggestion) = (index < SUGGESTIONS).then(|| suggestion(check, token)).flatten() {
-            message.remedy = Some(format!("use {suggestion:?}").into());
-            if !names_one_of_several_versions(check.subject, &suggestion) {
+            if names_one_of_several_versions(check.subject, &suggestion) {
+                message.remedy = Some("remove it: the options name another version".into());
+            } else {
+                message.remedy = Some(format!("use {suggestion:?}").into());
                 fix = replace(token, suggestion).map(|edit| offer_instead(check.subject, token, vec![edit]));
             }
         }

@@ -38,10 +38,12 @@ pub(super) fn remedy<T: AsRef<str>>(
         // Neither has a list of its own.
         let is_part = matches!(subject.kind.row().holds, Holds::InlineVolumes(_) | Holds::Snapshots);
         let is_known = subject.driver.known.is_read();
-        return is_part.then(|| match is_known {
-            true => "drop it: no field here is read by this driver".into(),
-            false => "use the key that the driver's documentation names".into(),
-        });
+        let remedy = if is_known {
+            "drop it: no field here is read by this driver"
+        } else {
+            "use the key that the driver's documentation names"
+        };
+        return is_part.then(|| remedy.into());
     };
     let field = match (&place, subject.kind.row().holds) {
         (Place::MountOptions(_), Holds::Volume) => place.field(None).into(),
