@@ -27,6 +27,7 @@ use crate::rules::{DUPLICATE_VOLUME_HANDLE, Rule, SHARED_SUPERBLOCK};
 use crate::site::Place;
 use crate::source::object::Object;
 use crate::subject::Subject;
+use crate::subject::effective::Token;
 
 /// Most objects that a message names.
 const MOST_NAMED: usize = 3;
@@ -78,7 +79,11 @@ pub(in crate::check) fn of(
             .map(|finding| (hash(&(subject.driver_name, handle)), finding));
     }
     let server = subject.server.filter(|server| !server.is_empty());
-    let is_laid_out = subject.overlong.is_none() && !subject.options.has_unrendered();
+    // A list that is refused makes no mount that another one could join.
+    let is_refused = |token: &Token<'_>| token.acceptance.refusal.is_some() && !token.is_beside_sloppy;
+    let is_laid_out = subject.overlong.is_none()
+        && !subject.options.has_unrendered()
+        && !subject.options.effective().any(is_refused);
     if let Some(server) = server.filter(|_| is_laid_out) {
         let settings = subject.options.settings();
         pairs.superblock = told(SHARED_SUPERBLOCK, None);
