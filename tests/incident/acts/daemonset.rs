@@ -283,5 +283,7 @@ pub(super) fn reported_no_other(machine: &mut Machine) {
     assert_eq!(names.iter().find(is_healthy), None, "{names:?}");
     assert!(names.iter().any(|name| name == "lost"), "{names:?}");
     let log = machine.cluster.must(&["logs", "-n", NAMESPACE, "node-check"], "");
-    assert!(!log.contains("event not created"), "{log}");
+    // On a busy machine a call may be late; the next look makes it again.
+    let is_refused = |line: &&str| line.contains("event not created") && line.contains("forbidden");
+    assert_eq!(log.lines().find(is_refused), None, "{log}");
 }
