@@ -251,12 +251,7 @@ fn report(
     let is_json = !subject.driver.known.is_read()
         && element.is_some_and(|element| element.trim_start().starts_with('['));
     // fg, not a removal: without either word nfsmount.conf of the node decides.
-    let with = match subject.carriers.get(site.carrier) {
-        Some(carrier) if !is_json => carrier.foreground_of(site.element, piece),
-        _ => reading::foreground_letters(piece),
-    };
-    // With a mark between its letters it would be no option.
-    let is_option_then = with.contains("fg");
+    let with = if is_json { reading::foreground_letters(piece) } else { reading::foreground_instead(piece) };
     let edits = vec![Edit::Replace { site: site.clone(), with: with.into() }];
     check.findings.push(Finding {
         code: check.rule.code,
@@ -266,6 +261,6 @@ fn report(
         keyword: word.into(),
         site: Some(site),
         message: message.into(),
-        fix: (!is_unrendered && is_option_then).then_some(Fix { applicability: Applicability::Apply, edits }),
+        fix: (!is_unrendered).then_some(Fix { applicability: Applicability::Apply, edits }),
     });
 }

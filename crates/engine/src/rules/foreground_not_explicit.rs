@@ -2,7 +2,7 @@
 
 use super::{About, Actions, Example, Rule, RuleContext};
 use crate::finding::{Action, Applicability, Code};
-use crate::nfs::reading::{background_word, is_mark};
+use crate::nfs::reading::{background_word, foreground_instead, is_mark};
 use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
@@ -55,9 +55,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let is_disguised = || carrier.is_some_and(|it| background_word(text, subject.latitude(it)).is_some());
         let is_bg = token.is_background(fold) || text.bytes().any(is_mark) && is_disguised();
         // One fault, one finding: the repair of NMG001 writes the fg.
-        let element = token.site.as_ref().map_or(usize::MAX, |site| site.element);
-        let becomes = carrier.map_or_else(|| text.to_owned(), |carrier| carrier.foreground_of(element, text));
-        is_bg && !text.contains(',') && becomes == "fg"
+        is_bg && !text.contains(',') && foreground_instead(text) == "fg"
     };
     let settled = subject.options.effective().any(|token| token.option.text() == "fg" || becomes_fg(token));
     if !settled {

@@ -78,16 +78,6 @@ impl<'m> Carrier<'m> {
         if self.is_in_file { masked(element) } else { element.into() }
     }
 
-    /// Returns the replacement for `piece` of the element at `index`, whose keyword is `bg` to some layer: `fg`,
-    /// or its letters with `fg` where a quote in it may have its partner elsewhere.
-    pub(crate) fn foreground_of(&self, index: usize, piece: &str) -> String {
-        let others = || self.elements.iter().enumerate().filter(|(other, _)| *other != index);
-        let is_alone = self.elements.get(index).is_some_and(|element| *element == piece)
-            && reading::trap(piece).is_none()
-            && !others().any(|(_, element)| reading::has_marks(element));
-        if is_alone { "fg".to_owned() } else { reading::foreground_instead(piece) }
-    }
-
     /// Returns true if a placeholder is in `element`, or in the part of it at `range`.
     pub(crate) fn is_unrendered(&self, element: &str, range: Range<usize>) -> bool {
         self.is_in_file
