@@ -229,7 +229,10 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
     match token.acceptance.refusal {
         Some(Refusal::Unknown) => {}
         Some(Refusal::OutOfRange { max, .. }) if is_more_connections(check, token) => {
-            let message = check.about(token, &format!("is too much for the kernel's own NFS client, which takes up to {max}"));
+            let message = check.about(
+                token,
+                &format!("is too much for the kernel's own NFS client, which takes up to {max}"),
+            );
             let remedy = "keep it only if each node has the vendor's client module";
             check.report(token, Severity::Lesser, Sentence::with_remedy(message, remedy), None);
         }

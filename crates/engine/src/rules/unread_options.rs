@@ -86,7 +86,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let fix = fix(subject, &misplaced.texts, applicability).filter(|_| can_move);
         // Without a list of its own the object has a key for them.
         let is_only = is_single && keys.is_empty();
-        let keyed = || remedy::rename(subject, &Place::Field(misplaced.path.clone()), &misplaced.texts.join(","));
+        let keyed =
+            || remedy::rename(subject, &Place::Field(misplaced.path.clone()), &misplaced.texts.join(","));
         let fix = fix.or_else(|| keyed().filter(|_| is_only));
         if let Some(finding) = check.findings.last_mut() {
             finding.fix = fix;

@@ -137,9 +137,12 @@ pub(super) fn rename(subject: &Subject<'_>, from: &Place, old: &str) -> Option<F
     let to = place(subject)?;
     let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
     // Drivers fold keys: of two that differ in case alone no order is certain.
-    let is_same = |place: &Place| place.key().zip(to.key()).is_some_and(|(one, other)| driver::is_same_key(one, other));
-    let is_there =
-        subject.carriers.iter().any(|carrier| carrier.present && carrier.place != *from && is_same(&carrier.place));
+    let is_same =
+        |place: &Place| place.key().zip(to.key()).is_some_and(|(one, other)| driver::is_same_key(one, other));
+    let is_there = subject
+        .carriers
+        .iter()
+        .any(|carrier| carrier.present && carrier.place != *from && is_same(&carrier.place));
     let is_beside = from.key().is_some_and(|key| subject.place_of_key(key) == *from);
     let is_stray = matches!(from, Place::Field(_));
     // A value of one's own takes the place of the driver's defaults.
