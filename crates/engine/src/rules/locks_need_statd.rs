@@ -98,12 +98,12 @@ fn check(check: &mut RuleContext<'_, '_>) {
 
 /// Reports something about the whole list that reaches the mount.
 fn missing(check: &mut RuleContext<'_, '_>, message: String) {
-    let in_force = check.subject.carriers.iter().position(|carrier| carrier.in_force).unwrap_or_default();
+    let (carrier, place) = check.whole_list();
     check.findings.push(Finding {
         code: check.rule.code,
         severity: Severity::Proper,
-        carrier: in_force,
-        place: None,
+        carrier,
+        place,
         site: None,
         keyword: "lock".into(),
         message: message.into(),
