@@ -36,6 +36,9 @@ pub(super) enum Fault {
     User(String),
 }
 
+/// The remedy for a file that is not there or is none.
+const NAME_FILE: &str = "give the path of a kubeconfig with --kubeconfig FILE, or set KUBECONFIG";
+
 /// The remedy for a text that is no kubeconfig.
 const COMPARE: &str = "compare it with the output of kubectl config view";
 
@@ -45,10 +48,12 @@ const LONGEST: usize = 600;
 /// A fault of a kubeconfig.
 pub(super) fn unreadable(error: &KubeconfigError) -> String {
     match error {
-        KubeconfigError::ReadConfig(error, _) if error.kind() == io::ErrorKind::NotFound => {
-            "there is no such file".to_owned()
-        }
-        KubeconfigError::ReadConfig(error, path) => no_file(error, path),
+        // Its path is named by the caller.
+        KubeconfigError::ReadConfig(error, _) => match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no such file; {NAME_FILE}"),
+            io::ErrorKind::IsADirectory => format!("is a directory; {NAME_FILE}"),
+            _ => format!("cannot be read: {}; make it readable, or {NAME_FILE}", io_fault::reason(error)),
+        },
         // The message of the library names its types, and shows the text around, which may be a secret.
         KubeconfigError::Parse(error) => {
             let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
@@ -274,7 +279,7 @@ pub(super) fn read_default() -> Result<Kubeconfig, String> {
     );
     let mut there = files.iter().filter(|file| file.exists()).peekable();
     if there.peek().is_none() {
-        return Err("there is no such file".to_owned());
+        return Err(format!("there is no such file; {NAME_FILE}"));
     }
     let name = |reason: String, file: &Path| {
         if files.len() > 1 { format!("{}: {reason}", file.display()) } else { reason }

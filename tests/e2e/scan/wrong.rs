@@ -355,8 +355,14 @@ fn bad_kubeconfigs() -> Result<(), Failed> {
     }
     let missing = folder.path().join("missing");
     let output = scan(&[], Some(&missing));
-    assert!(said(&output).ends_with("/missing: there is no such file\n"), "{output:?}");
-    assert_eq!(output.status.code(), Some(2));
+    let remedy = "give the path of a kubeconfig with --kubeconfig FILE, or set KUBECONFIG";
+    let wanted =
+        format!("nfs-mount-guard: --kubeconfig: {}: there is no such file; {remedy}\n", missing.display());
+    assert_eq!((said(&output), output.status.code()), (wanted, Some(2)));
+    let output = scan(&[], Some(folder.path()));
+    let place = folder.path().display();
+    let wanted = format!("nfs-mount-guard: --kubeconfig: {place}: is a directory; {remedy}\n");
+    assert_eq!((said(&output), output.status.code()), (wanted, Some(2)));
     Ok(())
 }
 
