@@ -132,13 +132,14 @@ impl Checker<'_> {
         file: &mut FileReport,
         problems: &mut Vec<Problem>,
     ) {
-        // It belongs to the object that follows, which is counted.
-        file.documents += usize::from(!matches!(item, Item::Beside(_) | Item::Pod(_) | Item::Claim(_)));
+        // Such an item is part of the object that follows, which is counted.
+        file.documents += usize::from(!item.is_beside());
         match item {
             Item::Pod(pod) => {
                 file.sees_pods = true;
                 file.pods.extend(pod.map(|pod| *pod));
             }
+            Item::UnreadablePod => (file.sees_pods, file.lacks_pods) = (true, true),
             // Without Pods it matters to nothing.
             Item::Claim(claim) => file.live.claims.extend(Some(*claim).filter(|_| reading.may_have_pods)),
             Item::Beside(found) => name_unjudged(&found, reading.name, reading.lines, file),

@@ -326,6 +326,7 @@ impl Report {
         self.not_judged.extend(file.not_judged);
         self.pods.extend(file.pods);
         self.sees_pods |= file.sees_pods;
+        self.lacks_pods |= file.lacks_pods;
         self.dropped += file.dropped;
         self.live.add(file.live);
     }
@@ -391,6 +392,8 @@ pub struct FileReport {
     pub pods: Vec<MountingPod>,
     /// True if there are Pods of a cluster, whatever they mount.
     pub sees_pods: bool,
+    /// True if there are Pods that cannot be read, so that their volumes are not known.
+    pub lacks_pods: bool,
     /// Judged objects that are not among the subjects, because nothing was found.
     pub dropped: usize,
     /// The counters of a scan of a cluster.

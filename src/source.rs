@@ -52,10 +52,19 @@ pub enum Item<'i> {
     /// The object that follows is a Pod of a cluster: what it mounts, where it mounts
     /// something and has not ended.
     Pod(Option<Box<MountingPod>>),
-    /// The object that follows is a claim that names its volume.
+    /// A Pod of a cluster that cannot be read follows: the volumes that it mounts are not known.
+    UnreadablePod,
+    /// The object that follows is a claim that names its volume, or a class.
     Claim(Box<VolumeClaim>),
     /// Something that cannot be read.
     Unreadable(Problem),
+}
+
+impl Item<'_> {
+    /// Returns true if it belongs to the piece that follows, which is counted.
+    pub const fn is_beside(&self) -> bool {
+        matches!(self, Self::Beside(_) | Self::Pod(_) | Self::UnreadablePod | Self::Claim(_))
+    }
 }
 
 /// The reason why something is not judged.

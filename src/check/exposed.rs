@@ -1,9 +1,9 @@
 //! Joins what was found with what runs: a volume's claim, the Pods that mount the
 //! claim, and what made them. Pure; the objects come from one input, in any order.
 //!
-//! A class is in no entry: a provisioner copies its options into each volume that it
-//! makes (external-provisioner `pkg/controller/controller.go`, `Provision`), so those
-//! that exist have findings of their own.
+//! A class is in an entry only for the claims that wait for a volume of it: a provisioner copies its
+//! options into each volume that it makes (external-provisioner `pkg/controller/controller.go`,
+//! `Provision`), so volumes that exist have findings of their own.
 
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
@@ -16,7 +16,7 @@ use crate::report::live::of_claim;
 use crate::report::tie::Binding;
 use crate::report::{Report, Reported, SubjectReport};
 use crate::rules::BACKGROUND_MOUNT;
-use crate::subject::binding::{ClaimName, Uid, VolumeClaim};
+use crate::subject::binding::{ClaimName, Uid, VolumeClaim, VolumeOrigin};
 use crate::subject::pod::{MountingPod, Phase};
 
 /// An exposure's object, rule, subject, claim and workload.
@@ -30,7 +30,11 @@ pub fn join(report: &mut Report) {
     }
     bind(report);
     let owners = Owners::of(report);
-    let mut mounting = Mounting { lacks_pods: report.lacks_pods, ..Mounting::default() };
+    let waiting = waiting(report);
+    let mut mounting = Mounting { lacks_pods: report.lacks_pods, waiting, ..Mounting::default() };
+    for claim in mounting.waiting.values().flatten() {
+        mounting.by_claim.entry((&*claim.namespace, &*claim.name)).or_default();
+    }
     for subject in report.subjects.iter().filter(|subject| is_told(subject)) {
         match &subject.tie.binding {
             Binding::Bound(claim) => {
@@ -69,14 +73,44 @@ pub fn join(report: &mut Report) {
 /// and until then a Pod with the claim waits (kubernetes `pkg/controller/volume/persistentvolume`).
 fn bind(report: &mut Report) {
     let mut claims: BTreeMap<&str, &ClaimName> = BTreeMap::new();
-    for VolumeClaim { claim, volume } in &report.live.claims {
-        claims.entry(volume).or_insert(claim);
+    for VolumeClaim { claim, origin } in &report.live.claims {
+        if let VolumeOrigin::Volume(volume) = origin {
+            claims.entry(volume).or_insert(claim);
+        }
     }
     for subject in report.subjects.iter_mut().filter(|subject| subject.tie.is_unclaimed) {
         if let Some(claim) = claims.get(&*subject.name) {
             subject.tie.binding = Binding::Bound(Box::new(ClaimName::clone(claim)));
         }
     }
+}
+
+/// Returns the claims that wait for a volume of a class in which something was found, by class.
+fn waiting(report: &Report) -> BTreeMap<&str, BTreeSet<&ClaimName>> {
+    let told = report.subjects.iter().filter(|subject| is_class(subject) && is_told(subject));
+    let mut waiting: BTreeMap<&str, BTreeSet<&ClaimName>> =
+        told.map(|class| (&*class.name, BTreeSet::new())).collect();
+    if waiting.is_empty() {
+        return waiting;
+    }
+    let bound: BTreeSet<&ClaimName> = report
+        .subjects
+        .iter()
+        .filter_map(|subject| match &subject.tie.binding {
+            Binding::Bound(claim) => Some(&**claim),
+            _ => None,
+        })
+        .collect();
+    for VolumeClaim { claim, origin } in &report.live.claims {
+        if let VolumeOrigin::Class(class) = origin
+            && let Some(claims) = waiting.get_mut(&**class)
+            // A volume made by hand may name the claim first.
+            && !bound.contains(claim)
+        {
+            claims.insert(claim);
+        }
+    }
+    waiting
 }
 
 /// The volumes that claims have, to tell if a claim that a volume had has another one now, which its
@@ -98,7 +132,10 @@ impl<'r> Owners<'r> {
             _ => None,
         };
         let bound = report.subjects.iter().filter_map(of_subject).chain(report.live.bound.iter().copied());
-        let named = report.live.claims.iter().map(|named| (of_claim(&named.claim), &*named.volume));
+        let named = report.live.claims.iter().filter_map(|named| match &named.origin {
+            VolumeOrigin::Volume(volume) => Some((of_claim(&named.claim), &**volume)),
+            VolumeOrigin::Class(_) => None,
+        });
         Self { bound: bound.collect(), named: named.collect() }
     }
 
@@ -176,12 +213,12 @@ fn key(entry: &Exposed) -> (ExposureState, Reverse<bool>, Reverse<Reported>, Cod
     (entry.state, effect, action, entry.code, &entry.subject, entry.workload.as_deref())
 }
 
-/// Puts the entries of one volume and workload together, at the place of the first.
+/// Puts the entries of one volume or claim and workload together, at the place of the first.
 fn together(exposed: &mut [Exposed]) {
-    let mut places: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
+    let mut places: BTreeMap<(String, Option<String>, Option<String>), usize> = BTreeMap::new();
     let mut of = |entry: &Exposed| {
         let next = places.len();
-        *places.entry((entry.subject.clone(), entry.workload.clone())).or_insert(next)
+        *places.entry((entry.subject.clone(), entry.claim.clone(), entry.workload.clone())).or_insert(next)
     };
     let ranks: Vec<usize> = exposed.iter().map(&mut of).collect();
     let mut order: Vec<usize> = (0..exposed.len()).collect();
@@ -195,6 +232,8 @@ fn together(exposed: &mut [Exposed]) {
 struct Mounting<'r> {
     /// True if there may be others.
     lacks_pods: bool,
+    /// The claims that wait for a volume, by the class that has findings.
+    waiting: BTreeMap<&'r str, BTreeSet<&'r ClaimName>>,
     /// Volumes that no claim has now, and that Pods of an earlier one may mount.
     released: BTreeSet<&'r str>,
     by_claim: BTreeMap<(&'r str, &'r str), Vec<&'r MountingPod>>,
@@ -227,6 +266,10 @@ fn is_told(subject: &SubjectReport) -> bool {
     subject.findings.iter().any(|finding| finding.action > Reported::Audit)
 }
 
+fn is_class(subject: &SubjectReport) -> bool {
+    subject.kind == Kind::StorageClass.as_str()
+}
+
 fn is_pod(subject: &SubjectReport) -> bool {
     subject.kind == Kind::Pod.as_str()
 }
@@ -239,6 +282,12 @@ fn own_name(subject: &SubjectReport) -> (&str, &str) {
 /// Returns the workloads that are exposed to the findings of one object: an entry for each rule and
 /// workload.
 fn entries(subject: &SubjectReport, mounting: &Mounting<'_>) -> Vec<Exposed> {
+    if is_class(subject) {
+        let claims = mounting.waiting.get(&*subject.name).into_iter().flatten();
+        return claims
+            .flat_map(|claim| of_claimed(subject, Some(claim), waiting_pods(claim, mounting), None))
+            .collect();
+    }
     let is_volume = Kind::parse(subject.kind).is_some_and(|kind| kind.row().holds == Holds::Volume);
     let (claim, pods) = match &subject.tie.binding {
         Binding::Bound(claim) => (Some(claim), mounting.of(claim)),
@@ -259,6 +308,29 @@ fn entries(subject: &SubjectReport, mounting: &Mounting<'_>) -> Vec<Exposed> {
             _ => return Vec::new(),
         },
     };
+    let without_pods = match claim {
+        Some(_) if mounting.lacks_pods => ExposureState::Unknown,
+        Some(_) => ExposureState::Bound,
+        None => ExposureState::Free,
+    };
+    of_claimed(subject, claim.map(|claim| &**claim), pods, Some(without_pods))
+}
+
+/// Returns the Pods that wait for the volume of the claim.
+fn waiting_pods<'r>(claim: &ClaimName, mounting: &Mounting<'r>) -> Vec<&'r MountingPod> {
+    let mut pods = mounting.of(claim);
+    pods.retain(|pod| pod.phase == Phase::Pending);
+    pods
+}
+
+/// Returns an entry for each rule and each workload of the Pods; without Pods one of each rule, in the
+/// given state.
+fn of_claimed(
+    subject: &SubjectReport,
+    claim: Option<&ClaimName>,
+    pods: Vec<&MountingPod>,
+    without_pods: Option<ExposureState>,
+) -> Vec<Exposed> {
     let mut workloads: BTreeMap<&str, Vec<ExposedPod>> = BTreeMap::new();
     for pod in pods {
         workloads.entry(&pod.workload).or_default().push(ExposedPod::from(pod));
@@ -272,12 +344,7 @@ fn entries(subject: &SubjectReport, mounting: &Mounting<'_>) -> Vec<Exposed> {
         groups.push((Some(workload.to_owned()), pods, state));
     }
     if groups.is_empty() {
-        let state = match claim {
-            Some(_) if mounting.lacks_pods => ExposureState::Unknown,
-            Some(_) => ExposureState::Bound,
-            None => ExposureState::Free,
-        };
-        groups.push((None, Vec::new(), state));
+        groups.extend(without_pods.map(|state| (None, Vec::new(), state)));
     }
     let mut rules: BTreeMap<_, Reported> = BTreeMap::new();
     for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {

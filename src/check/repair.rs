@@ -237,7 +237,7 @@ impl Repairer<'_> {
 /// Returns true for what is a document or an item of a List, and no further word of the object that
 /// follows: those come only with objects that are read.
 pub(super) const fn is_part(item: &Item<'_>) -> bool {
-    !matches!(item, Item::Beside(_) | Item::Pod(_) | Item::Claim(_))
+    !item.is_beside()
 }
 
 /// Carries out what the objects of a text wish, as far as that can be.

@@ -122,7 +122,7 @@ impl Args {
                     None => others.push(check::unjudged(&found, &input_name, &lines)),
                 }
             }
-            Item::Skipped(_) | Item::Pod(_) | Item::Claim(_) => {}
+            Item::Skipped(_) | Item::Pod(_) | Item::UnreadablePod | Item::Claim(_) => {}
         });
         for (index, class, options) in unread.volumes() {
             if let Some(explanation) = explanations.get_mut(index) {

@@ -196,7 +196,12 @@ impl Work<'_, '_> {
                 };
                 problems.push((path, Problem::Object(problem.message)));
             }
-            Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) | Item::Pod(_) | Item::Claim(_) => {}
+            Item::Skipped(_)
+            | Item::Unjudged(_)
+            | Item::Beside(_)
+            | Item::Pod(_)
+            | Item::UnreadablePod
+            | Item::Claim(_) => {}
         });
         if !has_volumes && problems.is_empty() {
             problems.push((given.name.clone(), Problem::NoVolume));

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Reported;
 use crate::finding::Code;
+use crate::kind::Kind;
 use crate::subject::pod::{MountingPod, Phase};
 pub(super) use text::{cure, named, write};
 
@@ -17,10 +18,11 @@ pub(super) use text::{cure, named, write};
 pub struct Exposed {
     /// The rule's code.
     pub code: Code,
-    /// The volume, `PersistentVolume/orders`; for an inline volume its Pod and path.
+    /// The volume, `PersistentVolume/orders`; for an inline volume its Pod and path; for a claim that
+    /// waits for a volume its class.
     pub subject: String,
-    /// The claim that the volume is bound to, `shop/orders`; `None` for a free volume
-    /// and an inline one.
+    /// The claim that the volume is bound to, or that waits for one of the class, `shop/orders`; `None`
+    /// for a free volume and an inline one.
     pub claim: Option<String>,
     /// The workload that made the Pods, `Deployment/shop/orders`; `None` if no Pod mounts it.
     pub workload: Option<String>,
@@ -34,6 +36,14 @@ pub struct Exposed {
     /// The treatment of the finding.
     #[serde(skip)]
     pub action: Reported,
+}
+
+impl Exposed {
+    /// Returns true if its provisioner has not made the volume yet: the Pods have no mount, and the class
+    /// is what is to be corrected.
+    pub(crate) fn waits_for_volume(&self) -> bool {
+        self.subject.split_once('/').is_some_and(|(kind, _)| kind == Kind::StorageClass.as_str())
+    }
 }
 
 /// The urgency of an exposure, most urgent first.

@@ -41,7 +41,7 @@ pub struct Live {
     /// The objects without a namespace that were seen, as [`identity`] has them, where that matters:
     /// 100,000 names would take more room than the scan.
     pub seen: BTreeSet<u64>,
-    /// The claims that name their volume, of an input that may have Pods.
+    /// The claims that name their volume or class, of an input that may have Pods.
     pub claims: Vec<VolumeClaim>,
     /// The claims that volumes of a cluster are bound to, as [`of_claim`] has them: a volume that only
     /// names one of them had it before.

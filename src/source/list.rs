@@ -23,7 +23,7 @@ use crate::kind::{Holds, Kind};
 use crate::subject::manifest::{Manifest, Spec, Text};
 use crate::subject::pod::Pod;
 use items::{
-    beside_items, empty_list, field_name, inner_object, no_items, no_list, object_in, options_beside,
+    beside_items, empty_list, inner_object, no_items, no_list, object_in, object_name, options_beside,
     too_deep, visit_items,
 };
 use not_judged::{not_judged, not_judged_json, visit_beside, visit_texts};
@@ -96,7 +96,7 @@ pub(super) fn visit_node(
             _ => {}
         }
     }
-    let name = || field_name(tree, node);
+    let named = |kind: Kind| object_name(tree, node, kind);
     match classify(api_version, kind, implied) {
         Sort::None => visitor(not_judged(tree, node, Skip::NoObject)),
         Sort::Other => visitor(not_judged(tree, node, Skip::OtherKind)),
@@ -106,7 +106,8 @@ pub(super) fn visit_node(
         }
         Sort::Object(kind) => {
             if let Err(misfit) = mounting::visit(kind, tree, node, from, visitor) {
-                visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name())));
+                visitor(Item::UnreadablePod);
+                visitor(Item::Unreadable(misplaced(&misfit, &named(kind))));
                 return;
             }
             if kind.pod_spec().is_some() && !tree.has_csi_key() {
@@ -114,7 +115,7 @@ pub(super) fn visit_node(
                 return;
             }
             if let Some(problem) = tree.disputed_within(node, source.lines) {
-                let message = format!("{kind}/{}: {}", name().unwrap_or_default(), problem.message);
+                let message = format!("{}: {}", named(kind), problem.message);
                 visitor(Item::Unreadable(Problem { message, ..problem }));
                 return;
             }
@@ -130,7 +131,7 @@ pub(super) fn visit_node(
                     visit_beside(tree, node, kind, visitor);
                     visitor(object(source, kind, parts, span, Origin::Tree(tree, node)));
                 }
-                Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name()))),
+                Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, &named(kind)))),
             }
         }
         Sort::Review => match tree.disputed_within(node, source.lines) {
@@ -194,14 +195,13 @@ the others",
     Problem::at(second.map_or(start, |node| node.span.start), message)
 }
 
-/// Says where and how an object departs from the schema.
-pub(super) fn misplaced(misfit: &DeserializeError, kind: &str, name: Option<&str>) -> Problem {
-    let name = name.map(|name| format!("/{name}")).unwrap_or_default();
+/// Says where and how an object departs from the schema; `object` is its name, `Pod/shop/web`.
+pub(super) fn misplaced(misfit: &DeserializeError, object: &str) -> Problem {
     let path = if misfit.path.is_empty() { String::new() } else { format!(": {}", misfit.path) };
     Problem {
         offset: misfit.offset,
         remedy: misfit.remedy.clone(),
-        ..Problem::whole(format!("{kind}{name}{path} {}", misfit.message))
+        ..Problem::whole(format!("{object}{path} {}", misfit.message))
     }
 }
 
@@ -366,7 +366,7 @@ fn visit_json_object(
             let tree = json::tree(source.text, part);
             let from = NodeDeserializer { tree: &tree, id: 0 };
             let problem = match parts(kind, from) {
-                Err(misfit) => misplaced(&misfit, kind.as_str(), field_name(&tree, 0)),
+                Err(misfit) => misplaced(&misfit, &object_name(&tree, 0, kind)),
                 Ok(_) => Problem::at(start, format!("{kind} cannot be read: {error}")),
             };
             visitor(Item::Unreadable(problem));

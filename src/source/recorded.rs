@@ -55,7 +55,7 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
     let request = match Recorded::deserialize(NodeDeserializer { tree, id: node }) {
         Ok(recorded) => recorded.request,
         Err(misfit) => {
-            visitor(Item::Unreadable(misplaced(&misfit, "AdmissionReview", None)));
+            visitor(Item::Unreadable(misplaced(&misfit, "AdmissionReview")));
             return;
         }
     };
@@ -84,7 +84,7 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
     };
     let read = |id, member| {
         parts(kind, NodeDeserializer { tree, id })
-            .map_err(|misfit| misplaced(&misfit.behind(member).behind("request"), "AdmissionReview", None))
+            .map_err(|misfit| misplaced(&misfit.behind(member).behind("request"), "AdmissionReview"))
     };
     let old = member("oldObject").filter(|node| is_update && there(node));
     let both = read(object, "object").and_then(|new| {

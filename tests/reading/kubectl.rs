@@ -151,7 +151,12 @@ fn ours(file: &[u8]) -> Result<Vec<Value>, ()> {
                 objects.push(essence(&value));
             }
         }
-        Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) | Item::Pod(_) | Item::Claim(_) => {}
+        Item::Skipped(_)
+        | Item::Unjudged(_)
+        | Item::Beside(_)
+        | Item::Pod(_)
+        | Item::UnreadablePod
+        | Item::Claim(_) => {}
     });
     objects
 }

@@ -215,9 +215,7 @@ impl<'c, 'm> RuleContext<'c, 'm> {
             return;
         }
         let carriers = &self.subject.carriers;
-        let in_force = carriers.iter().position(|carrier| carrier.in_force);
-        // The kubelet rejects a list on it.
-        let is_script = self.subject.is_flex_volume() && in_force.is_none();
+        let (in_force, place) = self.whole_list();
         let (carrier, applicability, message) = match self.subject.filling() {
             Filling::At(carrier) => (Some(carrier), Applicability::Apply, Sentence::from(message)),
             Filling::Nowhere(obstacle) => {
@@ -248,13 +246,22 @@ impl<'c, 'm> RuleContext<'c, 'm> {
         self.findings.push(Finding {
             code: self.rule.code,
             severity: Severity::Proper,
-            carrier: carrier.or(in_force).unwrap_or_default(),
-            place: is_script.then(Place::flex_options),
+            carrier: carrier.unwrap_or(in_force),
+            place,
             site: None,
             keyword: keyword.into(),
             message,
             fix,
         });
+    }
+
+    /// Returns the carrier of the list that reaches the mount, and the place of a finding about all of
+    /// it where that is not the carrier's.
+    fn whole_list(&self) -> (usize, Option<Place>) {
+        let in_force = self.subject.carriers.iter().position(|carrier| carrier.in_force);
+        // The kubelet rejects a list on a FlexVolume.
+        let is_script = self.subject.is_flex_volume() && in_force.is_none();
+        (in_force.unwrap_or_default(), is_script.then(Place::flex_options))
     }
 
     /// Returns true if an option with this keyword, or one that does the same, stands in a carrier,

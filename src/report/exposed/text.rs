@@ -35,9 +35,22 @@ struct Row<'r> {
 
 /// Writes the exposed Pods, if the input has Pods.
 pub(in crate::report) fn write(out: &mut String, report: &Report, palette: &Palette) -> fmt::Result {
-    if report.exposed.is_empty() {
+    if !report.sees_pods {
         return Ok(());
     }
+    let steps = cure(report, report.exposed.iter());
+    if steps.is_empty() {
+        return Ok(());
+    }
+    if !report.exposed.is_empty() {
+        write_exposed(out, report, palette)?;
+    }
+    write_cure(out, &steps, palette)?;
+    writeln!(out)
+}
+
+/// Writes the rows, after their counts.
+fn write_exposed(out: &mut String, report: &Report, palette: &Palette) -> fmt::Result {
     let rows = rows(&report.exposed);
     let strong = palette.strong;
     let counts: Vec<String> = ExposureState::ALL
@@ -53,18 +66,14 @@ pub(in crate::report) fn write(out: &mut String, report: &Report, palette: &Pale
     if rows.len() > MOST_ROWS {
         writeln!(out, "  ... and {} more; --format json has all of them", rows.len() - MOST_ROWS)?;
     }
-    write_cure(out, report, &rows, palette)?;
-    writeln!(out)
+    Ok(())
 }
 
 /// Returns the entries of one volume and workload as one row, in the order of the entries.
 fn rows(exposed: &[Exposed]) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for entry in exposed {
-        match rows
-            .last_mut()
-            .filter(|row| row.of.subject == entry.subject && row.of.workload == entry.workload)
-        {
+        match rows.last_mut().filter(|row| is_of_row(row, entry)) {
             Some(row) => {
                 row.rules.push((entry.code, entry.in_effect));
                 row.action = row.action.max(entry.action);
@@ -81,6 +90,10 @@ fn rows(exposed: &[Exposed]) -> Vec<Row<'_>> {
     rows
 }
 
+fn is_of_row(row: &Row<'_>, entry: &Exposed) -> bool {
+    row.of.subject == entry.subject && row.of.claim == entry.claim && row.of.workload == entry.workload
+}
+
 fn write_row(out: &mut String, row: &Row<'_>, palette: &Palette) -> fmt::Result {
     let (action, strong) = (palette.of(row.action), palette.strong);
     let codes: Vec<String> = row.rules.iter().map(|(code, in_effect)| named(*code, *in_effect)).collect();
@@ -88,7 +101,8 @@ fn write_row(out: &mut String, row: &Row<'_>, palette: &Palette) -> fmt::Result 
     let head = format!("  {strong}{:<7}{strong:#} ", state.as_str());
     let mut said = format!("{action}{}{action:#} {}", codes.join(","), plain(subject));
     if let Some(claim) = claim {
-        write!(said, ", claim {}", plain(claim))?;
+        let waits = if row.of.waits_for_volume() { " waits for a volume" } else { "" };
+        write!(said, ", claim {}{waits}", plain(claim))?;
     }
     match workload {
         Some(workload) => {
@@ -130,10 +144,10 @@ pub(in crate::report) fn describe(pod: &ExposedPod) -> String {
 }
 
 /// Writes the remedies, in their order.
-fn write_cure(out: &mut String, report: &Report, rows: &[Row<'_>], palette: &Palette) -> fmt::Result {
+fn write_cure(out: &mut String, steps: &[String], palette: &Palette) -> fmt::Result {
     let strong = palette.strong;
     writeln!(out, "{strong}order of cure{strong:#}:")?;
-    for (step, number) in cure(report, rows.iter().map(|row| row.of)).iter().zip(1..) {
+    for (step, number) in steps.iter().zip(1..) {
         writeln!(out, "{}", palette.lines(&format!("  {number}. "), step, "     "))?;
     }
     Ok(())
@@ -149,7 +163,7 @@ pub(in crate::report) fn cure<'e>(
     let mut in_background = Vec::new();
     let of_flex = report.subjects.iter().filter(|subject| subject.tie.is_flex_volume);
     let of_flex: BTreeSet<String> = of_flex.map(SubjectReport::title).collect();
-    for entry in exposed {
+    for entry in exposed.filter(|entry| !entry.waits_for_volume()) {
         let is_volume = entry.subject.starts_with("PersistentVolume/");
         let is_flex = of_flex.contains(&entry.subject);
         volumes |= is_volume && !is_flex;
@@ -160,7 +174,8 @@ pub(in crate::report) fn cure<'e>(
     }
     inline |= report.subjects.iter().any(is_template_with_findings);
     let mut is_unlisted_in_background = false;
-    for entry in report.exposed.iter().filter(|entry| entry.code == BACKGROUND && entry.in_effect) {
+    let mounted = report.exposed.iter().filter(|entry| !entry.waits_for_volume());
+    for entry in mounted.filter(|entry| entry.code == BACKGROUND && entry.in_effect) {
         // One that waits on its node may have been started there before.
         in_background.extend(entry.pods.iter().filter_map(|pod| pod.node.as_deref()));
         is_unlisted_in_background |= entry.state == ExposureState::Unknown;
@@ -200,8 +215,8 @@ kubelet rejects mountOptions on it."
     }
     if unlisted {
         steps.push(
-            "Find the Pods of the claims whose Pods are not known: not all Pods could be listed, and any of them may run. \
-Remove the error, and scan again."
+            "Find the Pods of the claims whose Pods are not known: not all Pods could be read, and any of them may run. \
+Remove the error, and look again."
                 .to_owned(),
         );
     }

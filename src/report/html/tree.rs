@@ -9,7 +9,7 @@ use super::Text;
 use crate::count::counted;
 use crate::finding::Code;
 
-/// A volume with the rules that found something, and who mounts it.
+/// A volume, or a claim that waits for one, with the rules that found something, and who mounts it.
 struct Volume<'r> {
     entry: &'r Exposed,
     rules: Vec<(Code, bool)>,
@@ -17,46 +17,67 @@ struct Volume<'r> {
 }
 
 pub(super) fn write(out: &mut String, report: &Report) -> fmt::Result {
-    if report.exposed.is_empty() {
+    if !report.sees_pods {
+        return Ok(());
+    }
+    let steps = cure(report, report.exposed.iter());
+    if steps.is_empty() {
         return Ok(());
     }
     writeln!(out, "<section aria-labelledby=\"exposed\">\n<h2 id=\"exposed\">Exposed Pods</h2>")?;
+    if report.exposed.is_empty() {
+        writeln!(out, "<p>No Pod and no volume is exposed.</p>")?;
+    } else {
+        write_tree(out, report)?;
+    }
+    writeln!(out, "<h3>Order of cure</h3>\n<ol>")?;
+    for step in steps {
+        writeln!(out, "<li>{}</li>", Text(&step))?;
+    }
+    writeln!(out, "</ol>\n</section>")
+}
+
+fn write_tree(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "<p>Most urgent first: class, volume, claim, workload, node.</p>\n<ul class=\"tree\">")?;
     for (class, volumes) in classes(report) {
         let name = match class {
             "" => "without a class".to_owned(),
             name => format!("StorageClass/{name}"),
         };
-        let count = counted(volumes.len(), "volume");
+        let waiting = volumes.iter().filter(|volume| volume.entry.waits_for_volume()).count();
+        let count = match (volumes.len().saturating_sub(waiting), waiting) {
+            (made, 0) => counted(made, "volume").to_string(),
+            (0, _) => format!("{} without a volume", counted(waiting, "claim")),
+            (made, _) => format!("{}, {} without one", counted(made, "volume"), counted(waiting, "claim")),
+        };
         writeln!(out, "<li><details open><summary>{} ({count})</summary>\n<ul>", Text(&name))?;
         for volume in &volumes {
             write_volume(out, volume)?;
         }
         writeln!(out, "</ul>\n</details></li>")?;
     }
-    writeln!(out, "</ul>\n<h3>Order of cure</h3>\n<ol>")?;
-    for step in cure(report, report.exposed.iter()) {
-        writeln!(out, "<li>{}</li>", Text(&step))?;
-    }
-    writeln!(out, "</ol>\n</section>")
+    writeln!(out, "</ul>")
 }
 
 /// Returns the volumes of each class, in the order of the entries.
 fn classes(report: &Report) -> Vec<(&str, Vec<Volume<'_>>)> {
     let of: BTreeMap<String, &SubjectReport> =
         report.subjects.iter().map(|subject| (subject.title(), subject)).collect();
-    let mut places: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut places: BTreeMap<(&str, Option<&str>), (usize, usize)> = BTreeMap::new();
     let mut classes: Vec<(&str, Vec<Volume<'_>>)> = Vec::new();
     let mut ranks: BTreeMap<&str, usize> = BTreeMap::new();
     for entry in &report.exposed {
-        let class =
-            of.get(&entry.subject).and_then(|subject| subject.tie.class.as_deref()).unwrap_or_default();
+        let of_subject = of.get(&entry.subject);
+        let class = match of_subject {
+            Some(class) if entry.waits_for_volume() => &*class.name,
+            _ => of_subject.and_then(|subject| subject.tie.class.as_deref()).unwrap_or_default(),
+        };
         let rank = *ranks.entry(class).or_insert_with(|| {
             classes.push((class, Vec::new()));
             classes.len() - 1
         });
         let Some((_, volumes)) = classes.get_mut(rank) else { continue };
-        let (_, at) = *places.entry(&entry.subject).or_insert_with(|| {
+        let (_, at) = *places.entry((&entry.subject, entry.claim.as_deref())).or_insert_with(|| {
             volumes.push(Volume { entry, rules: Vec::new(), workloads: Vec::new() });
             (rank, volumes.len() - 1)
         });
@@ -80,7 +101,7 @@ fn write_volume(out: &mut String, volume: &Volume<'_>) -> fmt::Result {
         out,
         "<li><details{}><summary><span class=\"state {state}\">{state}</span> {} <span class=\"codes\">{}</span></summary>\n<ul>",
         if volume.entry.state <= ExposureState::Unknown { " open" } else { "" },
-        Text(&volume.entry.subject),
+        Text(if volume.entry.waits_for_volume() { "volume not made yet" } else { &volume.entry.subject }),
         codes.join(", ")
     )?;
     match &volume.entry.claim {

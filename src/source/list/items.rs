@@ -88,10 +88,23 @@ pub(super) fn object_in(tree: &Tree<'_>, value: NodeId) -> Option<(usize, String
 }
 
 /// Returns the name of the object at `node`.
-pub(super) fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
+fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
+    metadata_text(tree, node, "name")
+}
+
+fn metadata_text<'t>(tree: &'t Tree<'_>, node: NodeId, key: &str) -> Option<&'t str> {
     tree.get(node, "metadata")
-        .and_then(|metadata| tree.get(metadata, "name"))
-        .and_then(|name| tree.text(name))
+        .and_then(|metadata| tree.get(metadata, key))
+        .and_then(|text| tree.text(text))
+        .filter(|text| !text.is_empty())
+}
+
+/// Returns the object at `node` as reports name it, `Pod/shop/web`; its kind alone where it has no name.
+pub(super) fn object_name(tree: &Tree<'_>, node: NodeId, kind: Kind) -> String {
+    match field_name(tree, node) {
+        Some(name) => kind.name_object(metadata_text(tree, node, "namespace"), name),
+        None => kind.as_str().to_owned(),
+    }
 }
 
 /// Visits the items of a List; `at` has what they imply, how deep it is, and where it begins.

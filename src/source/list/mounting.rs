@@ -10,8 +10,8 @@ use crate::kind::{Holds, Kind};
 use crate::subject::binding::Claim;
 use crate::subject::pod::Pod;
 
-/// Visits what a Pod of a cluster mounts, or the volume that a claim names; an object of another kind
-/// has neither.
+/// Visits what a Pod of a cluster mounts, or the volume or class that a claim names; an object of
+/// another kind has neither.
 ///
 /// # Errors
 ///
@@ -54,16 +54,16 @@ fn visit_pod(
     Ok(())
 }
 
-/// Visits a claim, where it names its volume. Faults of it are reported when it is evaluated.
+/// Visits a claim, where it names its volume or its class. Faults of it are reported when it is evaluated.
 fn visit_claim<'de>(from: impl Deserializer<'de>, visitor: &mut dyn FnMut(Item<'_>)) {
-    if let Some(claim) = Claim::deserialize(from).ok().and_then(|claim| claim.of_volume()) {
+    if let Some(claim) = Claim::deserialize(from).ok().and_then(|claim| claim.with_origin()) {
         visitor(Item::Claim(Box::new(claim)));
     }
 }
 
 /// Like [`visit_claim`], of JSON.
 pub(super) fn visit_json_claim(part: &str, visitor: &mut dyn FnMut(Item<'_>)) {
-    if json::may_have_key(part, "volumeName\"") {
+    if json::may_have_key(part, "volumeName\"") || json::may_have_key(part, "storageClassName\"") {
         visit_claim(&mut serde_json::Deserializer::from_slice(part.as_bytes()), visitor);
     }
 }

@@ -1,5 +1,6 @@
 //! Checks which Pods are exposed: the join of volumes, claims and Pods of one input.
 
+mod classes;
 mod inputs;
 
 use libtest_mimic::{Failed, Trial};
@@ -30,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         trial("hostile_names_are_shown_as_text", hostile),
     ];
     trials.extend(inputs::trials());
+    trials.extend(classes::trials());
     trials
 }
 
@@ -54,7 +56,7 @@ fn unreadable_pods() -> Result<(), Failed> {
             assert_eq!(output.status.code(), Some(3), "{pointer}");
             let report: Value = serde_json::from_slice(&output.stdout)?;
             let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
-            assert!(message.starts_with("Pod/web-1: "), "{message}");
+            assert!(message.starts_with("Pod/shop/web-1: "), "{message}");
             assert_eq!((&report["complete"], &report["summary"]["unreadable"]), (&json!(false), &json!(1)));
             let exposed = report["exposed"].to_string();
             assert!(exposed.contains("web-2") && !exposed.contains("web-1"), "{exposed}");
@@ -390,7 +392,7 @@ fn named_as_a_driver() -> Result<(), Failed> {
         }
         // Missing options are missing in its own map, because the kubelet takes no list.
         let output = pipe(
-            &["check", "--no-policy", "--select", "NMG002,NMG003,NMG004", "--format", "json", "-"],
+            &["check", "--no-policy", "--select", "NMG002,NMG003,NMG004,NMG022", "--format", "json", "-"],
             &items,
         );
         let report: Value = serde_json::from_slice(&output.stdout)?;

@@ -105,13 +105,22 @@ pub enum Claimed {
     Incomplete,
 }
 
-/// A claim that names its volume.
+/// A claim that names its volume, or the class whose provisioner is to make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeClaim {
     /// The claim.
     pub claim: ClaimName,
-    /// The PersistentVolume.
-    pub volume: Box<str>,
+    /// The origin of its volume.
+    pub origin: VolumeOrigin,
+}
+
+/// The origin of a claim's volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VolumeOrigin {
+    /// A PersistentVolume that exists.
+    Volume(Box<str>),
+    /// A StorageClass: its provisioner has made no volume yet.
+    Class(Box<str>),
 }
 
 /// The fields that are read of a claim.
@@ -126,17 +135,22 @@ pub struct Claim<'a> {
 #[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct ClaimSpec<'a> {
     volume_name: Option<Text<'a>>,
+    storage_class_name: Option<Text<'a>>,
 }
 
 impl Claim<'_> {
-    /// The claim, where it names a volume. In a manifest without a namespace it is in that which
-    /// kubectl takes.
-    pub fn of_volume(&self) -> Option<VolumeClaim> {
+    /// The claim, where it names a volume or a class. In a manifest without a namespace it is in that
+    /// which kubectl takes.
+    pub fn with_origin(&self) -> Option<VolumeClaim> {
         let metadata = self.metadata.as_ref()?;
         let namespace = metadata.namespace.as_deref().unwrap_or("default").into();
         let claim = ClaimName { namespace, name: metadata.name.as_deref()?.into() };
-        let volume = self.spec.as_ref()?.volume_name.as_deref().filter(|volume| !volume.is_empty())?;
-        Some(VolumeClaim { claim, volume: volume.into() })
+        let spec = self.spec.as_ref()?;
+        let filled =
+            |text: &Option<Text<'_>>| text.as_deref().filter(|text| !text.is_empty()).map(Into::into);
+        let volume = filled(&spec.volume_name).map(VolumeOrigin::Volume);
+        let origin = volume.or_else(|| filled(&spec.storage_class_name).map(VolumeOrigin::Class))?;
+        Some(VolumeClaim { claim, origin })
     }
 }
 

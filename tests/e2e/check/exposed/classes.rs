@@ -1,0 +1,119 @@
+//! Claims that wait for a volume of a class, and sets in which Pods cannot be read.
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use super::super::{pipe, stdout};
+use super::{claim, cluster, list, pod, rows, volume};
+use crate::schema;
+
+pub(super) fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::exposed::{name}"), test);
+    vec![
+        trial("a_claim_that_waits_for_a_volume_of_the_class_is_pending", waiting_claims),
+        trial("a_class_without_claims_has_an_order_of_cure", only_a_class),
+        trial("the_pods_of_a_claim_are_unknown_when_a_pod_cannot_be_read", unreadable),
+    ]
+}
+
+const NMG001: [&str; 4] = ["check", "--no-policy", "--select", "NMG001"];
+
+/// The class of the cluster, which mounts in the background.
+fn class() -> Result<Value, Failed> {
+    Ok(cluster().into_iter().next().ok_or("a class")?)
+}
+
+fn claim_of(name: &str, class: &str, volume: Option<&str>) -> Value {
+    let mut spec = json!({"accessModes": ["ReadWriteMany"], "storageClassName": class});
+    if let Some(volume) = volume {
+        spec["volumeName"] = volume.into();
+    }
+    json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": spec,
+        "metadata": {"name": name, "namespace": "shop"}, "status": {"phase": "Pending"}})
+}
+
+fn report(items: &[Value]) -> Result<Value, Failed> {
+    let output = pipe(&[&NMG001[..], &["--format", "json", "-"]].concat(), &list(items));
+    let report = serde_json::from_slice(&output.stdout)?;
+    schema::fits("check.schema.json", &report)?;
+    Ok(report)
+}
+
+fn text(items: &[Value]) -> String {
+    stdout(&pipe(&[&NMG001[..], &["-"]].concat(), &list(items)))
+}
+
+fn waiting_claims() -> Result<(), Failed> {
+    let of_set = Some(("StatefulSet", "db"));
+    let items = [
+        class()?,
+        claim_of("data-0", "shared", None),
+        claim_of("data-1", "shared", None),
+        // No Pod asks for it, another class makes it, and a volume is there for it.
+        claim_of("idle", "shared", None),
+        claim_of("other", "fast", None),
+        claim_of("made", "shared", Some("pv-made")),
+        pod("db-0", of_set, ("", "Pending"), claim("data-0")),
+        pod("db-1", of_set, ("node-1", "Pending"), claim("data-1")),
+        pod("other", None, ("", "Pending"), claim("other")),
+        pod("made", None, ("", "Pending"), claim("made")),
+    ];
+    let wanted = [
+        "pending NMG001 StorageClass/shared shop/data-0 StatefulSet/shop/db db-0@-",
+        "pending NMG001 StorageClass/shared shop/data-1 StatefulSet/shop/db db-1@node-1",
+    ];
+    let report = report(&items)?;
+    assert_eq!(rows(&report), wanted);
+    let text = text(&items);
+    let exposed = text.split_once("exposed (2 pending):\n").ok_or(text.clone())?.1;
+    let wanted = "  pending NMG001 StorageClass/shared, claim shop/data-0 waits for a volume: StatefulSet/shop/db: db-0 \
+(pending since 2026-11-01T08:00:00Z)\n";
+    assert!(exposed.starts_with(wanted), "{exposed}");
+    // No mount exists: there is nothing to restart, and no file to save on a node.
+    let cure = exposed.split_once("order of cure:\n").ok_or("a cure")?.1;
+    assert!(cure.starts_with("  1. Correct the classes, ") && !cure.contains("  2. "), "{cure}");
+    let html = stdout(&pipe(&[&NMG001[..], &["--format", "html", "-"]].concat(), &list(&items)));
+    assert!(html.contains("StorageClass/shared (2 claims without a volume)"), "{html}");
+    assert_eq!(html.matches("</span> volume not made yet").count(), 2, "{html}");
+    Ok(())
+}
+
+fn only_a_class() -> Result<(), Failed> {
+    let items = [class()?, pod("web", None, ("node-1", "Running"), claim("data"))];
+    assert_eq!(rows(&report(&items)?), Vec::<String>::new());
+    let said = text(&items);
+    assert!(
+        said.contains("\norder of cure:\n  1. Correct the classes, ") && !said.contains("exposed ("),
+        "{said}"
+    );
+    let html = stdout(&pipe(&[&NMG001[..], &["--format", "html", "-"]].concat(), &list(&items)));
+    assert!(html.contains("<p>No Pod and no volume is exposed.</p>\n<h3>Order of cure</h3>"), "{html}");
+    // Manifests are no cluster: there is nothing to cure yet.
+    let said = text(&[class()?]);
+    assert!(!said.contains("order of cure"), "{said}");
+    Ok(())
+}
+
+fn unreadable() -> Result<(), Failed> {
+    let mut bad = pod("web", None, ("node-1", "Running"), claim("data"));
+    bad["spec"]["nodeName"] = json!(7);
+    for items in [
+        vec![volume("pv", Some("shop/data"), "Bound"), bad.clone()],
+        vec![
+            volume("pv", Some("shop/data"), "Bound"),
+            bad.clone(),
+            pod("b", None, ("n", "Running"), claim("b")),
+        ],
+    ] {
+        let report = report(&items)?;
+        assert_eq!(rows(&report), ["unknown NMG001 PersistentVolume/pv shop/data - "]);
+        let said = text(&items);
+        assert!(
+            said.contains("  unknown NMG001 PersistentVolume/pv, claim shop/data: Pods not known\n"),
+            "{said}"
+        );
+        assert!(said.contains("Restart the workloads."), "{said}");
+    }
+    Ok(())
+}
