@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::MutexGuard;
 
 use libtest_mimic::{Failed, Trial};
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{at_terminal, in_pipes, script};
 use crate::cluster::{self, Cluster, Webhooks};
-use crate::component;
+use crate::component::{self, program};
 
 pub(super) fn trials() -> Vec<Trial> {
     let trial = |name: &str, test: fn(PathBuf) -> Result<(), Failed>| {
@@ -23,6 +24,11 @@ pub(super) fn trials() -> Vec<Trial> {
             "terminal::scan_wraps_sentences_and_no_command",
             || Ok((script()?, cluster::shared()?)),
             |(script, cluster): (PathBuf, MutexGuard<'static, Cluster>)| scan(script, cluster),
+        ),
+        component::trial(
+            "terminal::scan_shows_its_progress_page_by_page_and_takes_it_away",
+            || Ok((script()?, cluster::shared()?)),
+            |(script, cluster): (PathBuf, MutexGuard<'static, Cluster>)| progress(script, cluster),
         ),
     ]
 }
@@ -106,5 +112,40 @@ fn scan(script: PathBuf, mut cluster: MutexGuard<'static, Cluster>) -> Result<()
     for (columns, shown) in shown {
         is_wrapped(&shown, &piped, columns, is_whole);
     }
+    Ok(())
+}
+
+/// The progress is on standard error of a terminal, one line that counts, with the whole number where
+/// the API server says how many remain.
+fn progress(script: PathBuf, mut cluster: MutexGuard<'static, Cluster>) -> Result<(), Failed> {
+    const ERASED: &str = "\r\u{1b}[K";
+    cluster.use_webhooks(Webhooks::None);
+    let names = ["progress-a", "progress-b", "progress-c"];
+    for name in names {
+        cluster.must(
+            &["apply", "--server-side", "-f", "-"],
+            &CLASS.replace("name: wrapped", &format!("name: {name}")),
+        );
+    }
+    let args =
+        format!("scan --no-policy --page-size 1 --qps 1000 --kubeconfig {}", cluster.kubeconfig().display());
+    let (_, piped) = in_pipes(&args.split(' ').collect::<Vec<_>>(), &[]);
+    // script(1) ends lines with a carriage return, so those of the progress are kept here.
+    let line = format!("exec {} {args} >/dev/null", program().display());
+    let output = Command::new(&script).args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output()?;
+    for name in names {
+        cluster.must(&["delete", "storageclass", name], "");
+    }
+    assert!(!piped.contains("storageclasses:"), "{piped}");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<&str> = shown.split(ERASED).filter(|line| line.starts_with("storageclasses: ")).collect();
+    assert!(lines.len() >= names.len(), "{shown:?}");
+    let total = format!(" of {}", lines.len());
+    for (number, line) in (1..).zip(&lines) {
+        let of = if number == lines.len() { "" } else { &*total };
+        assert_eq!(*line, format!("storageclasses: {number}{of}"), "{shown:?}");
+    }
+    let (_, end) = shown.rsplit_once(ERASED).ok_or("a line that is taken away")?;
+    assert!(!end.contains("storageclasses: ") && !end.contains("persistentvolumes: "), "{shown:?}");
     Ok(())
 }
