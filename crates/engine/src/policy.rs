@@ -71,6 +71,8 @@ struct RuleSetting {
 pub struct Policy {
     content: Content,
     fingerprint: Fingerprint,
+    /// The places in [`RULES`] of those that run.
+    active: Vec<usize>,
 }
 
 /// All that a policy says. The fingerprint is its hash, so a new field is a part of
@@ -87,6 +89,15 @@ struct Content {
     exemptions: Vec<Exemption>,
     on_unreadable: OnUnreadable,
     annotation_exemptions: bool,
+}
+
+impl Content {
+    /// Returns true if a rule runs whose action the policy sets, or leaves to the profile.
+    fn runs(&self, rule: &Rule, action: Option<Action>) -> bool {
+        let default = |severity| rule.default_action(severity, self.profile);
+        let action = action.unwrap_or_else(|| default(Severity::Proper).max(default(Severity::Lesser)));
+        action > Action::Off && (self.preview || !rule.preview)
+    }
 }
 
 /// A short name of a policy's content: equal policies have equal ones.
@@ -184,22 +195,15 @@ impl Policy {
 
     /// The rules that run, each with its settings, in the order of the codes.
     pub fn active_rules(&self) -> impl Iterator<Item = (&'static Rule, &[u32])> {
-        RULES
-            .iter()
-            .zip(&self.content.rules)
-            .filter(|(rule, setting)| self.runs_with(rule, setting.action))
-            .map(|(rule, setting)| (*rule, setting.numbers.as_slice()))
+        self.active.iter().filter_map(|at| {
+            let setting = self.content.rules.get(*at)?;
+            Some((*RULES.get(*at)?, setting.numbers.as_slice()))
+        })
     }
 
     /// Returns true if the rule runs at all.
     pub fn runs(&self, rule: &Rule) -> bool {
-        self.runs_with(rule, self.setting(rule).and_then(|setting| setting.action))
-    }
-
-    fn runs_with(&self, rule: &Rule, action: Option<Action>) -> bool {
-        let default = |severity| rule.default_action(severity, self.content.profile);
-        let action = action.unwrap_or_else(|| default(Severity::Proper).max(default(Severity::Lesser)));
-        action > Action::Off && (self.content.preview || !rule.preview)
+        index_of(rule.code).is_some_and(|at| self.active.contains(&at))
     }
 
     /// Returns the action for a finding of `rule` with `severity`.
@@ -373,7 +377,13 @@ impl Builder {
         }
         let mut hasher = fnv::FnvHasher::default();
         self.content.hash(&mut hasher);
-        Policy { fingerprint: Fingerprint::of(hasher.finish()), content: self.content }
+        let settings = RULES.iter().zip(&self.content.rules).enumerate();
+        let active = settings.filter(|(_, (rule, setting))| self.content.runs(rule, setting.action));
+        Policy {
+            active: active.map(|(at, _)| at).collect(),
+            fingerprint: Fingerprint::of(hasher.finish()),
+            content: self.content,
+        }
     }
 
     fn setting(&mut self, rule: &Rule) -> Option<&mut RuleSetting> {

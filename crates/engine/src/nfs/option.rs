@@ -95,13 +95,24 @@ fn pieces_of(text: &str) -> impl Iterator<Item = MountOption<'_>> {
 /// character that means something to a shell.
 pub fn is_plain(element: &str) -> bool {
     !matches!(element.as_bytes().first(), None | Some(b'='))
-        && element.bytes().all(|byte| {
-            matches!(
-                byte,
-                b'!' | b'#' | b'%' | b'*'..=b'+' | b'-'..=b':' | b'=' | b'?'..=b'[' | b']'..=b'_' | b'a'..=b'z' | b'~'
-            )
-        })
+        && element.bytes().all(|byte| byte.is_ascii() && PLAIN >> byte & 1 == 1)
 }
+
+/// The bytes that [`is_plain`] allows, one bit each.
+const PLAIN: u128 = {
+    let mut bits = 0;
+    let mut byte = 0;
+    while byte < 128 {
+        if matches!(
+            byte,
+            b'!' | b'#' | b'%' | b'*'..=b'+' | b'-'..=b':' | b'=' | b'?'..=b'[' | b']'..=b'_' | b'a'..=b'z' | b'~'
+        ) {
+            bits |= 1_u128 << byte;
+        }
+        byte += 1;
+    }
+    bits
+};
 
 /// Returns true if every double quote in `element` has its partner.
 pub fn has_paired_quotes(element: &str) -> bool {

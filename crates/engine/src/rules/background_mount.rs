@@ -69,8 +69,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
         // Of what no mount takes, one is enough to say.
         let most = if carrier.is_overlong() { 1 } else { usize::MAX };
         for (element_index, element) in carrier.elements.iter().copied().enumerate() {
-            // Most elements have not even the letter.
-            if !element.bytes().any(|byte| byte.eq_ignore_ascii_case(&b'g')) {
+            // Most elements have not even the letters.
+            let has = |letter: u8| element.bytes().any(|byte| byte.eq_ignore_ascii_case(&letter));
+            if !has(b'g') || !has(b'b') {
                 continue;
             }
             // At every comma, whatever quotes are around it: a superset of what any layer reads.

@@ -1,6 +1,7 @@
 //! Parameters and attributes that look like mount options and that the driver
 //! does not read.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Subject;
@@ -109,7 +110,8 @@ pub fn meant(key: &str, value: &str) -> Option<String> {
 /// Returns true if a value is a list of options with one of NFS, whatever its key is.
 fn are_certainly_options(key: &str, value: &str) -> bool {
     // A word alone may be a name, and a directory may have any.
-    if !value.contains([',', '=']) && !driver::speaks_of_options(key) {
+    let has_separator = value.bytes().any(|byte| matches!(byte, b',' | b'='));
+    if !has_separator && !driver::speaks_of_options(key) {
         return false;
     }
     // A driver that is not known may read JSON, or what a command line has.
@@ -130,14 +132,15 @@ fn has_own_option(value: &str) -> bool {
 /// The option whose keyword is the key: `timeo: "600"`, `hard: "true"`. A driver that refuses what
 /// it does not know has none of its own with such a name.
 fn word(key: &str, value: &str) -> Option<String> {
-    let keyword = key.to_ascii_lowercase();
+    let is_small = !key.bytes().any(|byte| byte.is_ascii_uppercase());
+    let keyword = if is_small { Cow::Borrowed(key) } else { Cow::Owned(key.to_ascii_lowercase()) };
     if keyword == "version" {
         return Some(if value.is_empty() { String::new() } else { format!("nfsvers={value}") });
     }
-    MountOption::new(keyword.as_str()).entry()?;
+    MountOption::new(&*keyword).entry()?;
     Some(match value {
         "" => String::new(),
-        _ if value.eq_ignore_ascii_case("true") => keyword,
+        _ if value.eq_ignore_ascii_case("true") => keyword.into_owned(),
         _ => format!("{keyword}={value}"),
     })
 }

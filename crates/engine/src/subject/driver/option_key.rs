@@ -65,7 +65,8 @@ pub fn names_directory(key: &str) -> bool {
 }
 
 fn last_segment(key: &str) -> &str {
-    key.rsplit(['.', '/']).next().unwrap_or_default()
+    let begin = key.bytes().rposition(|byte| matches!(byte, b'.' | b'/')).map_or(0, |at| at + 1);
+    key.get(begin..).unwrap_or_default()
 }
 
 /// The letters of a key without `_` and `-`, small as Go makes them.
