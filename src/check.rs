@@ -54,6 +54,8 @@ pub struct Checker<'c> {
     pub with_fixes: bool,
     /// True if the findings are marked that `fix` would leave, although they have a fix.
     pub marks_unfixed: bool,
+    /// True if there are several inputs: Pods of one may use a volume of another.
+    pub joins_inputs: bool,
 }
 
 impl Checker<'_> {
@@ -96,7 +98,7 @@ impl Checker<'_> {
         }
         let mut problems = Vec::new();
         let fixes = fixes(&text);
-        let may_have_pods = may_hold_pods(text.as_bytes());
+        let may_have_pods = self.joins_inputs || may_hold_pods(text.as_bytes());
         let reading = Reading::of(name, &lines, fixes);
         let mut reading = Reading { is_explicit, may_have_pods, ..reading };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
@@ -106,7 +108,7 @@ impl Checker<'_> {
         if !is_explicit && is_foreign(&text, &problems) {
             return skipped(Skip::Foreign);
         }
-        file.errors = problems.iter().map(|problem| read_error(name, problem, &lines)).collect();
+        add_errors(&mut file, name, &problems, &lines);
         file
     }
 
@@ -121,7 +123,7 @@ impl Checker<'_> {
         let fixes = Proposed::default();
         let mut reading = Reading { is_live: true, ..Reading::of(name, &lines, fixes) };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
-        file.errors = problems.iter().map(|problem| read_error(name, problem, &lines)).collect();
+        add_errors(&mut file, name, &problems, &lines);
         file
     }
 
@@ -368,7 +370,13 @@ fn skipped(reason: Skip) -> FileReport {
 /// A report that says only that a file cannot be read.
 pub fn unreadable(name: &str, line: Option<usize>, message: String) -> FileReport {
     let error = ReadError { file: name.to_owned(), line, column: None, message, origin: None };
-    FileReport { errors: vec![error], ..FileReport::default() }
+    FileReport { errors: vec![error], lacks_pods: true, ..FileReport::default() }
+}
+
+/// Adds what could not be read; Pods may be in it.
+fn add_errors(file: &mut FileReport, name: &str, problems: &[Problem], lines: &Lines<'_>) {
+    file.errors = problems.iter().map(|problem| read_error(name, problem, lines)).collect();
+    file.lacks_pods |= problems.iter().any(|problem| problem.hides_objects);
 }
 
 /// An error about a path as a whole.

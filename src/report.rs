@@ -39,7 +39,7 @@ use crate::source::Skip;
 use crate::subject::driver::Nfs;
 use crate::subject::pod::MountingPod;
 pub use by_policy::PolicyOrigin;
-use exposed::Exposed;
+use exposed::{Exposed, ExposureSummary};
 use fingerprint::Fingerprints;
 use live::Live;
 pub use not_judged::NotJudged;
@@ -80,6 +80,9 @@ pub struct Report {
     pub complete: bool,
     /// True if everything was read as it was at one moment.
     pub consistent: bool,
+    /// The exposure of all objects, where only the most harmful ones are in the report.
+    #[serde(skip)]
+    pub whole_exposure: Option<ExposureSummary>,
     /// The Pods that mount something and have not ended.
     #[serde(skip)]
     pub pods: Vec<MountingPod>,
@@ -304,6 +307,7 @@ impl Report {
             not_judged: Vec::new(),
             statistics: None,
             exposed: Vec::new(),
+            whole_exposure: None,
             complete: true,
             consistent: true,
             pods: Vec::new(),

@@ -179,11 +179,14 @@ pub struct Problem {
     pub template: Option<String>,
     /// The text to write instead, if it can have one meaning only.
     pub remedy: Option<Box<Replacement>>,
+    /// True if any object may be in the text that cannot be read, and false if it is one object whose
+    /// kind is known.
+    pub hides_objects: bool,
 }
 
 impl Problem {
-    pub(crate) const fn at(offset: usize, message: String) -> Self {
-        Self { offset: Some(offset), message, fault: Fault::Unread, template: None, remedy: None }
+    pub(crate) fn at(offset: usize, message: String) -> Self {
+        Self { offset: Some(offset), ..Self::whole(message) }
     }
 
     /// Returns the same problem with a `fault`, which says what it means in a walk. A template that is not
@@ -197,8 +200,14 @@ impl Problem {
         }
     }
 
+    /// Returns the same problem, of one object whose kind is known.
+    pub(crate) fn of_one_object(self) -> Self {
+        Self { hides_objects: false, ..self }
+    }
+
     pub(crate) const fn whole(message: String) -> Self {
-        Self { offset: None, message, fault: Fault::Unread, template: None, remedy: None }
+        let (fault, hides_objects) = (Fault::Unread, true);
+        Self { offset: None, message, fault, template: None, remedy: None, hides_objects }
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::Code;
 use crate::kind::{Holds, Kind};
-use crate::report::exposed::{Exposed, ExposedPod, ExposureState, harm};
+use crate::report::exposed::{Exposed, ExposedPod, ExposureState, ExposureSummary, harm};
 use crate::report::live::of_claim;
 use crate::report::tie::Binding;
 use crate::report::{Report, Reported, SubjectReport};
@@ -78,8 +78,11 @@ fn bind(report: &mut Report) {
             claims.entry(volume).or_insert(claim);
         }
     }
-    for subject in report.subjects.iter_mut().filter(|subject| subject.tie.is_unclaimed) {
-        if let Some(claim) = claims.get(&*subject.name) {
+    for subject in &mut report.subjects {
+        let Some(claim) = claims.get(&*subject.name) else { continue };
+        // Each may name the other before they are bound.
+        let is_reserved = matches!(&subject.tie.binding, Binding::Former(former) if **former == **claim);
+        if subject.tie.is_unclaimed || is_reserved {
             subject.tie.binding = Binding::Bound(Box::new(ClaimName::clone(claim)));
         }
     }
@@ -176,6 +179,7 @@ pub fn limit(report: &mut Report, most: usize) {
     if report.subjects.len() <= most {
         return;
     }
+    report.whole_exposure = Some(ExposureSummary::of(report).into_owned());
     let mut entries: BTreeMap<(&str, Code), &Exposed> = BTreeMap::new();
     for entry in &report.exposed {
         // The first is the most urgent one.

@@ -38,6 +38,7 @@ pub(super) fn unreadable(object: &Object<'_>) -> Problem {
     let name = object.parts.first().and_then(|part| part.manifest.metadata.as_ref()?.name.as_deref());
     let name = object.kind.name_object(None, name.unwrap_or_default());
     Problem::at(object.span.start, format!("{name}: {field} is not {form}: {unknown}; correct it"))
+        .of_one_object()
 }
 
 /// The findings that an exemption passes over and that would be more than counted.

@@ -40,7 +40,7 @@ pub(super) fn unreached(policy: &Policy, subject: &Subject<'_>, today: Date) -> 
         keyword: "".into(),
         message: Sentence::with_remedy(
             format!("options of StorageClass/{class} do not reach a volume made by hand"),
-            "write those that it needs in spec.mountOptions",
+            "write those that it needs, without bg, in spec.mountOptions",
         ),
         fix: None,
     };

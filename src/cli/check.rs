@@ -80,6 +80,7 @@ impl Args {
             today: OffsetDateTime::now_utc().date(),
             with_fixes: self.reporting.format.iter().any(|output| output.format == Format::Sarif),
             marks_unfixed: self.reporting.format.iter().any(|output| output.format == Format::Text),
+            joins_inputs: self.paths.len() > 1 || self.paths.iter().any(|path| path.is_dir()),
         };
         let mut report = Report::new(name);
         let stdin_name = self.stdin_filename.as_deref();
@@ -94,6 +95,8 @@ impl Args {
         check::together::judge(&mut report);
         let documents = passed_over.values().sum();
         report.add(FileReport { documents, skipped: passed_over, ..FileReport::default() });
+        // Pods may be in a file that is not there.
+        report.lacks_pods |= !errors.is_empty();
         report.errors.extend(
             errors.into_iter().map(|error| {
                 check::read_error_of(&error.path.display().to_string(), &error.reason.to_string())

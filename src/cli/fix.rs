@@ -66,6 +66,10 @@ pub struct Args {
 /// Said where the API server takes a change for a new object only.
 const IMMUTABLE: &str = " (immutable: delete and recreate an existing object)";
 
+/// The same of a volume, whose data may go with it.
+const IMMUTABLE_VOLUME: &str = " (immutable: delete and recreate an existing object; set its \
+persistentVolumeReclaimPolicy to Retain first)";
+
 /// One input after the work.
 struct Fixed {
     path: PathBuf,
@@ -89,13 +93,13 @@ impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let excludes = self.exclusion.read()?;
         let (policy, name) = self.judgement.named_policy()?;
-        let today = OffsetDateTime::now_utc().date();
         let check = Checker {
             policy: &policy,
             judged_as: Endpoint::Validate,
-            today,
+            today: OffsetDateTime::now_utc().date(),
             with_fixes: false,
             marks_unfixed: false,
+            joins_inputs: false,
         };
         let scope = if self.unsafe_fixes { Scope::FILE_UNSAFE } else { Scope::FILE };
         let Worked { results, errors, passed_over } =
@@ -298,7 +302,11 @@ fn changed(fixed: &Fixed, is_diff: bool) -> Vec<String> {
         let (codes, words) = (codes.join(", "), words.join(", "));
         // A form that the schema does not take is no rule's.
         let codes = if codes.is_empty() { "the form".to_owned() } else { codes };
-        let immutable = if *is_immutable { IMMUTABLE } else { "" };
+        let immutable = match *is_immutable {
+            true if title.starts_with("PersistentVolume/") => IMMUTABLE_VOLUME,
+            true => IMMUTABLE,
+            false => "",
+        };
         format!("{}:{line}: {verb} {codes} in {title}: {words}{immutable}", fixed.name)
     };
     fixed.repaired.changed.iter().map(line).collect()

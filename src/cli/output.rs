@@ -131,7 +131,7 @@ pub(super) fn tolerate(baseline: &Baseline, report: &mut Report) {
     let unused = baseline.apply(report);
     if unused > 0 {
         let _ = exit::say(&format!(
-            "{}; update the baseline with --write-baseline FILE",
+            "{}; update the baseline with nfs-mount-guard check --write-baseline FILE",
             named(unused, "baseline entry no longer matches", "baseline entries no longer match")
         ));
     }
@@ -189,7 +189,7 @@ pub(super) fn is_read(outputs: &[Output]) -> bool {
 pub(super) fn read_baseline(file: &Path) -> anyhow::Result<Baseline> {
     let bytes = fs::read(file).map_err(|error| {
         let remedy = match error.kind() {
-            io::ErrorKind::NotFound => "; create it with --write-baseline FILE",
+            io::ErrorKind::NotFound => "; create it with nfs-mount-guard check --write-baseline FILE",
             io::ErrorKind::IsADirectory => "; give the file in it",
             _ => "",
         };

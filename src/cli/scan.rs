@@ -169,10 +169,15 @@ impl Args {
 
 /// Tells of a long wait; at a terminal over the line of the progress.
 fn notice(text: &str) {
-    if io::stderr().is_terminal() {
+    if has_lines() {
         let _ = write!(io::stderr(), "\r\u{1b}[K");
     }
     let _ = exit::say(text);
+}
+
+/// Returns true if standard error is a terminal on which a line can be erased.
+fn has_lines() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Where the policy is from, before it is read.
@@ -282,12 +287,13 @@ impl Scanning<'_> {
             today: OffsetDateTime::now_utc().date(),
             with_fixes: false,
             marks_unfixed: false,
+            joins_inputs: false,
         };
         let most = usize::try_from(args.max_results).unwrap_or(usize::MAX);
         // Results of other rules stay in the reports while their objects are there.
         let notes_names = matches!(api, Ok(Some(_))) && !report.policy.not_run.is_empty();
         let extent = Extent { namespace: args.namespace.as_deref(), most, notes_names };
-        let shows = io::stderr().is_terminal();
+        let shows = has_lines();
         let progress = |what: &'static str, seen: u64, remaining: Option<u64>| {
             if shows {
                 let of = remaining.map(|remaining| format!(" of {}", seen + remaining)).unwrap_or_default();
@@ -298,13 +304,25 @@ impl Scanning<'_> {
         if shows {
             let _ = write!(io::stderr(), "\r\u{1b}[K");
         }
+        // The reports are of the cluster: a finding that a baseline knows is not cured.
+        let mut whole = (self.baseline.is_some() && matches!(api, Ok(Some(_)))).then(|| report.clone());
         if let Some(baseline) = self.baseline {
             tolerate(baseline, report);
         }
         check::exposed::join(report);
         report.count(false);
         match api {
-            Ok(Some(api)) => reports::write(&mut pager, api, report, most, begun.elapsed()).await,
+            Ok(Some(api)) => {
+                if let Some(whole) = &mut whole {
+                    check::exposed::join(whole);
+                    whole.count(false);
+                    let known = whole.errors.len();
+                    reports::write(&mut pager, api, whole, most, begun.elapsed()).await;
+                    report.errors.extend(whole.errors.drain(known..));
+                } else {
+                    reports::write(&mut pager, api, report, most, begun.elapsed()).await;
+                }
+            }
             Ok(None) => {}
             Err((_, message)) => report.errors.push(reports::error(message)),
         }

@@ -224,7 +224,9 @@ async fn apply(pager: &mut Pager, api: Api, report: &Wanted) -> Result<(), Fault
         Answer::Refused(status) => status,
     };
     if let Some(namespace) = namespace.filter(|_| is_without_namespace(&status)) {
-        let note = format!("namespace {namespace:?} was deleted during the scan: {title} was not written");
+        // A finalizer may keep it for long.
+        let state = if status.code == 404 { "was deleted during the scan" } else { "is being deleted" };
+        let note = format!("namespace {namespace:?} {state}: {title} was not written");
         return Err(Fault::NamespaceGone(note));
     }
     Err(match status.code {

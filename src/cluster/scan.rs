@@ -166,7 +166,11 @@ fn seen(listed: Listed, result: Result<(), Error>, pager: &Pager, report: &mut R
     });
     match error {
         Error::Unauthorized(_) | Error::Unknown { .. } => false,
-        Error::Gone { .. } => pager.requests.keys().any(|(_, code)| *code == 200),
+        // One list may be too much for it; a server that answers no second one is gone.
+        Error::Gone { .. } => {
+            let lists = |code: u16| pager.requests.keys().filter(move |(_, found)| *found == code).count();
+            lists(200) > 0 && lists(0) < 2
+        }
         Error::Forbidden { .. } | Error::Expired(_) => true,
     }
 }

@@ -179,7 +179,14 @@ impl<'s> Server<'s> {
 
     fn check<'c>(&self, policy: &'c Policy) -> Checker<'c> {
         let today = OffsetDateTime::now_utc().date();
-        Checker { policy, judged_as: self.endpoint, today, with_fixes: false, marks_unfixed: false }
+        Checker {
+            policy,
+            judged_as: self.endpoint,
+            today,
+            with_fixes: false,
+            marks_unfixed: false,
+            joins_inputs: false,
+        }
     }
 
     /// From where the policy of a document is looked for: as in CI, which runs `check` in the

@@ -2,15 +2,17 @@
 
 mod text;
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::Reported;
+use super::{Report, Reported};
 use crate::finding::Code;
 use crate::kind::Kind;
 use crate::subject::pod::{MountingPod, Phase};
-pub(super) use text::{cure, named, write};
+pub(super) use text::{named, write};
 
 /// A finding of a volume, and the Pods of one workload that mount it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +41,11 @@ pub struct Exposed {
 }
 
 impl Exposed {
+    /// Returns what a row of a report is about: the findings of one volume, claim and workload.
+    fn row(&self) -> (&str, Option<&str>, Option<&str>) {
+        (&self.subject, self.claim.as_deref(), self.workload.as_deref())
+    }
+
     /// Returns true if its provisioner has not made the volume yet: the Pods have no mount, and the class
     /// is what is to be corrected.
     pub(crate) fn waits_for_volume(&self) -> bool {
@@ -90,6 +97,35 @@ pub struct ExposedPod {
     pub node: Option<String>,
     /// When it was started on its node, or made where it was not.
     pub since: Option<String>,
+}
+
+/// The counts and the order of cure of all that is exposed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExposureSummary {
+    /// The volumes of each state that has some, a volume once for each workload; most urgent first.
+    pub counts: Vec<(ExposureState, usize)>,
+    /// The steps of the cure, in their order.
+    pub cure: Vec<String>,
+}
+
+impl ExposureSummary {
+    /// Summarizes a report, of which nothing was left out, or takes the summary of what it was before.
+    pub fn of(report: &Report) -> Cow<'_, Self> {
+        if let Some(whole) = &report.whole_exposure {
+            return Cow::Borrowed(whole);
+        }
+        let count = |state| {
+            let of_state = report.exposed.iter().filter(|entry| entry.state == state);
+            (state, of_state.map(Exposed::row).collect::<BTreeSet<_>>().len())
+        };
+        let counts = ExposureState::ALL.into_iter().map(count).filter(|(_, count)| *count > 0).collect();
+        Cow::Owned(Self { counts, cure: text::cure(report, report.exposed.iter()) })
+    }
+
+    /// Returns the number of a state.
+    pub fn count(&self, state: ExposureState) -> usize {
+        self.counts.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count)
+    }
 }
 
 /// The harm of a finding, the gravest first: the state of its exposure, whether it has an effect, its

@@ -7,7 +7,7 @@ mod tree;
 
 use std::fmt::{self, Write as _};
 
-use super::exposed::ExposureState;
+use super::exposed::{ExposureState, ExposureSummary};
 use super::plain::plain;
 use super::{FindingReport, Report, Reported, SubjectReport, text};
 use crate::count::counted;
@@ -105,16 +105,13 @@ fn write_counts(out: &mut String, report: &Report) -> fmt::Result {
         ("read", summary.documents),
         ("unreadable", summary.unreadable),
     ];
+    let exposure = ExposureSummary::of(report);
     for state in ExposureState::ALL {
-        let volumes = report.exposed.iter().filter(|entry| entry.state == state);
-        let mut subjects: Vec<(&str, Option<&str>)> =
-            volumes.map(|entry| (entry.subject.as_str(), entry.workload.as_deref())).collect();
-        subjects.sort_unstable();
-        subjects.dedup();
+        let count = exposure.count(state);
         // Pods are not known in few reports.
-        let is_usual = state != ExposureState::Unknown || !subjects.is_empty();
+        let is_usual = state != ExposureState::Unknown || count > 0;
         if !report.exposed.is_empty() && is_usual {
-            counts.push((state.as_str(), subjects.len()));
+            counts.push((state.as_str(), count));
         }
     }
     for (name, count) in counts {

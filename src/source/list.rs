@@ -116,7 +116,7 @@ pub(super) fn visit_node(
             }
             if let Some(problem) = tree.disputed_within(node, source.lines) {
                 let message = format!("{}: {}", named(kind), problem.message);
-                visitor(Item::Unreadable(Problem { message, ..problem }));
+                visitor(Item::Unreadable(Problem { message, ..problem }.of_one_object()));
                 return;
             }
             let span = tree.node(node).map_or(0..0, |node| node.span.clone());
@@ -201,7 +201,7 @@ pub(super) fn misplaced(misfit: &DeserializeError, object: &str) -> Problem {
     Problem {
         offset: misfit.offset,
         remedy: misfit.remedy.clone(),
-        ..Problem::whole(format!("{object}{path} {}", misfit.message))
+        ..Problem::whole(format!("{object}{path} {}", misfit.message)).of_one_object()
     }
 }
 
@@ -367,7 +367,7 @@ fn visit_json_object(
             let from = NodeDeserializer { tree: &tree, id: 0 };
             let problem = match parts(kind, from) {
                 Err(misfit) => misplaced(&misfit, &object_name(&tree, 0, kind)),
-                Ok(_) => Problem::at(start, format!("{kind} cannot be read: {error}")),
+                Ok(_) => Problem::at(start, format!("{kind} cannot be read: {error}")).of_one_object(),
             };
             visitor(Item::Unreadable(problem));
         }

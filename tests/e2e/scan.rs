@@ -399,7 +399,7 @@ fn forbidden(cluster: &mut Cluster) -> Result<(), Failed> {
         "Correct the classes, because",
         "Correct each PersistentVolume: ",
         "Find the Pods of the claims whose Pods are not known",
-        "NMG001: before you delete a Pod, run \"nfs-mount-guard node-check\" on its node.",
+        "NMG001: before you delete a Pod or a volume, run \"nfs-mount-guard node-check\" on its node.",
         "Restart the workloads.",
         "not allowed to list pods (403): ",
     ] {

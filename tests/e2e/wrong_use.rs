@@ -210,7 +210,7 @@ nfs-mount-guard policy show --profile standard > FILE\n",
         (
             &["check", "a.yaml", "--baseline", "nowhere.json"],
             3,
-            "--baseline: nowhere.json cannot be read: no such file or directory; create it with --write-baseline FILE\n",
+            "--baseline: nowhere.json cannot be read: no such file or directory; create it with nfs-mount-guard check --write-baseline FILE\n",
         ),
         (
             &["check", "a.yaml", "--baseline", "dir"],

@@ -123,6 +123,7 @@ pub fn found_together(yaml: &str, policy: &Policy) -> Report {
         today: TODAY,
         with_fixes: false,
         marks_unfixed: false,
+        joins_inputs: false,
     };
     let mut report = Report::new(PolicyOrigin {
         file: None,

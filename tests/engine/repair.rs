@@ -353,7 +353,7 @@ proptest! {
         comments_are_where_they_belong(&elements, layout, &before, &after)?;
         // The findings that are left are there in both.
         let policy = Policy::default();
-        let check = Checker { policy: &policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false, marks_unfixed: false };
+        let check = Checker { policy: &policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false, marks_unfixed: false, joins_inputs: false };
         let report = check.bytes(Path::new("t"), "t", after.into_bytes(), true);
         prop_assert!(report.errors.is_empty());
     }

@@ -170,6 +170,7 @@ fn in_a_walk(file: &[u8], theirs: &[Value]) -> Result<(), String> {
         today: time::macros::date!(2026 - 03 - 01),
         with_fixes: false,
         marks_unfixed: false,
+        joins_inputs: false,
     };
     let report: FileReport = check.bytes(Path::new("file.yaml"), "file.yaml", file.to_vec(), false);
     let partial: usize = report

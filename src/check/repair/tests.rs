@@ -130,6 +130,7 @@ fn stands(text: &str) -> Result<(), TestCaseError> {
         today: TODAY,
         with_fixes: false,
         marks_unfixed: false,
+        joins_inputs: false,
     };
     let report = check.bytes(Path::new("t"), "t", text.as_bytes().to_vec(), true);
     let lines: Vec<&str> = text.strip_prefix('\u{feff}').unwrap_or(text).split('\n').collect();

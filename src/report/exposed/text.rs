@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
-use super::{Exposed, ExposedPod, ExposureState};
+use super::{Exposed, ExposedPod, ExposureState, ExposureSummary};
 use crate::count::counted;
 use crate::finding::Code;
 use crate::kind::{Holds, Kind};
@@ -23,6 +23,10 @@ const MOST_PODS: usize = 3;
 /// Most classes that are named.
 const MOST_CLASSES: usize = 10;
 
+/// The step before a volume is deleted: with the policy Delete its provisioner deletes the data when the
+/// claim is gone (external-provisioner `pkg/controller/controller.go`, `Delete`).
+const RETAIN: &str = "Before you recreate one, set its persistentVolumeReclaimPolicy to Retain, or its data may be deleted with it.";
+
 /// The rule that finds a mount in the background.
 const BACKGROUND: Code = crate::rules::BACKGROUND_MOUNT.code;
 
@@ -38,33 +42,38 @@ pub(in crate::report) fn write(out: &mut String, report: &Report, palette: &Pale
     if !report.sees_pods {
         return Ok(());
     }
-    let steps = cure(report, report.exposed.iter());
-    if steps.is_empty() {
+    let summary = ExposureSummary::of(report);
+    if summary.cure.is_empty() {
         return Ok(());
     }
     if !report.exposed.is_empty() {
-        write_exposed(out, report, palette)?;
+        write_exposed(out, report, &summary, palette)?;
     }
-    write_cure(out, &steps, palette)?;
+    write_cure(out, &summary.cure, palette)?;
     writeln!(out)
 }
 
 /// Writes the rows, after their counts.
-fn write_exposed(out: &mut String, report: &Report, palette: &Palette) -> fmt::Result {
+fn write_exposed(
+    out: &mut String,
+    report: &Report,
+    summary: &ExposureSummary,
+    palette: &Palette,
+) -> fmt::Result {
     let rows = rows(&report.exposed);
     let strong = palette.strong;
-    let counts: Vec<String> = ExposureState::ALL
-        .into_iter()
-        .map(|state| (state, rows.iter().filter(|row| row.of.state == state).count()))
-        .filter(|(_, count)| *count > 0)
-        .map(|(state, count)| format!("{count} {}", state.as_str()))
-        .collect();
+    let counts: Vec<String> =
+        summary.counts.iter().map(|(state, count)| format!("{count} {}", state.as_str())).collect();
     writeln!(out, "{strong}exposed{strong:#} ({}):", counts.join(", "))?;
     for row in rows.iter().take(MOST_ROWS) {
         write_row(out, row, palette)?;
     }
     if rows.len() > MOST_ROWS {
         writeln!(out, "  ... and {} more; --format json has all of them", rows.len() - MOST_ROWS)?;
+    }
+    let all: usize = summary.counts.iter().map(|(_, count)| count).sum();
+    if all > rows.len() {
+        writeln!(out, "  ... and {} left out; a higher --max-results has them", all - rows.len())?;
     }
     Ok(())
 }
@@ -73,7 +82,7 @@ fn write_exposed(out: &mut String, report: &Report, palette: &Palette) -> fmt::R
 fn rows(exposed: &[Exposed]) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for entry in exposed {
-        match rows.last_mut().filter(|row| is_of_row(row, entry)) {
+        match rows.last_mut().filter(|row| row.of.row() == entry.row()) {
             Some(row) => {
                 row.rules.push((entry.code, entry.in_effect));
                 row.action = row.action.max(entry.action);
@@ -88,10 +97,6 @@ fn rows(exposed: &[Exposed]) -> Vec<Row<'_>> {
         }
     }
     rows
-}
-
-fn is_of_row(row: &Row<'_>, entry: &Exposed) -> bool {
-    row.of.subject == entry.subject && row.of.claim == entry.claim && row.of.workload == entry.workload
 }
 
 fn write_row(out: &mut String, row: &Row<'_>, palette: &Palette) -> fmt::Result {
@@ -154,10 +159,7 @@ fn write_cure(out: &mut String, steps: &[String], palette: &Palette) -> fmt::Res
 }
 
 /// Returns the steps of the cure, each a sentence or two.
-pub(in crate::report) fn cure<'e>(
-    report: &Report,
-    exposed: impl Iterator<Item = &'e Exposed>,
-) -> Vec<String> {
+pub(super) fn cure<'e>(report: &Report, exposed: impl Iterator<Item = &'e Exposed>) -> Vec<String> {
     let (mut volumes, mut flex, mut inline, mut pods) = (false, false, false, false);
     let mut unlisted = false;
     let mut in_background = Vec::new();
@@ -196,19 +198,19 @@ keep their own copy.",
             named.join("; ")
         ));
     }
+    // A volume is recreated only after its Pods have ended, and then their files are lost.
+    steps.extend(node_check(&in_background, is_unlisted_in_background));
     if volumes {
-        steps.push(
+        steps.push(format!(
             "Correct each PersistentVolume: spec.mountOptions can be changed in place, volumeAttributes only by \
-recreating the volume."
-                .to_owned(),
-        );
+recreating the volume. {RETAIN}"
+        ));
     }
     if flex {
-        steps.push(
+        steps.push(format!(
             "Correct each FlexVolume in spec.flexVolume.options, as its driver reads them, by recreating the volume: the \
-kubelet rejects mountOptions on it."
-                .to_owned(),
-        );
+kubelet rejects mountOptions on it. {RETAIN}"
+        ));
     }
     if inline {
         steps.push("Correct the template of each workload with an inline volume.".to_owned());
@@ -220,7 +222,6 @@ Remove the error, and look again."
                 .to_owned(),
         );
     }
-    steps.extend(node_check(&in_background, is_unlisted_in_background));
     if pods || unlisted {
         steps.push(
             "Restart the workloads. A running Pod keeps the mount that it has, and on a node a volume gets its new \
@@ -247,7 +248,7 @@ fn node_check(nodes: &[&str], unlisted: bool) -> Option<String> {
         (false, true) => format!("{known}, and on the nodes of Pods that could not be listed"),
     };
     Some(format!(
-        "{BACKGROUND}: before you delete a Pod, run \"nfs-mount-guard node-check\" on {place}. A Pod whose \
+        "{BACKGROUND}: before you delete a Pod or a volume, run \"nfs-mount-guard node-check\" on {place}. A Pod whose \
 mount never came about writes to the node's local disk; save those files first."
     ))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use super::super::exposed::{Exposed, ExposedPod, ExposureState, cure, named};
+use super::super::exposed::{Exposed, ExposedPod, ExposureState, ExposureSummary, named};
 use super::super::{Report, SubjectReport};
 use super::Text;
 use crate::count::counted;
@@ -20,8 +20,8 @@ pub(super) fn write(out: &mut String, report: &Report) -> fmt::Result {
     if !report.sees_pods {
         return Ok(());
     }
-    let steps = cure(report, report.exposed.iter());
-    if steps.is_empty() {
+    let summary = ExposureSummary::of(report);
+    if summary.cure.is_empty() {
         return Ok(());
     }
     writeln!(out, "<section aria-labelledby=\"exposed\">\n<h2 id=\"exposed\">Exposed Pods</h2>")?;
@@ -31,8 +31,8 @@ pub(super) fn write(out: &mut String, report: &Report) -> fmt::Result {
         write_tree(out, report)?;
     }
     writeln!(out, "<h3>Order of cure</h3>\n<ol>")?;
-    for step in steps {
-        writeln!(out, "<li>{}</li>", Text(&step))?;
+    for step in &summary.cure {
+        writeln!(out, "<li>{}</li>", Text(step))?;
     }
     writeln!(out, "</ol>\n</section>")
 }

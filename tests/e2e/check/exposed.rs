@@ -292,8 +292,10 @@ fn text() -> Result<(), Failed> {
         "  free    NMG001 PersistentVolume/pv-free: no Pod\n",
         "  1. Correct the classes, because volumes that they provision get these options: StorageClass/shared: \
 nfsvers=4.1,hard,bg,timeo=600,retrans=2. Volumes that exist keep their own copy.\n",
-        "  2. Correct each PersistentVolume: ",
-        "  3. NMG001: before you delete a Pod, run \"nfs-mount-guard node-check\" on 3 nodes: node-1, node-2, node-3.",
+        "  2. NMG001: before you delete a Pod or a volume, run \"nfs-mount-guard node-check\" on 3 nodes: node-1, node-2, \
+node-3.",
+        "  3. Correct each PersistentVolume: spec.mountOptions can be changed in place, volumeAttributes only by recreating the \
+volume. Before you recreate one, set its persistentVolumeReclaimPolicy to Retain, ",
         "  4. Restart the workloads. A running Pod keeps the mount that it has",
     ] {
         assert!(rest.contains(line), "{line:?} in\n{rest}");

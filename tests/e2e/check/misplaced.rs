@@ -144,7 +144,7 @@ fn faults_of_a_class() -> Result<(), Failed> {
     let text = with_class("[nconnect=4]", GOOD);
     let said = stdout(&pipe(&["check", "--no-policy", "--format", "concise", "-"], text.as_bytes()));
     let line = said.lines().find(|line| line.contains("NMG020")).expect("the finding");
-    assert!(line.ends_with("; write those that it needs in spec.mountOptions"), "{line}");
+    assert!(line.ends_with("; write those that it needs, without bg, in spec.mountOptions"), "{line}");
     Ok(())
 }
 

@@ -27,6 +27,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_released_volume_under_a_pod_that_runs_is_not_free", released),
         trial("a_list_of_pods_that_breaks_off_leaves_the_others_unknown", half_of_the_pods),
         trial("the_most_harmful_objects_are_kept", most_harmful),
+        trial("a_server_that_answers_no_second_list_is_asked_for_no_third", gone),
         trial("options_that_are_not_judged_are_those_of_an_object", not_judged),
         trial("an_error_of_a_report_in_a_file_is_on_standard_error", told),
     ]
@@ -467,6 +468,27 @@ fn most_harmful() -> Result<(), Failed> {
         assert_eq!(report["summary"]["notShown"], 13 - expected.len());
         assert_eq!(report["summary"]["denied"], whole["summary"]["denied"]);
     }
+    // The counts of the exposed and the order of cure are of all.
+    let file = kubeconfig(&format!("http://{}", server.address), "t")?;
+    for most in ["1", "13"] {
+        let args = [&["--no-policy", "--qps", "1000", "--max-results", most], &rules[..]].concat();
+        let text = String::from_utf8_lossy(&scan(&args, Some(file.path())).stdout).into_owned();
+        assert!(text.contains("exposed (1 running, 1 bound, 10 free):\n"), "{text}");
+        assert!(
+            text.contains("  1. Correct the classes, ") && text.contains("StorageClass/class: "),
+            "{text}"
+        );
+        assert_eq!(
+            text.contains("  ... and 11 left out; a higher --max-results has them\n"),
+            most == "1",
+            "{text}"
+        );
+        let html = String::from_utf8_lossy(
+            &scan(&[&args[..], &["--format", "html"]].concat(), Some(file.path())).stdout,
+        )
+        .into_owned();
+        assert!(html.contains("<dt>free</dt><dd>10</dd>") && html.contains("StorageClass/class: "), "{html}");
+    }
     // A baseline knows findings, which are then not left out.
     let file = tempfile::NamedTempFile::new()?;
     let entry = |name: String| json!({"rule": "NMG001", "object": format!("PersistentVolume/{name}"), "pointer": "/spec/mountOptions/2"});
@@ -476,6 +498,19 @@ fn most_harmful() -> Result<(), Failed> {
     let args = [&rules[..], &["--max-results", "3", "--baseline", &baseline]].concat();
     let report = server.scan(&args)?.0;
     assert_eq!((&report["summary"]["baselined"], &report["summary"]["notShown"]), (&json!(5), &json!(5)));
+    Ok(())
+}
+
+/// A server that is gone in the middle is not waited for at each list that is left.
+fn gone() -> Result<(), Failed> {
+    let server = Server::start(move |path, _| {
+        path.starts_with("/apis/storage.k8s.io/v1/storageclasses").then(|| empty(path)).flatten()
+    });
+    let (report, code) = server.scan(&[])?;
+    assert_eq!((code, &report["complete"]), (Some(3), &json!(false)), "{report}");
+    assert_eq!(report["errors"].as_array().map(Vec::len), Some(2), "{report}");
+    let asked = server.asked();
+    assert!(!asked.iter().any(|path| path.contains("/pods")), "{asked:?}");
     Ok(())
 }
 

@@ -37,6 +37,7 @@ pub(super) fn trials() -> Vec<Trial> {
         real("both_apis_take_them_and_an_unchanged_cluster_costs_one_write", life),
         real("what_no_api_takes_is_wrong_use", unserved),
         real("results_of_rules_that_are_not_run_stay", selections),
+        real("findings_that_a_baseline_knows_stay", baseline),
         real("a_namespace_that_is_deleted_meanwhile_has_none", namespace_gone),
         real("an_api_that_goes_between_two_scans_is_an_error_until_it_comes_back", api_gone),
         real("what_was_not_seen_stays_as_it_was", incomplete),
@@ -322,6 +323,34 @@ install the CRDs of one of them, or use --reports none";
 }
 
 /// No controller finishes the deletion here, so the Pods stay as they would for a moment.
+/// A baseline is about the exit code, and cures nothing.
+fn baseline(cluster: &mut Cluster) -> Result<(), Failed> {
+    install(cluster, 0);
+    run(cluster, &[]);
+    let counts = |reports: &BTreeMap<String, Value>| -> Vec<(String, Value)> {
+        let of = |(name, report): (&String, &Value)| (name.clone(), report["summary"].clone());
+        reports.iter().map(of).collect()
+    };
+    let before = counts(&reports(cluster, 0));
+    let found = parsed(&run(cluster, &[]))?;
+    let entry = |subject: &Value| {
+        let namespace = subject["namespace"].as_str().map(|name| format!("{name}/")).unwrap_or_default();
+        let object = format!("{}/{namespace}{}", subject["kind"].as_str()?, subject["name"].as_str()?);
+        let of = |finding: &Value| json!({"rule": finding["code"], "object": object, "pointer": finding["pointer"]});
+        Some(subject["findings"].as_array()?.iter().map(of).collect::<Vec<_>>())
+    };
+    let entries: Vec<Value> =
+        found["subjects"].as_array().ok_or("subjects")?.iter().filter_map(entry).flatten().collect();
+    assert!(!entries.is_empty(), "{found}");
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), json!({"schemaVersion": 1, "findings": entries}).to_string())?;
+    let output = run(cluster, &["--baseline", &file.path().display().to_string()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(parsed(&output)?["exposed"], json!([]));
+    assert_eq!(counts(&reports(cluster, 0)), before);
+    Ok(())
+}
+
 fn namespace_gone(cluster: &mut Cluster) -> Result<(), Failed> {
     install(cluster, 0);
     let name = "scan-leaving";
@@ -338,13 +367,15 @@ fn namespace_gone(cluster: &mut Cluster) -> Result<(), Failed> {
         "",
     );
     cluster.must(&["delete", "namespace", name, "--wait=false"], "");
-    let is_noted = |output: &Output| {
-        let words = "--reports: namespace \"scan-leaving\" was deleted during the scan: Report scan-leaving/nfs-mount-guard was not written";
+    let is_noted = |output: &Output, state: &str| {
+        let words = format!(
+            "--reports: namespace \"scan-leaving\" {state}: Report scan-leaving/nfs-mount-guard was not written"
+        );
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(said(output).contains(words), "{output:?}");
+        assert!(said(output).contains(&words), "{output:?}");
     };
     let output = run(cluster, &[]);
-    is_noted(&output);
+    is_noted(&output, "is being deleted");
     assert_eq!(parsed(&output)?["complete"], true);
     // Gone for good, while its Pods are still listed.
     let finalize = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {"finalizers": []}});
@@ -353,7 +384,7 @@ fn namespace_gone(cluster: &mut Cluster) -> Result<(), Failed> {
         &finalize.to_string(),
     );
     let output = run(cluster, &[]);
-    is_noted(&output);
+    is_noted(&output, "was deleted during the scan");
     let all = reports(cluster, 0);
     assert!(
         all.contains_key("scan-shop/nfs-mount-guard") && !all.contains_key("scan-leaving/nfs-mount-guard")

@@ -1,10 +1,14 @@
-//! Claims that wait for a volume of a class, and sets in which Pods cannot be read.
+//! Claims that wait for a volume of a class, sets of several files, and sets in which Pods cannot be
+//! read.
+
+use std::fs;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::super::{pipe, stdout};
-use super::{claim, cluster, list, pod, rows, volume};
+use super::{claim, cluster, good, list, pod, rows, volume};
 use crate::schema;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -14,6 +18,9 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_claim_that_waits_for_a_volume_of_the_class_is_pending", waiting_claims),
         trial("a_class_without_claims_has_an_order_of_cure", only_a_class),
         trial("the_pods_of_a_claim_are_unknown_when_a_pod_cannot_be_read", unreadable),
+        trial("the_pods_of_a_claim_are_unknown_when_a_document_cannot_be_read", unreadable_documents),
+        trial("objects_of_several_files_are_joined_as_those_of_one", files),
+        trial("a_volume_and_a_claim_that_name_each_other_are_bound", reserved),
     ]
 }
 
@@ -115,5 +122,92 @@ fn unreadable() -> Result<(), Failed> {
         );
         assert!(said.contains("Restart the workloads."), "{said}");
     }
+    Ok(())
+}
+
+/// Anything may be in a text that is no YAML; an object that says its kind is no Pod.
+fn unreadable_documents() -> Result<(), Failed> {
+    let good = [volume("pv", Some("shop/data"), "Bound"), pod("b", None, ("n", "Running"), claim("b"))];
+    let good = String::from_utf8(list(&good))?;
+    let state = |text: &str| -> Result<Vec<String>, Failed> {
+        let output = pipe(&[&NMG001[..], &["--format", "json", "-"]].concat(), text.as_bytes());
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        assert_eq!(report["complete"], false, "{report}");
+        Ok(rows(&report))
+    };
+    let unknown = ["unknown NMG001 PersistentVolume/pv shop/data - "];
+    for broken in ["kind: Pod\nmetadata: {name: w, annotations: {note: \"a\" b}}\n", "kind: Pod\nspec: [\n"] {
+        assert_eq!(state(&format!("{good}\n---\n{broken}"))?, unknown, "{broken}");
+    }
+    let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: c}\nprovisioner: 7\n";
+    assert_eq!(state(&format!("{good}\n---\n{class}"))?, ["bound NMG001 PersistentVolume/pv shop/data - "]);
+    let folder = TempDir::new()?;
+    fs::write(folder.path().join("good.json"), &good)?;
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(folder.path().join("bytes.yaml"), b"kind: Pod\nmetadata: {name: \xff}\n")?;
+    for other in ["bytes.yaml", "missing.yaml"] {
+        let output =
+            pipe(&[&NMG001[..], &["--format", "json", &place("good.json"), &place(other)]].concat(), b"");
+        assert_eq!(rows(&serde_json::from_slice(&output.stdout)?), unknown, "{other}");
+    }
+    Ok(())
+}
+
+/// The objects, each in a file of its own.
+fn of_files(items: &[Value]) -> Result<Vec<String>, Failed> {
+    let folder = TempDir::new()?;
+    for (number, item) in items.iter().enumerate() {
+        fs::write(folder.path().join(format!("{number}.json")), item.to_string())?;
+    }
+    let name = |number: usize| folder.path().join(format!("{number}.json")).display().to_string();
+    let names: Vec<String> = (0..items.len()).map(name).collect();
+    let run = |paths: &[&str]| -> Result<Vec<String>, Failed> {
+        let output = pipe(&[&NMG001[..], &["--format", "json"], paths].concat(), b"");
+        Ok(rows(&serde_json::from_slice(&output.stdout)?))
+    };
+    let files = run(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+    assert_eq!(run(&[&folder.path().display().to_string()])?, files, "a directory");
+    Ok(files)
+}
+
+fn files() -> Result<(), Failed> {
+    let claim_of_volume = |volume: &str| claim_of("data", "shared", Some(volume));
+    let runs = pod("web", None, ("node-1", "Running"), claim("data"));
+    for (items, wanted) in [
+        (
+            vec![volume("pv", None, "Available"), claim_of_volume("pv"), runs.clone()],
+            "running NMG001 PersistentVolume/pv shop/data Pod/shop/web web@node-1",
+        ),
+        (
+            vec![volume("pv-old", Some("shop/data"), "Released"), good("pv-new", "shop/data"), runs.clone()],
+            "free NMG001 PersistentVolume/pv-old - - ",
+        ),
+        (
+            vec![volume("pv-old", Some("shop/data"), "Released"), claim_of_volume("pv-new"), runs],
+            "free NMG001 PersistentVolume/pv-old - - ",
+        ),
+        (
+            vec![
+                class()?,
+                claim_of("data", "shared", None),
+                pod("web", None, ("", "Pending"), claim("data")),
+            ],
+            "pending NMG001 StorageClass/shared shop/data Pod/shop/web web@-",
+        ),
+    ] {
+        assert_eq!(rows(&report(&items)?), [wanted], "in one file");
+        assert_eq!(of_files(&items)?, [wanted], "in several");
+    }
+    Ok(())
+}
+
+fn reserved() -> Result<(), Failed> {
+    let items = [
+        volume("pv", Some("shop/data"), "Available"),
+        claim_of("data", "shared", Some("pv")),
+        pod("web", None, ("", "Pending"), claim("data")),
+    ];
+    assert_eq!(rows(&report(&items)?), ["pending NMG001 PersistentVolume/pv shop/data Pod/shop/web web@-"]);
     Ok(())
 }

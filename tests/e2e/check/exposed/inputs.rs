@@ -133,7 +133,7 @@ fn idle() -> Result<(), Failed> {
     assert!(shown.contains("running NMG001 PersistentVolume/a-lost"), "{shown}");
     assert!(shown.contains("running NMG001 (no effect now) PersistentVolume/overridden"), "{shown}");
     assert!(
-        shown.contains("before you delete a Pod, run \"nfs-mount-guard node-check\" on 1 node"),
+        shown.contains("before you delete a Pod or a volume, run \"nfs-mount-guard node-check\" on 1 node"),
         "{shown}"
     );
     // Without the first no file can be on a node's disk.
