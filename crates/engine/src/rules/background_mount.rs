@@ -78,7 +78,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
                 .filter_map(|piece| Some((reading::background_word(piece.text, latitude)?, piece)));
             let mut pieces = pieces.take(most).peekable();
             if pieces.peek().is_none() {
-                if carrier.is_in_file {
+                if carrier.takes_placeholders {
                     check_placeholders(check, (carrier_index, element_index), element, latitude);
                 }
                 // Elements of a list go to mount as they are.
@@ -88,7 +88,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
                 continue;
             }
             let ambiguity = Ambiguity::of(Some(&carrier.seen(element)));
-            let literals = if carrier.is_in_file { placeholder::literals(element) } else { Vec::new() };
+            let literals = if carrier.takes_placeholders { placeholder::literals(element) } else { Vec::new() };
             let is_literal = |at: usize| literals.iter().any(|(start, text)| (*start..start + text.len()).contains(&at));
             for (word, piece) in pieces {
                 // An exemption and a baseline name the keyword, which must not depend on its
