@@ -31,6 +31,7 @@ use crate::count::named;
 use crate::kind::Kind;
 use crate::subject::binding::VolumeClaim;
 use crate::subject::pod::MountingPod;
+pub use de::Obstacle;
 use object::Object;
 use rewrite::Replacement;
 use text::Lines;
@@ -170,11 +171,14 @@ pub struct Problem {
     pub template: Option<String>,
     /// The text to write instead, if it can have one meaning only.
     pub remedy: Option<Box<Replacement>>,
+    /// The reason why options in another form are not written in their own.
+    pub obstacle: Option<Obstacle>,
 }
 
 impl Problem {
     pub(crate) const fn at(offset: usize, message: String) -> Self {
-        Self { offset: Some(offset), message, fault: Fault::Unread, template: None, remedy: None }
+        let offset = Some(offset);
+        Self { offset, message, fault: Fault::Unread, template: None, remedy: None, obstacle: None }
     }
 
     /// Returns the same problem with a `fault`, which says what it means in a walk. A template that is not
@@ -182,14 +186,15 @@ impl Problem {
     pub(crate) fn with_fault(self, fault: Fault) -> Self {
         match fault {
             Fault::Template => {
-                Self { fault, message: called::by_name(TEMPLATE).into_owned(), remedy: None, ..self }
+                let message = called::by_name(TEMPLATE).into_owned();
+                Self { fault, message, remedy: None, obstacle: None, ..self }
             }
             _ => Self { fault, ..self },
         }
     }
 
     pub(crate) const fn whole(message: String) -> Self {
-        Self { offset: None, message, fault: Fault::Unread, template: None, remedy: None }
+        Self { offset: None, message, fault: Fault::Unread, template: None, remedy: None, obstacle: None }
     }
 }
 

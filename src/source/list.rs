@@ -201,6 +201,7 @@ pub(super) fn misplaced(misfit: &DeserializeError, kind: &str, name: Option<&str
     Problem {
         offset: misfit.offset,
         remedy: misfit.remedy.clone(),
+        obstacle: misfit.obstacle,
         ..Problem::whole(format!("{kind}{name}{path} {}", misfit.message))
     }
 }
