@@ -235,3 +235,23 @@ fn a_list_in_another_form_is_left_for_a_reason() {
         assert_eq!(lines.position(problem.offset.expect("a place")).line, line, "{written}");
     }
 }
+
+/// Where a list has an option, another one in the place of a misspelt word says nothing more; its
+/// order counts only next to a contrary one.
+#[test]
+fn an_option_is_written_once() {
+    let rest = "fg, timeo=600, retrans=2";
+    for (written, wanted) in [
+        ("ro, readonly, nfsvers=4.1", "ro, nfsvers=4.1"),
+        ("readonly, ro, nfsvers=4.1", "ro, nfsvers=4.1"),
+        ("readonly, read-only, nfsvers=4.1", "ro, nfsvers=4.1"),
+        ("\"hard,readonly\", ro, nfsvers=4.1", "\"hard\", ro, nfsvers=4.1"),
+        ("rsize=1M, rsize=1048576, nfsvers=4.1", "rsize=1048576, nfsvers=4.1"),
+        ("nfsvers 4.1, vers=4.1", "vers=4.1"),
+        ("vers=v4.1, vers=4.1", "vers=4.1"),
+        ("nfs4, vers=4", "vers=4"),
+        ("rw, readonly, nfsvers=4.1", "rw, readonly, nfsvers=4.1"),
+    ] {
+        assert_eq!(fixed(&format!("[{written}, {rest}]")), format!("[{wanted}, {rest}]"), "{written}");
+    }
+}
