@@ -61,7 +61,7 @@ impl DeserializeError {
     fn under(mut self, key: &str, value: NodeDeserializer<'_>) -> Self {
         let item = self.item.take();
         self = self.with_hint(key, value, item);
-        // What can be written otherwise is in no one's way: of several items the first is named that
+        // An item that `fix` can write is in no one's way: of several the first is named that
         // has to be changed by hand, as `fix` names it.
         let others = item.filter(|_| self.remedy.is_some()).and_then(|item| {
             let items = value.tree.items(value.id)?.iter().copied().enumerate();

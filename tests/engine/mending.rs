@@ -211,7 +211,7 @@ fn a_list_in_another_form_becomes_a_list() {
     }
 }
 
-/// What is left in another form is left for a reason, which is said at its place.
+/// Options that stay in another form do so for a reason, which is said at its place.
 #[test]
 fn a_list_in_another_form_is_left_for_a_reason() {
     for (written, line, why) in [

@@ -175,7 +175,7 @@ impl<'m> Subject<'m> {
         let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
         let spec = manifest.spec.as_ref().filter(|_| is_volume(kind));
         let (driver_name, facts) = identify(kind, manifest);
-        // What an API server has stored is rendered: whatever looks like a placeholder is the text.
+        // A stored object is rendered: text that looks like a placeholder is the option.
         let is_stored =
             metadata.and_then(|metadata| metadata.uid.as_deref()).is_some_and(|uid| !uid.is_empty());
         let facts = Facts { is_in_file, takes_placeholders: is_in_file && !is_stored, ..facts };

@@ -185,7 +185,7 @@ background for {mount_ends}"
     };
     writeln!(f, "  dead server, at the mount: {at_the_mount}")?;
     let major = seconds(dead.major_timeout_milliseconds);
-    // What was written to the node's disk is hidden by the mount.
+    // The mount hides data that was written to the node's disk.
     let kept = if dead.background || may_background { "" } else { "; no data is lost" };
     let mounted = match dead.recovery {
         "hard" => format!(

@@ -32,7 +32,7 @@ impl Wanted {
     }
 }
 
-/// What to write in the place of options in another form.
+/// The text to write in the place of options in another form.
 pub(super) struct Hint {
     /// The same in words: the end of a sentence.
     pub(super) advice: String,

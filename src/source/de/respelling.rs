@@ -188,7 +188,7 @@ fn rewritten(source: &str, start: usize, rows: &[(Range<usize>, Vec<String>)], l
         with.push_str(&elements.join(&format!("{break_}{bullet}")));
         end = range.end;
     }
-    // What follows the last one is a remark, or another value on the same line.
+    // Another value may follow the last one on its line.
     let rest = source.get(end..line_end(source, end)).unwrap_or_default().trim();
     if rest.is_empty() || rest.starts_with('#') { Ok(at(start..end, with)) } else { Err(Obstacle::Layout) }
 }

@@ -280,7 +280,7 @@ fn claims_nothing_undecided() -> Result<(), Failed> {
     }
     let several = explained(&nfs("'timeo=${T}', 'retrans=${R}'"));
     assert!(several.contains("not known until timeo=${T}, retrans=${R} are rendered"), "{several}");
-    // What it cannot decide is known.
+    // The rest is known.
     assert!(explained(&nfs("'nconnect=${N}', nfsvers=4.1")).contains("after 180 s"));
     // A bg is a danger whatever else comes.
     for option in ["bg, 'timeo=${T}'", "'${MODE:=bg}'"] {

@@ -17,6 +17,7 @@ use crate::site::{InlineVolume, Place};
 
 /// One place in an object that holds options.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the place")]
 pub struct Carrier<'m> {
     /// The place.
     pub place: Place,
