@@ -31,6 +31,7 @@ use crate::count::named;
 use crate::kind::Kind;
 use crate::subject::binding::VolumeClaim;
 use crate::subject::pod::MountingPod;
+pub use de::Obstacle;
 use object::Object;
 use rewrite::Replacement;
 use text::Lines;
@@ -182,6 +183,8 @@ pub struct Problem {
     /// True if any object may be in the text that cannot be read, and false if it is one object whose
     /// kind is known.
     pub hides_objects: bool,
+    /// The reason why options in another form are not written in their own.
+    pub obstacle: Option<Obstacle>,
 }
 
 impl Problem {
@@ -194,7 +197,8 @@ impl Problem {
     pub(crate) fn with_fault(self, fault: Fault) -> Self {
         match fault {
             Fault::Template => {
-                Self { fault, message: called::by_name(TEMPLATE).into_owned(), remedy: None, ..self }
+                let message = called::by_name(TEMPLATE).into_owned();
+                Self { fault, message, remedy: None, obstacle: None, ..self }
             }
             _ => Self { fault, ..self },
         }
@@ -206,8 +210,15 @@ impl Problem {
     }
 
     pub(crate) const fn whole(message: String) -> Self {
-        let (fault, hides_objects) = (Fault::Unread, true);
-        Self { offset: None, message, fault, template: None, remedy: None, hides_objects }
+        Self {
+            offset: None,
+            message,
+            fault: Fault::Unread,
+            template: None,
+            remedy: None,
+            hides_objects: true,
+            obstacle: None,
+        }
     }
 }
 

@@ -206,10 +206,7 @@ impl Repairer<'_> {
         repaired.old_object_parts.clone_from(&repaired.object_parts);
         for (problem, part) in repaired.unread.iter_mut().zip(&repaired.unread_parts) {
             let is_barred = barred.is_none_or(|barred| barred.0.contains_key(part));
-            if let Some(remedy) = &mut problem.remedy {
-                form::take_colon(text, remedy);
-            }
-            problem.remedy.take_if(|remedy| is_barred || !form::is_plainly_written(text, remedy));
+            problem.remedy.take_if(|_| is_barred);
         }
         if times < MOST_REMEDIES
             && let Some((new, shift)) = form::remedied(text, &lines, &repaired.unread)

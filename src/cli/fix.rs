@@ -324,7 +324,11 @@ fn refusals(fixed: &Fixed, is_diff: bool) -> Vec<Failure> {
         let is_it = |error: &&ReadError| {
             at.is_some_and(|at| (error.line, error.column) == (Some(at.line), Some(at.column)))
         };
-        errors.find(is_it).map_or_else(|| problem.message.clone(), |error| error.message.clone())
+        let message = errors.find(is_it).map_or(&problem.message, |error| &error.message);
+        match problem.obstacle {
+            Some(obstacle) => format!("{message}; fix leaves it: {obstacle}"),
+            None => message.clone(),
+        }
     };
     let unread = fixed.repaired.unread.iter().map(|problem| (problem.offset, told(problem)));
     let mut all: Vec<(Option<usize>, String)> = stuck.chain(unread).collect();

@@ -1,13 +1,13 @@
 //! Explains the effect of one object's options: the reader of each, the winner if two contradict,
 //! and how long a dead server blocks a Pod.
 
+mod background;
 mod conflicts;
+mod dead_server;
 mod notes;
 mod places;
 mod refusals;
 mod text;
-
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -16,8 +16,7 @@ use crate::kind::Holds;
 use crate::nfs::acceptance::{Overlooked, Refusal};
 use crate::nfs::catalog::{Effect, Entry, OptionId};
 use crate::nfs::reading::Reader;
-use crate::nfs::settings::Recovery;
-use crate::nfs::timeouts::{self, Retry};
+use crate::nfs::value::kernel_number;
 use crate::nfs::version::Versions;
 use crate::site::Site;
 use crate::subject::Subject;
@@ -79,11 +78,20 @@ pub struct Explanation {
     pub refused_by: Option<&'static str>,
     /// Options that some kernels refuse, and with them every mount.
     pub refused_by_kernels: Vec<KernelRefusal>,
+    /// The finding about a `bg` that some layer may read, although those that were measured do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background: Option<String>,
+    /// True if the mount is refused only where that `bg` is not read.
+    #[serde(skip)]
+    pub is_refusal_open: bool,
     /// Notes on such a mount.
     pub notes: Vec<Note>,
-    /// The effect of a dead server; `None` if the volume is not NFS, or if no mount gets as far as
-    /// the server.
+    /// The effect of a dead server; `None` if the volume is not NFS, if no mount gets as far as the
+    /// server, or if it depends on what is not rendered.
     pub dead_server: Option<DeadServer>,
+    /// The options with placeholders on which the effect of a dead server depends.
+    #[serde(skip)]
+    pub undecided: Vec<String>,
 }
 
 /// The string as one layer cuts it.
@@ -207,6 +215,8 @@ impl Explanation {
         let is_mounted =
             may_be_nfs && refused.is_none() && !is_claim && hidden.is_none() && !is_inline_refused;
         let readings = readings(subject);
+        let undecided = if is_mounted { dead_server::undecided(subject) } else { Vec::new() };
+        let background = if may_be_nfs { background::of(subject, !undecided.is_empty()) } else { None };
         Self {
             kind: subject.kind.as_str(),
             name: subject.name.to_owned(),
@@ -236,8 +246,12 @@ impl Explanation {
             refused,
             refused_by,
             refused_by_kernels: if may_be_nfs { refusals::by_kernels(subject) } else { Vec::new() },
-            notes: if is_mounted { notes::of(subject) } else { notes::of_inline(subject) },
-            dead_server: is_mounted.then(|| dead_server(subject)),
+            is_refusal_open: matches!(refused_by, Some("mount" | "kernels"))
+                && background.as_ref().is_some_and(|background| background.passes),
+            background: background.map(|background| background.finding),
+            notes: if is_mounted { notes::of(subject, &undecided) } else { notes::of_inline(subject) },
+            dead_server: (is_mounted && undecided.is_empty()).then(|| dead_server::of(subject)),
+            undecided,
         }
     }
 }
@@ -320,6 +334,9 @@ fn refusal(token: &Token<'_>) -> Option<Refusal> {
 
 /// Describes the effect on the mount of an option that no layer supports.
 fn unknown(subject: &Subject<'_>, token: &Token<'_>) -> &'static str {
+    if token.in_force && background::is_marked(token) {
+        return "unknown as it is written, and bg to a reader that drops quotes and backslashes";
+    }
     match (token.in_force, token.is_beside_sloppy, subject.driver.known.is_read()) {
         (true, true, _) => "unknown (ignored with sloppy)",
         (true, false, true) => "unknown (the mount fails)",
@@ -340,8 +357,9 @@ fn meaning(subject: &Subject<'_>, entry: &Entry, value: Option<&str>) -> String 
             "one user may mount and unmount it; implies exec, suid and dev".to_owned()
         }
         Effect::Active | Effect::NoneOnV4(_) => {
-            match (entry.id, value.and_then(|value| value.parse().ok())) {
-                (OptionId::Timeo, Some(tenths)) => format!("{} ({} s)", entry.meaning, seconds(tenths)),
+            match (entry.id, value.and_then(kernel_number)) {
+                // 0 is refused.
+                (OptionId::Timeo, Some(tenths @ 1..)) => format!("{} ({} s)", entry.meaning, seconds(tenths)),
                 _ => entry.meaning.to_owned(),
             }
         }
@@ -354,42 +372,4 @@ fn seconds(tenths: u32) -> String {
         0 => (tenths / 10).to_string(),
         rest => format!("{}.{rest}", tenths / 10),
     }
-}
-
-fn dead_server(subject: &Subject<'_>) -> DeadServer {
-    let settings = subject.options.settings();
-    let background = subject.may_go_to_background();
-    let retry = retry(subject);
-    let silent_try = timeouts::silent_try(settings);
-    let major_timeout = timeouts::major_timeout(settings);
-    let major = major_timeout.as_secs();
-    let (recovery, call_seconds) = match settings.recovery {
-        Recovery::Hard => ("hard", None),
-        Recovery::Soft => ("soft", Some(major)),
-        Recovery::Softerr => ("softerr", Some(major)),
-    };
-    let mount_seconds = timeouts::refused_mount(retry, background).as_secs();
-    let deadline = subject.driver.deadline.map(u64::from);
-    DeadServer {
-        background,
-        mount_seconds,
-        driver_seconds: deadline.filter(|_| !background),
-        silent_try_seconds: silent_try.as_secs(),
-        silent_try_milliseconds: milliseconds(silent_try),
-        recovery,
-        major_timeout_seconds: major,
-        major_timeout_milliseconds: milliseconds(major_timeout),
-        call_seconds,
-        loses_writes: settings.recovery != Recovery::Hard && !settings.read_only,
-    }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Returns the `retry` of the mount.
-fn retry(subject: &Subject<'_>) -> Retry {
-    let retry = subject.options.effective().rfind(|token| token.id() == Some(OptionId::Retry));
-    Retry::read(retry.and_then(|token| token.option.value()))
 }

@@ -2,10 +2,12 @@
 //! the webhook reads requests by.
 
 mod hint;
+mod respelling;
 
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize as _;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -13,7 +15,9 @@ use super::rewrite::Replacement;
 use super::scalar::{Meaning, resolve};
 use super::tree::{Content, NodeId, Style, Tree};
 use crate::nfs::placeholder::is_placeholder;
+use crate::subject::manifest::Text;
 use hint::Wanted;
+pub use respelling::Obstacle;
 
 /// The error for a string in quotes that Go's YAML reader breaks in lines.
 pub(super) const FOLDED: &str = "contains U+0085, U+2028 or U+2029, which kubectl folds as a line break; \
@@ -34,6 +38,8 @@ pub struct DeserializeError {
     pub message: String,
     /// The text to write instead, if it can have one meaning only.
     pub remedy: Option<Box<Replacement>>,
+    /// The reason why options in another form are not written in their own.
+    pub obstacle: Option<Obstacle>,
     /// The type that the schema has there.
     wanted: Wanted,
     /// The item of the list that is wrong, until the list's own key is reached.
@@ -42,7 +48,8 @@ pub struct DeserializeError {
 
 impl DeserializeError {
     fn new(offset: Option<usize>, message: String) -> Self {
-        Self { offset, path: String::new(), message, remedy: None, wanted: Wanted::Other, item: None }
+        let (path, remedy, obstacle, wanted, item) = (String::new(), None, None, Wanted::Other, None);
+        Self { offset, path, message, remedy, obstacle, wanted, item }
     }
 
     fn within(mut self, offset: usize) -> Self {
@@ -53,22 +60,34 @@ impl DeserializeError {
     /// It is the value of `key`, or in it.
     fn under(mut self, key: &str, value: NodeDeserializer<'_>) -> Self {
         let item = self.item.take();
+        self = self.with_hint(key, value, item);
+        // An item that `fix` can write is in no one's way: of several the first is named that
+        // has to be changed by hand, as `fix` names it.
+        let others = item.filter(|_| self.remedy.is_some()).and_then(|item| {
+            let items = value.tree.items(value.id)?.iter().copied().enumerate();
+            items.skip(item + 1).find_map(|(index, id)| {
+                let error = Text::deserialize(value.at(id)).err()?.within(value.at(id).offset());
+                let error = error.behind(&format!("[{index}]")).with_hint(key, value, Some(index));
+                error.remedy.is_none().then_some(error)
+            })
+        });
+        others.unwrap_or(self).behind(key)
+    }
+
+    /// Adds what should be written there, for the value of `key` or an item of it.
+    fn with_hint(mut self, key: &str, value: NodeDeserializer<'_>, item: Option<usize>) -> Self {
         if let Some(cut) = item.and_then(|item| hint::cut_off(key, value, item)) {
             self.message =
                 format!("is the rest of {:?}, cut off by its comma; write {}", cut.head, cut.option);
-            self.remedy = Some(Box::new(cut.replacement));
-        } else if let Some(written) = hint::options(key, value, item, self.wanted) {
+            (self.remedy, self.obstacle) = split(cut.replacement);
+        } else if let Some(hint) = hint::of_options(key, value, item, self.wanted) {
             // The options say more than that a text is wanted.
             let message = self.message.strip_suffix(IN_QUOTES).unwrap_or(&self.message);
-            let instead = if hint::hides_background(value, item) { ", with fg for bg" } else { "" };
-            self.message = format!("{message}; write {written}{instead}");
-            self.remedy = hint::replacement(value, item, self.wanted).map(Box::new);
-        } else if let Some(advice) = hint::advice(key, value, item, self.wanted) {
-            let message = self.message.strip_suffix(IN_QUOTES).unwrap_or(&self.message);
-            self.message = format!("{message}; {advice}");
+            self.message = format!("{message}; {}", hint.advice);
+            (self.remedy, self.obstacle) = split(hint.replacement);
         }
         self.wanted = Wanted::Other;
-        self.behind(key)
+        self
     }
 
     /// It is in the member or item that `step` names.
@@ -76,6 +95,13 @@ impl DeserializeError {
         let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{step}{dot}{}", self.path);
         self
+    }
+}
+
+fn split(replacement: Result<Replacement, Obstacle>) -> (Option<Box<Replacement>>, Option<Obstacle>) {
+    match replacement {
+        Ok(replacement) => (Some(Box::new(replacement)), None),
+        Err(obstacle) => (None, Some(obstacle)),
     }
 }
 

@@ -179,7 +179,7 @@ pub(super) fn offset_in(text: &str, part: &str) -> usize {
 /// places in `text`.
 pub(super) fn tree<'t>(text: &'t str, part: &'t str) -> Tree<'t> {
     let base = offset_in(text, part);
-    let mut reader = JsonReader { text, tree: Tree::default(), open: Vec::new() };
+    let mut reader = JsonReader { text, tree: Tree { source: text, ..Tree::default() }, open: Vec::new() };
     let mut at = base;
     let end = base + part.len();
     while at < end {

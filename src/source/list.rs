@@ -201,6 +201,7 @@ pub(super) fn misplaced(misfit: &DeserializeError, object: &str) -> Problem {
     Problem {
         offset: misfit.offset,
         remedy: misfit.remedy.clone(),
+        obstacle: misfit.obstacle,
         ..Problem::whole(format!("{object}{path} {}", misfit.message)).of_one_object()
     }
 }

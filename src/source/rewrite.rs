@@ -19,6 +19,7 @@ use super::tree::{NodeId, Style};
 use crate::site::Place;
 pub use apart::apart;
 pub use comments::lost as lost_comments;
+pub(super) use lines::{line_end, line_start, newline};
 pub use remove::{is_alone, remove, remove_with_comments};
 pub use rename::{rename, rename_key};
 

@@ -70,6 +70,8 @@ pub struct Node<'t> {
 /// The values of one document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tree<'t> {
+    /// The whole text.
+    pub(super) source: &'t str,
     pub(super) nodes: Vec<Node<'t>>,
     /// Mappings that have a key again: the key as it stands there the second
     /// time.

@@ -27,6 +27,7 @@ mod properties;
 mod readings;
 mod repair;
 mod rules;
+mod second_version;
 mod sorting;
 mod unreadable;
 mod warnings;

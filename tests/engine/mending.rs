@@ -3,6 +3,7 @@
 use nfs_mount_guard::check::repair::{Repaired, repair};
 use nfs_mount_guard::engine::fix::Scope;
 use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::source::Obstacle;
 use nfs_mount_guard::source::text::Lines;
 
 use crate::fixture::TODAY;
@@ -83,7 +84,7 @@ fn a_remark_with_a_comma_goes_as_a_whole() {
 /// Each document is mended as far as it can be; one that cannot be is left, and said once.
 #[test]
 fn a_document_that_is_mended_in_part_holds_up_no_other() {
-    let half = class("half", "mountOptions:\n- nfsvers: 4.1\n- timeo: 600\n  retrans: 2\n- hard: true");
+    let half = class("half", "mountOptions:\n- nfsvers: 4.1\n- timeo: 600\n  retrans: no\n- hard: true");
     let good = class("good", "mountOptions: [bg]");
     let maps = class("maps", "mountOptions:\n- nfsvers: 4.1\n- bg: true");
     let broken = class("broken", "mountOptions: true");
@@ -174,4 +175,83 @@ fn a_key_without_a_value_is_a_flag() {
         new.ends_with("mountOptions:\n- nolock # why\n- vers=3\n- fg\n- timeo=600\n- retrans=2\n"),
         "{new}"
     );
+}
+
+/// Options in another form become the list that they are; comments, line ends and the other lines stay.
+#[test]
+fn a_list_in_another_form_becomes_a_list() {
+    for (written, wanted) in [
+        ("\n  fg,hard,timeo=600,retrans=2", "\n  [fg, hard, timeo=600, retrans=2]"),
+        (" # why\n  fg,\n  timeo=600,retrans=2 # so", " # why\n  [fg, timeo=600, retrans=2] # so"),
+        (" |\n  fg\n  timeo=600\n  retrans=2", " [fg, timeo=600, retrans=2]"),
+        (" >-\n  fg,timeo=600,\n  retrans=2\n\n# next", " [fg, timeo=600, retrans=2]\n\n# next"),
+        (
+            "\n  fg: true # a\n  # b\n  timeo: 600\n\n  retrans: 2\n  hard:",
+            "\n  - fg # a\n  # b\n  - timeo=600\n\n  - retrans=2\n  - hard",
+        ),
+        ("\n- [fg, timeo=600] # a\n- retrans=2", "\n- fg\n- timeo=600 # a\n- retrans=2"),
+        (
+            "\n  - ro\n  -   [fg, timeo=600]\n  - retrans=2",
+            "\n  - ro\n  -   fg\n  -   timeo=600\n  - retrans=2",
+        ),
+        ("\n- - fg # a\n  # b\n  - timeo=600\n- retrans=2", "\n- fg # a\n  # b\n- timeo=600\n- retrans=2"),
+        ("\n- {sec: krb5, timeo: 600}\n- fg\n- retrans=2", "\n- sec=krb5\n- timeo=600\n- fg\n- retrans=2"),
+        ("\n- timeo: 600 # a\n  retrans: 2\n- fg:", "\n- timeo=600 # a\n- retrans=2\n- fg"),
+        (" [fg, {timeo: 600, retrans: 2}, [ro]]", " [fg, timeo=600, retrans=2, ro]"),
+        (" {fg: true,\n  timeo: 600, retrans: 2}", " [fg, timeo=600, retrans=2]"),
+    ] {
+        for newline in ["\n", "\r\n"] {
+            let of = |options: &str| class("a", &format!("mountOptions:{options}")).replace('\n', newline);
+            let text = of(written);
+            let repaired = repaired(&text);
+            assert_eq!(repaired.text.as_deref(), Some(&*of(wanted)), "{written}");
+            assert!(repaired.unread.is_empty() && repaired.refusals.is_empty(), "{written}");
+            assert_eq!(self::repaired(&of(wanted)).text, None, "{wanted}");
+        }
+    }
+}
+
+/// Options that stay in another form do so for a reason, which is said at its place.
+#[test]
+fn a_list_in_another_form_is_left_for_a_reason() {
+    for (written, line, why) in [
+        ("\n- soft: true", 6, Obstacle::Soft),
+        ("\n- hard: false", 6, Obstacle::Uncertain),
+        (" true", 5, Obstacle::Uncertain),
+        ("\n- nfsvers: 4.1\n- vers=3", 6, Obstacle::Versions),
+        (" vers=3,nfsvers=4.1", 5, Obstacle::Versions),
+        (" | # why\n  hard", 6, Obstacle::Comment),
+        ("\n- {sec: krb5, # why\n   proto: tcp}", 6, Obstacle::Comment),
+        ("\n- &a {sec: krb5}", 6, Obstacle::Shared),
+        (" &a\n  hard: true", 6, Obstacle::Shared),
+        ("\n  ? hard\n  : true", 6, Obstacle::Layout),
+        ("\n- - - hard", 6, Obstacle::Layout),
+    ] {
+        let text = class("a", &format!("mountOptions:{written}"));
+        let repaired = repaired(&text);
+        let [problem] = repaired.unread.as_slice() else { panic!("{written}: {:?}", repaired.unread) };
+        assert_eq!((repaired.text, problem.obstacle), (None, Some(why)), "{written}");
+        let lines = Lines::new(&text);
+        assert_eq!(lines.position(problem.offset.expect("a place")).line, line, "{written}");
+    }
+}
+
+/// Where a list has an option, another one in the place of a misspelt word says nothing more; its
+/// order counts only next to a contrary one.
+#[test]
+fn an_option_is_written_once() {
+    let rest = "fg, timeo=600, retrans=2";
+    for (written, wanted) in [
+        ("ro, readonly, nfsvers=4.1", "ro, nfsvers=4.1"),
+        ("readonly, ro, nfsvers=4.1", "ro, nfsvers=4.1"),
+        ("readonly, read-only, nfsvers=4.1", "ro, nfsvers=4.1"),
+        ("\"hard,readonly\", ro, nfsvers=4.1", "\"hard\", ro, nfsvers=4.1"),
+        ("rsize=1M, rsize=1048576, nfsvers=4.1", "rsize=1048576, nfsvers=4.1"),
+        ("nfsvers 4.1, vers=4.1", "vers=4.1"),
+        ("vers=v4.1, vers=4.1", "vers=4.1"),
+        ("nfs4, vers=4", "vers=4"),
+        ("rw, readonly, nfsvers=4.1", "rw, readonly, nfsvers=4.1"),
+    ] {
+        assert_eq!(fixed(&format!("[{written}, {rest}]")), format!("[{wanted}, {rest}]"), "{written}");
+    }
 }

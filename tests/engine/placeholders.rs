@@ -208,3 +208,19 @@ fn a_placeholder_keeps_its_letters_where_the_driver_folds() {
         assert!(effective.starts_with("${X},hard,nfsvers={{ .Values.Version }},fg"), "{effective}");
     });
 }
+
+/// The API server has stored an object with a uid: nothing renders it any more, and its options are the
+/// text that stands there.
+#[test]
+fn an_object_with_a_uid_has_no_placeholders() {
+    for option in ["${X}", "$(X)", "{{ x }}", "timeo=${T}", "${X:=bg}"] {
+        let mut object = class(&["nfsvers=4.1", option, "fg", "timeo=600", "retrans=2"]);
+        in_file(&object, |subject, _| assert_eq!(subject.placeholders(), [option]));
+        object["metadata"]["uid"] = json!("0f9d1f2e-6a3b-4a51-9d0e-0c1f3a7b5c11");
+        in_file(&object, |subject, found| {
+            assert!(subject.placeholders().is_empty() && !subject.options.has_unrendered(), "{option}");
+            let denied = found.iter().filter(|(code, action)| *action == Action::Deny && *code != 1);
+            assert!(denied.count() > 0, "{option}: {found:?}");
+        });
+    }
+}

@@ -154,7 +154,7 @@ impl<'m> Subject<'m> {
 
     /// Lays out an object of a file, or an inline volume of one: a program may
     /// still fill in its placeholders, so that an option with one may become any
-    /// option.
+    /// option, unless the object has the uid that an API server gave it.
     pub fn in_file(
         kind: Kind,
         volume: Option<InlineVolume>,
@@ -175,7 +175,10 @@ impl<'m> Subject<'m> {
         let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
         let spec = manifest.spec.as_ref().filter(|_| is_volume(kind));
         let (driver_name, facts) = identify(kind, manifest);
-        let facts = Facts { is_in_file, ..facts };
+        // A stored object is rendered: text that looks like a placeholder is the option.
+        let is_stored =
+            metadata.and_then(|metadata| metadata.uid.as_deref()).is_some_and(|uid| !uid.is_empty());
+        let facts = Facts { is_in_file, takes_placeholders: is_in_file && !is_stored, ..facts };
         let is_script = facts.is_flex_volume;
         let driver_setting = settings
             .iter()

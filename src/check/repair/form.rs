@@ -4,29 +4,10 @@ use super::Repaired;
 use super::carrying_out::meanings;
 use super::change::Changed;
 use super::shift::Shift;
+use crate::admission::message::at_most;
 use crate::source::Problem;
 use crate::source::rewrite::{self, Replacement};
 use crate::source::text::Lines;
-
-/// True if what a remedy takes the place of stands on one line and is nothing but a
-/// value: a comment, an anchor or a key in another form would go away with it.
-pub(super) fn is_plainly_written(text: &str, remedy: &Replacement) -> bool {
-    let written = text.get(remedy.start..remedy.end).unwrap_or_default();
-    let line = text.get(..remedy.start).and_then(|before| before.rsplit('\n').next()).unwrap_or_default();
-    let is_value = line.trim_end().ends_with(['-', ':', '[', ',']);
-    is_value && !written.is_empty() && !written.contains(['\n', '\r', '#', '?', '&', '*', '!', '|', '>'])
-}
-
-/// Takes the colon after a key without a value, too: `- nolock:` becomes `- nolock`.
-pub(super) fn take_colon(text: &str, remedy: &mut Replacement) {
-    let rest = text
-        .get(remedy.end..)
-        .and_then(|rest| rest.strip_prefix(':'))
-        .map(|rest| rest.lines().next().unwrap_or_default().trim());
-    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#')) {
-        remedy.end += 1;
-    }
-}
 
 /// The text with what could not be read written as it can be, and the way there; `None` where nothing
 /// comes of it, or something else would change.
@@ -57,7 +38,7 @@ pub(super) fn announce(repaired: &mut Repaired, old: &str, unread: &[Problem]) {
             continue;
         };
         let written = old.get(remedy.start..remedy.end).unwrap_or_default();
-        let word = format!("{written} -> {}", remedy.with);
+        let word = format!("{} -> {}", on_one_line(written), on_one_line(&remedy.with));
         match changed.iter_mut().find(|changed| changed.title == *title && changed.at == *begins) {
             Some(changed) => changed.words.insert(0, word),
             None => changed.push(Changed {
@@ -71,4 +52,13 @@ pub(super) fn announce(repaired: &mut Repaired, old: &str, unread: &[Problem]) {
     }
     changed.sort_by_key(|changed| changed.at);
     repaired.changed = changed;
+}
+
+/// Returns a text as a report shows it, on one line.
+fn on_one_line(text: &str) -> String {
+    const LONGEST: usize = 120;
+    if !text.contains('\n') {
+        return text.to_owned();
+    }
+    at_most(text.split_whitespace().collect::<Vec<_>>().join(" "), LONGEST)
 }

@@ -1,21 +1,23 @@
 //! Adds notes on a mount beyond its options: its requirements, its sharing with other mounts, and
 //! the callers that give up before it does.
 
-use super::{Note, retry};
+use super::Note;
+use super::dead_server::retry;
 use crate::nfs::catalog::OptionId;
 use crate::nfs::timeouts::{self, Retry};
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 
-/// Returns everything that applies to the subject.
-pub(super) fn of(subject: &Subject<'_>) -> Vec<Note> {
+/// Returns everything that applies to the subject; without what depends on options that are
+/// `undecided`, because they are not rendered.
+pub(super) fn of(subject: &Subject<'_>, undecided: &[String]) -> Vec<Note> {
     [
         inline(subject),
         subject.follows_claim().then(follows_claim),
         subject.has_idle_read_only().then(idle_read_only),
-        locks(subject),
-        deadline(subject),
+        locks(subject).filter(|_| undecided.is_empty()),
+        deadline(subject).filter(|_| undecided.is_empty()),
         Some(sharecache(subject)),
     ]
     .into_iter()

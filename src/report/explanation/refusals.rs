@@ -2,7 +2,7 @@
 
 use time::Date;
 
-use super::KernelRefusal;
+use super::{KernelRefusal, background};
 use crate::engine::{Judged, evaluate};
 use crate::finding::{Finding, Severity};
 use crate::nfs::acceptance::{self, Overlooked};
@@ -24,9 +24,12 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
             || is_refused_key(judged)
             || judged.rule == BACKGROUND_MOUNT
                 && token_of(&judged.finding).is_some_and(|token| is_refused_background(subject, token))
-            || token_of(&judged.finding).is_some_and(|token| is_refused_for_its_quote(subject, token))
+            || judged.rule != BACKGROUND_MOUNT
+                && token_of(&judged.finding).is_some_and(|token| is_refused_for_its_quote(subject, token))
     };
-    let judged = evaluation.findings.iter().find(is_certain)?;
+    let Some(judged) = evaluation.findings.iter().find(is_certain) else {
+        return marked_background(subject).map(|message| (message, "mount"));
+    };
     let finding = &judged.finding;
     let token = token_of(finding);
     let carrier = subject.carriers.get(finding.carrier).filter(|_| finding.site.is_none());
@@ -86,6 +89,19 @@ fn is_refused_for_its_quote(subject: &Subject<'_>, token: &Token<'_>) -> bool {
         && !is_mounts_own
         && subject.driver.known.is_read()
         && token.option.text().split(',').any(is_refused)
+}
+
+/// Returns the fault of a `bg` in quotes or next to a backslash, which no layer that was measured takes
+/// for `bg`: as it is written, they do not know it.
+fn marked_background(subject: &Subject<'_>) -> Option<String> {
+    let is_refused = |token: &&Token<'_>| {
+        let refusal = acceptance::judge(&token.option).refusal;
+        background::is_marked(token)
+            && refusal.is_some_and(|it| !token.is_beside_sloppy || it.overlooked() == Overlooked::Never)
+    };
+    let is_known = subject.driver.known.is_read() && !subject.may_go_to_background();
+    let token = subject.options.effective().find(is_refused).filter(|_| is_known)?;
+    Some(format!("unknown option {:?}", token.option.text()))
 }
 
 /// Options that some kernels refuse, and with them every mount.

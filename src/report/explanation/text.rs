@@ -83,7 +83,11 @@ impl fmt::Display for Explanation {
                 plain(&kernels.option)
             )?;
         }
+        if let Some(background) = &self.background {
+            writeln!(f, "  background {}", plain(background))?;
+        }
         if let Some(refused) = &self.refused {
+            let unless = if self.is_refusal_open { ", unless a layer reads bg" } else { "" };
             let who = match self.refused_by {
                 Some("driver") if Mounter::of(self.kind) == Mounter::Controller => {
                     "the driver refuses to make a snapshot"
@@ -93,12 +97,20 @@ impl fmt::Display for Explanation {
                 Some("kernels") => "kernels since 5.6 reject the mount (exit 32)",
                 _ => "the mount fails (exit 32)",
             };
-            return writeln!(f, "  every try  {who}: {}", plain(refused));
+            return writeln!(f, "  every try  {who}{unless}: {}", plain(refused));
         }
         for note in &self.notes {
             writeln!(f, "  {:<10} {}", note.about, plain(&note.text))?;
         }
-        self.dead_server.as_ref().map_or(Ok(()), |dead| write_dead_server(f, dead, Mounter::of(self.kind)))
+        if !self.undecided.is_empty() {
+            let undecided = self.undecided.join(", ");
+            let verb = if self.undecided.len() == 1 { "is" } else { "are" };
+            return writeln!(f, "  dead server: not known until {} {verb} rendered", plain(&undecided));
+        }
+        let is_open = self.background.is_some();
+        self.dead_server
+            .as_ref()
+            .map_or(Ok(()), |dead| write_dead_server(f, dead, is_open, Mounter::of(self.kind)))
     }
 }
 
@@ -133,7 +145,14 @@ impl Mounter {
     }
 }
 
-fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer, who: Mounter) -> fmt::Result {
+/// Writes the effect of a dead server; `may_background` is true if it is not certain that no layer
+/// reads a `bg`.
+fn write_dead_server(
+    f: &mut fmt::Formatter<'_>,
+    dead: &DeadServer,
+    may_background: bool,
+    who: Mounter,
+) -> fmt::Result {
     let (instead, then, held) = match who {
         Mounter::Kubelet => (
             "Pods write to the node's local disk",
@@ -158,15 +177,19 @@ fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer, who: Mounter
             "mount exits 0 at once although nothing is mounted, and {instead}; mount.nfs keeps retrying in the \
 background for {mount_ends}"
         )
+    } else if may_background {
+        let foreground = foreground_mount(dead, &mount_ends);
+        format!("{foreground}; {then}; if a layer reads bg, mount exits 0 at once and {instead}")
     } else {
         format!("{}; {then}", foreground_mount(dead, &mount_ends))
     };
     writeln!(f, "  dead server, at the mount: {at_the_mount}")?;
     let major = seconds(dead.major_timeout_milliseconds);
+    // The mount hides data that was written to the node's disk.
+    let kept = if dead.background || may_background { "" } else { "; no data is lost" };
     let mounted = match dead.recovery {
         "hard" => format!(
-            "I/O hangs until the server returns, {held} (the kernel logs \"server not responding\" after {major}); \
-no data is lost"
+            "I/O hangs until the server returns, {held} (the kernel logs \"server not responding\" after {major}){kept}"
         ),
         recovery => {
             let error = if recovery == "soft" { "EIO" } else { "ETIMEDOUT" };

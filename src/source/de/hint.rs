@@ -2,9 +2,11 @@
 //! nfsvers: 4.1` for `- nfsvers=4.1`, one string for a list, a list for one string.
 
 use super::NodeDeserializer;
-use crate::nfs::acceptance::judge;
+use super::respelling::{Obstacle, is_plain_flow, respelt};
+use crate::nfs::acceptance::{self, Refusal, judge};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::{MOST_PIECES, meant, whole_options, words};
+use crate::nfs::intended::intended;
 use crate::nfs::option::MountOption;
 use crate::nfs::reading::mentions_background;
 use crate::source::rewrite::{Replacement, element};
@@ -30,59 +32,152 @@ impl Wanted {
     }
 }
 
-/// Returns the value of `key` as the schema takes it. `item` is the item of its list that does not
-/// fit, if it is one.
-pub(super) fn options(
+/// The text to write in the place of options in another form.
+pub(super) struct Hint {
+    /// The same in words: the end of a sentence.
+    pub(super) advice: String,
+    /// The text, or the reason why it is not written.
+    pub(super) replacement: Result<Replacement, Obstacle>,
+}
+
+/// Returns how the value of `key` is written as the schema takes it; `None` for a key that holds no
+/// options. `item` is the item of its list that does not fit, if it is one.
+pub(super) fn of_options(
     key: &str,
     value: NodeDeserializer<'_>,
     item: Option<usize>,
     wanted: Wanted,
-) -> Option<String> {
-    if !is_option_key(key) {
+) -> Option<Hint> {
+    if !is_option_key(key) || wanted == Wanted::Other {
         return None;
     }
     let node = match item {
         Some(item) => *value.tree.items(value.id)?.get(item)?,
         None => value.id,
     };
+    let uncertain = |advice: String| Some(Hint { advice, replacement: Err(Obstacle::Uncertain) });
     // One in another type only lacks quotes, but for the number of a version.
     if wanted == Wanted::Text
         && let Some(number) = value.tree.text(node)
         && !matches!(resolve(number), Meaning::Text)
     {
         let version = format!("nfsvers={number}");
-        return judge(&MountOption::new(version.as_str())).refusal.is_none().then_some(version);
+        if judge(&MountOption::new(version.as_str())).refusal.is_none() {
+            let other = item.and_then(|item| other_version(value, item));
+            return uncertain(
+                other.map_or_else(|| format!("write {version}"), |other| one_of(&version, &other)),
+            );
+        }
+        let is_number =
+            matches!(resolve(number), Meaning::Unsigned(_) | Meaning::Signed(_) | Meaning::Float(_));
+        let advice = item.filter(|_| is_number).map(|_| "no option is a number alone: write NAME=VALUE");
+        return advice.and_then(|advice| uncertain(advice.to_owned()));
     }
-    // A `bg` is nothing to write.
-    let is_bg = |option: &String| MountOption::new(option.as_str()).keyword() == "bg";
-    let holds_bg = |option: &String| option.contains(',') && mentions_background(option);
-    let mut all: Vec<String> = of(value, node)?
-        .into_iter()
-        .map(|option| if is_bg(&option) { "fg".to_owned() } else { option })
-        .collect();
-    // One `fg` is enough.
+    let instead = if hides_background(value, item) { ", with fg for bg" } else { "" };
+    let raw = of(value, node);
+    let all = raw.as_deref().map(proposed).unwrap_or_default();
+    let is_said = !all.is_empty()
+        && !all.iter().any(|option| option.contains(',') && mentions_background(option))
+        && all.iter().all(|option| is_plain(option) && (all.len() == 1 || is_known(option)));
+    let Some(raw) = raw.filter(|_| is_said) else {
+        let is_list = wanted == Wanted::Texts || item.is_some() && value.tree.text(node).is_none();
+        return is_list.then(|| format!("write one option per element{instead}")).and_then(uncertain);
+    };
+    let is_refused = |option: &&String| {
+        judge(&MountOption::new(option.as_str())).refusal.is_some_and(|refusal| refusal != Refusal::Unknown)
+    };
+    if let Some(refused) = all.iter().find(is_refused) {
+        let refusal = judge(&MountOption::new(refused.as_str())).refusal?;
+        let form =
+            if wanted == Wanted::Texts || all.len() > 1 { "one option per element" } else { "NAME=VALUE" };
+        return uncertain(format!("write {form}{instead}, and correct {refused}: {refusal}"));
+    }
+    let versions: Vec<&String> = all.iter().filter(|option| names_version(option)).collect();
+    if let [one, other, ..] = versions.as_slice() {
+        let advice = format!("write one option per element{instead}; {}", one_of(one, other));
+        return Some(Hint { advice, replacement: Err(Obstacle::Versions) });
+    }
+    let is_scalar = value.tree.text(node).is_some();
+    let advice = match wanted {
+        Wanted::Text if is_scalar => return None,
+        Wanted::Texts => format!("write [{}]{instead}", all.join(", ")),
+        Wanted::Text if item.is_some() && all.len() > 1 => {
+            format!("write {} as elements of their own{instead}", all.join(" and "))
+        }
+        _ => format!("write {}{instead}", all.join(",")),
+    };
+    let other = item.and_then(|item| other_version(value, item));
+    if let Some((version, other)) = versions.first().zip(other.as_ref()) {
+        // The rule about two versions removes an equal one.
+        let replacement = if requests_same(version, other) {
+            respelt(value, node, item, wanted, &raw)
+        } else {
+            Err(Obstacle::Versions)
+        };
+        let is_alone = all.len() == 1;
+        let remedy = one_of(version, other);
+        let advice = if is_alone { remedy } else { format!("{advice}; {remedy}") };
+        return Some(Hint { advice, replacement });
+    }
+    // The API server takes no such object, so a soft mount would be a new one: a person decides.
+    let replacement = if raw.iter().any(|option| is_soft(option)) {
+        Err(Obstacle::Soft)
+    } else {
+        respelt(value, node, item, wanted, &raw)
+    };
+    Some(Hint { advice, replacement })
+}
+
+/// Returns options as they should be written: with `fg` for `bg`, once, and with the value that is
+/// meant where every layer refuses the one that is there.
+fn proposed(raw: &[String]) -> Vec<String> {
+    let respelt = |option: &String| {
+        let option = MountOption::new(option.as_str());
+        // A `bg` is nothing to write.
+        if option.keyword() == "bg" {
+            return "fg".to_owned();
+        }
+        let is_refused = judge(&option).refusal.is_some();
+        intended(&option).filter(|_| is_refused).unwrap_or_else(|| option.text().to_owned())
+    };
+    let mut all: Vec<String> = raw.iter().map(respelt).collect();
     let mut is_foreground = false;
     all.retain(|option| option != "fg" || !std::mem::replace(&mut is_foreground, true));
-    let is_plain = |option: &String| {
-        !option.is_empty() && !option.contains([' ', '"', '\'', '\n', '{', '}', '[', ']', '#', '&', '*', '!'])
-    };
-    let is_scalar = value.tree.text(node).is_some();
-    if all.iter().any(holds_bg) {
-        return None;
-    }
-    // The pieces of a value that a comma cut are no options.
-    let is_known = |option: &String| MountOption::new(option.as_str()).entry().is_some();
-    if all.is_empty() || !all.iter().all(|option| is_plain(option) && (all.len() == 1 || is_known(option))) {
-        return None;
-    }
-    match wanted {
-        Wanted::Texts => Some(format!("[{}]", all.join(", "))),
-        Wanted::Text if is_scalar => None,
-        Wanted::Text if item.is_some() && all.len() > 1 => {
-            Some(format!("{} as elements of their own", all.join(" and ")))
-        }
-        Wanted::Text => Some(all.join(",")),
-        Wanted::Other => None,
+    all
+}
+
+fn is_plain(option: &str) -> bool {
+    !option.is_empty() && !option.contains([' ', '"', '\'', '\n', '{', '}', '[', ']', '#', '&', '*', '!'])
+}
+
+/// Returns true for an option of the catalog: the pieces of a value that a comma cut are none.
+fn is_known(option: &str) -> bool {
+    MountOption::new(option).entry().is_some()
+}
+
+fn names_version(option: &str) -> bool {
+    MountOption::new(option).entry().is_some_and(acceptance::names_version)
+}
+
+fn requests_same(one: &str, other: &str) -> bool {
+    let request =
+        |text: &str| acceptance::version_request(&MountOption::new(text)).map(|request| request.versions);
+    request(one).is_some() && request(one) == request(other)
+}
+
+/// Returns the version that another item of the list names.
+fn other_version(value: NodeDeserializer<'_>, item: usize) -> Option<String> {
+    let items = value.tree.items(value.id)?.iter().enumerate().filter(|(index, _)| *index != item);
+    let mut options = items.filter_map(|(_, node)| of(value, *node)).flatten();
+    options.find(|option| names_version(option))
+}
+
+/// Returns what to do about two versions, of which mount.nfs takes one.
+fn one_of(version: &str, other: &str) -> String {
+    if requests_same(version, other) {
+        format!("write one version: {other} is there already")
+    } else {
+        format!("keep one of {version} and {other}: only one version option is allowed")
     }
 }
 
@@ -92,8 +187,8 @@ pub(super) struct CutOff {
     pub(super) head: String,
     /// The option as it should be written.
     pub(super) option: String,
-    /// The text in the place of all its items.
-    pub(super) replacement: Replacement,
+    /// The text in the place of all its items, or the reason why it is not written.
+    pub(super) replacement: Result<Replacement, Obstacle>,
 }
 
 /// Returns the option that `item` is the rest of.
@@ -113,42 +208,16 @@ pub(super) fn cut_off(key: &str, value: NodeDeserializer<'_>, item: usize) -> Op
         (tree.written(*items.get(start)?)?, tree.written(*items.get(start + meant.pieces - 1)?)?);
     let is_json = matches!(first.content, Content::Scalar { style: Style::DoubleQuoted, .. });
     let (start, end) = (first.span.start, last.span.end);
-    let replacement = Replacement { start, end, with: element(option, true, is_json) };
+    let replacement = is_plain_flow(tree.source, &(start..end)).map(|()| Replacement {
+        start,
+        end,
+        with: element(option, true, is_json),
+    });
     Some(CutOff { head: (*texts.first()?).to_owned(), option: option.clone(), replacement })
 }
 
-/// Returns the remedy for options in another form if what they amount to cannot be told.
-pub(super) fn advice(
-    key: &str,
-    value: NodeDeserializer<'_>,
-    item: Option<usize>,
-    wanted: Wanted,
-) -> Option<&'static str> {
-    let is_number = |node: NodeId| {
-        let text = value.tree.text(node).map(resolve);
-        matches!(text, Some(Meaning::Unsigned(_) | Meaning::Signed(_) | Meaning::Float(_)))
-    };
-    match (wanted, item) {
-        _ if !is_option_key(key) => None,
-        (Wanted::Texts, _) if hides_background(value, item) => {
-            Some("write one option per element, with fg for bg")
-        }
-        (Wanted::Texts, _) => Some("write one option per element"),
-        (Wanted::Text, Some(item))
-            if value
-                .tree
-                .items(value.id)
-                .and_then(|items| items.get(item))
-                .is_some_and(|item| is_number(*item)) =>
-        {
-            Some("no option is a number alone: write NAME=VALUE")
-        }
-        _ => None,
-    }
-}
-
 /// Returns true if options in another form hold a `bg`.
-pub(super) fn hides_background(value: NodeDeserializer<'_>, item: Option<usize>) -> bool {
+fn hides_background(value: NodeDeserializer<'_>, item: Option<usize>) -> bool {
     let node = match item {
         Some(item) => value.tree.items(value.id).and_then(|items| items.get(item).copied()),
         None => Some(value.id),
@@ -171,77 +240,12 @@ fn holds_background(from: NodeDeserializer<'_>, node: NodeId) -> bool {
     }
 }
 
-/// Returns the text that gives a value the form that the schema takes, where that is one map in the
-/// place of one option, or a string on one line in the place of a list.
-pub(super) fn replacement(
-    value: NodeDeserializer<'_>,
-    item: Option<usize>,
-    wanted: Wanted,
-) -> Option<Replacement> {
-    let node = match item {
-        Some(item) => *value.tree.items(value.id)?.get(item)?,
-        None => value.id,
-    };
-    let all = of(value, node)?;
-    // The API server takes no such object, so a soft mount would be a new one: a person decides.
-    if all.iter().any(|option| is_soft(option)) {
-        return None;
-    }
-    let written = value.tree.written(node)?;
-    match (&written.content, wanted) {
-        (Content::Map { entries, flow }, Wanted::Text) if item.is_some() => {
-            let ([(key, last)], [option]) = (entries.as_slice(), all.as_slice()) else { return None };
-            let key = value.tree.written(*key)?;
-            let last = value.tree.written(*last)?.span.end;
-            let end = if *flow { written.span.end } else { last.max(key.span.end) };
-            let is_json = matches!(key.content, Content::Scalar { style: Style::DoubleQuoted, .. });
-            let start = if *flow { written.span.start } else { key.span.start };
-            Some(Replacement { start, end, with: element(option, *flow, is_json) })
-        }
-        (
-            Content::Scalar { style: Style::Plain | Style::SingleQuoted | Style::DoubleQuoted, .. },
-            Wanted::Texts,
-        ) => {
-            let is_json = matches!(written.content, Content::Scalar { style: Style::DoubleQuoted, .. });
-            let elements: Vec<String> = all.iter().map(|option| element(option, true, is_json)).collect();
-            let (start, end) = (written.span.start, written.span.end);
-            Some(Replacement { start, end, with: format!("[{}]", elements.join(", ")) })
-        }
-        // In braces, each entry an option; or a list in the list.
-        (Content::Map { flow: true, .. }, Wanted::Texts)
-        | (Content::List { flow: true, .. }, Wanted::Text) => {
-            let (start, end) = (written.span.start, written.span.end);
-            let is_json = is_json(value, node);
-            let elements: Vec<String> = all.iter().map(|option| element(option, true, is_json)).collect();
-            let elements = elements.join(", ");
-            let is_whole = wanted == Wanted::Texts;
-            // In lines, each element has one of its own; brackets begin before the first.
-            let first = value.tree.items(value.id).and_then(|items| value.tree.written(*items.first()?));
-            let is_in_brackets = first.is_some_and(|first| value.offset() < first.span.start);
-            let has_room = all.len() == 1 || is_in_brackets;
-            let with = if is_whole { format!("[{elements}]") } else { elements };
-            Some(Replacement { start, end, with }).filter(|_| is_whole || item.is_some() && has_room)
-        }
-        _ => None,
-    }
-}
-
 fn is_soft(option: &str) -> bool {
     matches!(MountOption::new(option).entry().map(|entry| entry.id), Some(OptionId::Soft | OptionId::Softerr))
 }
 
-/// Returns true if the first text in a value stands in double quotes, as in JSON.
-fn is_json(from: NodeDeserializer<'_>, node: NodeId) -> bool {
-    match from.tree.written(node).map(|written| &written.content) {
-        Some(Content::Scalar { style, .. }) => *style == Style::DoubleQuoted,
-        Some(Content::List { items, .. }) => items.first().is_some_and(|item| is_json(from, *item)),
-        Some(Content::Map { entries, .. }) => entries.first().is_some_and(|(key, _)| is_json(from, *key)),
-        Some(Content::Alias(_)) | None => false,
-    }
-}
-
 /// Returns the options that a value amounts to, if they can be told.
-fn of(from: NodeDeserializer<'_>, node: NodeId) -> Option<Vec<String>> {
+pub(super) fn of(from: NodeDeserializer<'_>, node: NodeId) -> Option<Vec<String>> {
     match &from.tree.node(node)?.content {
         // `mountOptions: true` names none.
         Content::Scalar { text, style, .. } if *style == Style::Plain && resolve(text) != Meaning::Text => {
@@ -261,7 +265,7 @@ fn of(from: NodeDeserializer<'_>, node: NodeId) -> Option<Vec<String>> {
 
 /// `nfsvers: 4.1` as an option; `hard:` and `hard: true` are a flag, and what
 /// `hard: false` means is not certain.
-fn pair(from: NodeDeserializer<'_>, key: NodeId, value: NodeId) -> Option<String> {
+pub(super) fn pair(from: NodeDeserializer<'_>, key: NodeId, value: NodeId) -> Option<String> {
     let key = from.tree.text(key)?;
     let value = from.tree.text(value)?;
     match resolve(value) {

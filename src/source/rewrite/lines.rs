@@ -6,12 +6,12 @@ pub(super) fn column(text: &str, at: usize) -> usize {
     text.get(start..at).map_or(0, |before| before.chars().count())
 }
 
-pub(super) fn line_start(text: &str, at: usize) -> usize {
+pub(in crate::source) fn line_start(text: &str, at: usize) -> usize {
     text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1)
 }
 
 /// Returns the end of the line in which the byte stands, before its line break.
-pub(super) fn line_end(text: &str, at: usize) -> usize {
+pub(in crate::source) fn line_end(text: &str, at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     let end = at + rest.find('\n').unwrap_or(rest.len());
     // The break of a line is two characters on Windows.
@@ -19,7 +19,7 @@ pub(super) fn line_end(text: &str, at: usize) -> usize {
 }
 
 /// Returns the line break of the line in which the byte stands; of the line before in the last one.
-pub(super) fn newline(text: &str, at: usize) -> &'static str {
+pub(in crate::source) fn newline(text: &str, at: usize) -> &'static str {
     let (before, rest) = text.split_at_checked(at).unwrap_or((text, ""));
     let line = match rest.find('\n') {
         Some(end) => rest.get(..end),

@@ -64,7 +64,7 @@ impl<'t> Builder<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         Self {
             text,
-            tree: Tree::default(),
+            tree: Tree { source: text, ..Tree::default() },
             open: Vec::new(),
             anchors: HashMap::new(),
             has_anchors: false,

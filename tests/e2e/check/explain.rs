@@ -21,6 +21,9 @@ pub fn trials() -> Vec<Trial> {
         trial("an_idle_read_only_is_named", an_idle_read_only),
         trial("has_the_number_of_the_finding", has_the_number_of_the_finding),
         trial("names_what_hangs", names_what_hangs),
+        trial("names_a_bg_that_a_layer_may_read", names_a_marked_background),
+        trial("claims_nothing_that_a_placeholder_decides", claims_nothing_undecided),
+        trial("shows_the_seconds_that_the_kernel_reads", shows_the_kernels_seconds),
     ]
 }
 
@@ -226,5 +229,79 @@ fn names_what_hangs() -> Result<(), Failed> {
     let words = "I/O hangs until the server returns, the Pod stays Terminating and umount hangs";
     assert!(hard.contains(words), "{hard}");
     assert!(!explained(&nfs("nfsvers=4.1, fg, soft")).contains("Terminating"));
+    Ok(())
+}
+
+/// A `bg` in quotes or next to a backslash: what `check` says of it, and no claim that it cannot be.
+fn names_a_marked_background() -> Result<(), Failed> {
+    let said = "may be a background mount: some mount(8) and drivers read quotes and backslashes otherwise";
+    for (option, is_refused) in [
+        (r#"'"bg"'"#, true),
+        (r"'b\g'", true),
+        (r#""'bg'""#, true),
+        (r#"'bg"",hard'"#, true),
+        (r#"'context="a,bg,c"'"#, false),
+    ] {
+        let manifest = nfs(&format!("nfsvers=4.1, {option}"));
+        let check = stdout(&pipe(&["check", "--no-policy", "-"], manifest.as_bytes()));
+        let text = explained(&manifest);
+        assert!(check.contains(said) && text.contains(said), "{option}: {check}\n{text}");
+        assert!(!text.contains("no data is lost"), "{text}");
+        let hedge = if is_refused {
+            "every try  the mount fails (exit 32), unless a layer reads bg: "
+        } else {
+            "; if a layer reads bg, mount exits 0 at once and Pods write to the node's local disk\n"
+        };
+        assert!(text.contains(hedge), "{hedge} in {text}");
+        assert!(as_json(&manifest)["background"].as_str().is_some_and(|text| text.ends_with(said)));
+    }
+    // A later fg wins in any reading, and both say so.
+    let manifest = nfs(r#"nfsvers=4.1, '"bg"', fg"#);
+    let check = stdout(&pipe(&["check", "--no-policy", "-"], manifest.as_bytes()));
+    assert!(check.contains("is overridden by a later fg where a layer drops quotes"), "{check}");
+    let text = explained(&manifest);
+    assert!(text.contains("every try  the mount fails (exit 32): ") && !text.contains("reads bg"), "{text}");
+    // An fg before it does not.
+    let check = pipe(&["check", "--no-policy", "-"], nfs(r#"nfsvers=4.1, fg, '"bg"'"#).as_bytes());
+    assert!(stdout(&check).contains(said), "{}", stdout(&check));
+    Ok(())
+}
+
+fn claims_nothing_undecided() -> Result<(), Failed> {
+    for option in ["timeo=${T}", "retrans=$(R)", "retry={{ r }}", "nfsvers=${V:=4.1}", "${OPTIONS}", "${X}=5"]
+    {
+        let manifest = nfs(&format!("'{option}', hard"));
+        let text = explained(&manifest);
+        assert!(text.contains(&format!("  dead server: not known until {option} is rendered\n")), "{text}");
+        for claim in ["180 s", "110 s", "no data is lost", "  retry ", "rpc.statd"] {
+            assert!(!text.contains(claim), "{claim} in {text}");
+        }
+        assert_eq!(as_json(&manifest)["deadServer"], Value::Null, "{text}");
+    }
+    let several = explained(&nfs("'timeo=${T}', 'retrans=${R}'"));
+    assert!(several.contains("not known until timeo=${T}, retrans=${R} are rendered"), "{several}");
+    // The rest is known.
+    assert!(explained(&nfs("'nconnect=${N}', nfsvers=4.1")).contains("after 180 s"));
+    // A bg is a danger whatever else comes.
+    for option in ["bg, 'timeo=${T}'", "'${MODE:=bg}'"] {
+        let text = explained(&nfs(option));
+        assert!(text.contains("  background \"bg\" "), "{text}");
+    }
+    Ok(())
+}
+
+fn shows_the_kernels_seconds() -> Result<(), Failed> {
+    for (option, seconds) in
+        [("timeo=600", "60 s"), ("timeo=0x258", "60 s"), ("timeo=01130", "60 s"), ("timeo=+15", "1.5 s")]
+    {
+        let text = explained(&nfs(&format!("nfsvers=4.1, fg, {option}")));
+        assert!(text.contains(&format!("{option}: read by kernel; how long")), "{text}");
+        assert!(text.contains(&format!(" again ({seconds})\n")), "{option}: {seconds} in {text}");
+    }
+    for option in ["timeo=0", "timeo=60s", "timeo=0x", "timeo=09"] {
+        let text = explained(&nfs(&format!("nfsvers=4.1, fg, {option}")));
+        let line = text.lines().find(|line| line.contains(&format!("  option     {option}:")));
+        assert!(line.is_some_and(|line| line.contains("; refused: ") && !line.contains(" s)")), "{text}");
+    }
     Ok(())
 }

@@ -604,6 +604,8 @@ fn writes_options_as_the_schema_takes_them() -> Result<(), Failed> {
         (" [{nfsvers: 4.1}, fg, timeo=600, retrans=2]", " [nfsvers=4.1, fg, timeo=600, retrans=2]"),
         (" hard,bg # c", " [hard, fg, timeo=600, retrans=2] # c"),
         (" 'fg,timeo=600,retrans=2'", " [fg, timeo=600, retrans=2]"),
+        ("\n- {nfsvers: 4.1, hard: }", "\n- nfsvers=4.1\n- hard\n- fg\n- timeo=600\n- retrans=2"),
+        ("\n- [hard, fg]", "\n- hard\n- fg\n- timeo=600\n- retrans=2"),
     ] {
         // The others of the file are repaired, too, and what cannot be read stays.
         let good = class(" [bg]").replace("{name: a}", "{name: b}");
@@ -617,15 +619,13 @@ fn writes_options_as_the_schema_takes_them() -> Result<(), Failed> {
         assert_eq!(output.status.code(), Some(3), "{said}");
     }
     for options in [
-        "\n- {nfsvers: 4.1, hard: }",
-        "\n- [hard, fg]",
         // The API server takes none of these, so the soft mount would be a new one.
         "\n- soft: true",
         " [{softerr: null}, fg]",
         " fg,soft",
         "\n- nfsvers: {a: b}",
         // One that is not repaired wholly is not touched.
-        "\n- nfsvers: 4.1\n- timeo: 600\n  retrans: 2",
+        "\n- nfsvers: 4.1\n- timeo: 600\n  retrans: no",
         "\n- bg\n- ? bg\nreclaimPolicy: Retain",
         " [? bg, hard]",
         "\n- ? nfsvers\n  : 4.1\n- timeo: 0600",

@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::forms::{name}"), test);
     vec![
         trial("shows_the_options_that_were_meant", shows_what_was_meant),
+        trial("names_the_place_that_fix_names", names_one_place),
         trial("refuses_two_volume_sources", refuses_two_sources),
         trial("names_a_template_that_is_named", names_a_template),
         trial("a_list_that_is_empty_in_json_is_filled_as_json", fills_json),
@@ -61,6 +62,26 @@ fn shows_what_was_meant() -> Result<(), Failed> {
             "[1] must be a string, not 20; no option is a number alone: write NAME=VALUE",
         ),
         ("mountOptions: [4.1]", "mountOptions[0] must be a string, not 4.1; write nfsvers=4.1"),
+        (
+            "mountOptions: [4.1, vers=3]",
+            "not 4.1; keep one of nfsvers=4.1 and vers=3: only one version option is allowed",
+        ),
+        ("mountOptions: [4.1, vers=4.1]", "not 4.1; write one version: vers=4.1 is there already"),
+        (
+            "mountOptions:\n- nfsvers: 4.1\n- vers=3",
+            "not a map; keep one of nfsvers=4.1 and vers=3: only one version option is allowed",
+        ),
+        ("mountOptions: timeo=60s,hard", "not \"timeo=60s,hard\"; write [timeo=600, hard]"),
+        ("mountOptions: {timeo: 60s, rsize: 1M}", "not a map; write [timeo=600, rsize=1048576]"),
+        ("mountOptions:\n- vers: v4.1", "not a map; write vers=4.1"),
+        (
+            "mountOptions: timeo=soon,hard",
+            "write one option per element, and correct timeo=soon: the value is not a whole number",
+        ),
+        (
+            "mountOptions: vers=3,hard,nfsvers=4.1",
+            "write one option per element; keep one of vers=3 and nfsvers=4.1: only one version option is allowed",
+        ),
     ] {
         let class = "kind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
         let (message, _) = error(&format!("{class}{options}\n"));
@@ -72,6 +93,27 @@ fn shows_what_was_meant() -> Result<(), Failed> {
     {
         let (message, _) = error(&format!("kind: StorageClass\nprovisioner: a\n{other}\n"));
         assert!(!message.contains("; write"), "{message}");
+    }
+    Ok(())
+}
+
+/// Of several items in another form the one is named that has to be changed by hand, by both commands.
+fn names_one_place() -> Result<(), Failed> {
+    let class = "kind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
+    for (options, place) in [
+        ("mountOptions:\n- hard:\n- nfsvers: 4.10", "6:3"),
+        ("mountOptions:\n- nfsvers: 4.10\n- hard:", "5:3"),
+        ("mountOptions:\n- hard:\n- {sec: krb5}\n- &a {proto: tcp}", "7:6"),
+        ("mountOptions: [nfsvers: 4.1, 20]", "4:30"),
+    ] {
+        let text = format!("{class}{options}\n");
+        let check = pipe(&["check", "--no-policy", "-"], text.as_bytes());
+        let fix = pipe(&["fix", "--no-policy", "-"], text.as_bytes());
+        let said = format!("<stdin>:{place}: ");
+        let (check, fix) = (stdout(&check), String::from_utf8_lossy(&fix.stderr).into_owned());
+        assert!(check.contains(&said) && fix.contains(&said), "{place}: {check}\n{fix}");
+        assert!(fix.contains("; fix leaves it: "), "{fix}");
+        assert_eq!(fix.matches("<stdin>:").count(), 1, "{fix}");
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! codes, and a fix that touches an option another fix has touched waits for
 //! the next round.
 
+mod duplicates;
 mod foregrounds;
 mod scope;
 pub(super) mod winners;
@@ -194,6 +195,7 @@ fn round<'e>(
     // The mutating webhook only replaces, and takes no element away.
     if !scope.as_demanded {
         foregrounds::merge(&mut plan, subject);
+        duplicates::merge(&mut plan, subject);
     }
     plan.carry_out_all(subject)
 }
@@ -217,6 +219,7 @@ pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<T
         plan.add(edit);
     }
     foregrounds::merge(&mut plan, subject);
+    duplicates::merge(&mut plan, subject);
     let renamed: Vec<Renaming> = renames(fix).cloned().collect();
     let (elements, origins) = match plan.carry_out_all(subject) {
         Some(pieces) => into_owned(pieces),

@@ -1,5 +1,6 @@
 //! NMG001: a `bg` anywhere.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use super::{About, Actions, Example, Rule, RuleContext, about};
@@ -64,6 +65,14 @@ fn check(check: &mut RuleContext<'_, '_>) {
     // A later fg wins; the order is no safe guard, but the reason is another one.
     let last = subject.options.effective().rfind(|token| matches!(token.option.keyword(), "bg" | "fg"));
     let last = last.filter(|token| token.option.keyword() == "fg");
+    // Laid out once for all: a hostile list has a thousand of them.
+    let backgrounds = OnceCell::new();
+    let may_background = || {
+        *backgrounds.get_or_init(|| {
+            let is_read_bare = || subject.with_elements(&subject.bare_elements()).may_go_to_background();
+            subject.may_go_to_background() || is_read_bare()
+        })
+    };
     for (carrier_index, carrier) in subject.carriers.iter().enumerate() {
         let latitude = subject.latitude(carrier);
         // Of what no mount takes, one is enough to say.
@@ -79,7 +88,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
                 .filter_map(|piece| Some((reading::background_word(piece.text, latitude)?, piece)));
             let mut pieces = pieces.take(most).peekable();
             if pieces.peek().is_none() {
-                if carrier.is_in_file {
+                if carrier.takes_placeholders {
                     check_placeholders(check, (carrier_index, element_index), element, latitude);
                 }
                 // Elements of a list go to mount as they are.
@@ -88,8 +97,14 @@ fn check(check: &mut RuleContext<'_, '_>) {
                 }
                 continue;
             }
-            let ambiguity = Ambiguity::of(Some(&carrier.seen(element)));
-            let literals = if carrier.is_in_file { placeholder::literals(element) } else { Vec::new() };
+            let ambiguity = match Ambiguity::of(Some(&carrier.seen(element))) {
+                Ambiguity::Marks if carrier.in_force && last.is_some() && !may_background() => {
+                    Ambiguity::OverriddenMarks
+                }
+                ambiguity => ambiguity,
+            };
+            let literals =
+                if carrier.takes_placeholders { placeholder::literals(element) } else { Vec::new() };
             let is_literal =
                 |at: usize| literals.iter().any(|(start, text)| (*start..start + text.len()).contains(&at));
             for (word, piece) in pieces {
@@ -170,6 +185,8 @@ enum Ambiguity {
     None,
     /// It holds quotes or backslashes, and no reading moves its commas.
     Marks,
+    /// The same, and a later fg overrides it where a layer drops them.
+    OverriddenMarks,
     /// Some reading moves its commas.
     Trap,
     /// Only a notation that is not mount's makes it a list.
@@ -203,7 +220,7 @@ fn report(
     let is_option = subject.options.at(&site).is_some_and(|token| token.is_background(subject.may_fold()));
     let is_clear = match ambiguity {
         Ambiguity::None => true,
-        Ambiguity::Marks => is_option,
+        Ambiguity::Marks | Ambiguity::OverriddenMarks => is_option,
         Ambiguity::Trap | Ambiguity::Notation | Ambiguity::Placeholder => false,
     };
     // Text after a version in its carrier is appended with it.
@@ -239,6 +256,8 @@ fn report(
         "makes a failed mount look successful: a snapshot is ready that the server never received"
     } else if is_clear {
         "makes a failed mount look successful: Pods write to the node's local disk"
+    } else if ambiguity == Ambiguity::OverriddenMarks {
+        "is overridden by a later fg where a layer drops quotes and backslashes; a change of order would mount in the background"
     } else if ambiguity == Ambiguity::Placeholder {
         "becomes a background mount where the placeholder has no other value"
     } else if ambiguity == Ambiguity::Notation {

@@ -4,6 +4,7 @@ mod rewritten;
 
 use std::ops::Range;
 
+use super::unknown_option::OtherVersion;
 use super::{About, Actions, Example, Rule, RuleContext, offer, offer_instead, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
 use crate::nfs::catalog::OptionId;
@@ -308,10 +309,12 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
         Some(meant) => report_meant(check, token, severity, message, meant),
         None => match trimmed(token) {
             Some((clean, edit)) if !clean.is_empty() => {
+                let other = OtherVersion::of(check.subject, token, &clean);
+                let remedy = other.map_or_else(|| format!("use {clean}"), |other| other.remedy(&clean));
                 check.report(
                     token,
                     severity,
-                    Sentence::with_remedy(message, format!("use {clean}")),
+                    Sentence::with_remedy(message, remedy),
                     Some(offer_instead(check.subject, token, vec![edit])),
                 );
             }

@@ -2,7 +2,7 @@
 
 mod versions;
 
-use super::unknown_option::{has_effect, is_denied_word};
+use super::unknown_option::{OtherVersion, has_effect, is_denied_word};
 use super::{About, Actions, Example, Rule, RuleContext, offer, offer_instead, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Sentence, Severity};
 use crate::nfs::acceptance::{self, Overlooked, Refusal, Transport};
@@ -274,7 +274,9 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
                 return;
             }
             if let Some(text) = &meant {
-                message.remedy = Some(format!("use {text}").into());
+                let other = OtherVersion::of(check.subject, token, text);
+                let remedy = other.map_or_else(|| format!("use {text}"), |other| other.remedy(text));
+                message.remedy = Some(remedy.into());
             } else if let Some(contrary) = contrary_of_flag(token) {
                 message.remedy = Some(format!("write {contrary}, or drop it").into());
             } else if let Some(whose) = other_value(&token.option) {

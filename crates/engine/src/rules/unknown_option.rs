@@ -8,7 +8,7 @@ use super::{
 use crate::finding::{Action, Applicability, Code, Sentence, Severity};
 use crate::nfs::acceptance::{self, Refusal, Transport, judge, transport};
 use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
-use crate::nfs::intended::version_word;
+use crate::nfs::intended::{intended, version_word};
 use crate::nfs::option::MountOption;
 use crate::nfs::vendor::is_of_client_module;
 use crate::nfs::version::Versions;
@@ -93,8 +93,10 @@ fn check(check: &mut RuleContext<'_, '_>) {
             let is_alone = check.options().nth(1).is_none();
             fix = remove(token).filter(|_| is_flag && !is_alone).map(|edit| offer(vec![edit]));
         } else if let Some(suggestion) = (index < SUGGESTIONS).then(|| suggestion(check, token)).flatten() {
-            if names_one_of_several_versions(check.subject, &suggestion) {
-                message.remedy = Some("remove it: the options name another version".into());
+            if let Some(other) = OtherVersion::of(check.subject, token, &suggestion) {
+                message.remedy = Some(other.remedy(&suggestion).into());
+                let gone = remove(token).filter(|_| other.makes_needless(&suggestion));
+                fix = gone.map(|edit| offer(vec![edit]));
             } else {
                 message.remedy = Some(format!("use {suggestion:?}").into());
                 fix = replace(token, suggestion).map(|edit| offer_instead(check.subject, token, vec![edit]));
@@ -154,23 +156,85 @@ fn suggestion(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> 
     is_taken(check, &text).then_some(text)
 }
 
-/// Returns true if an option names a version, and another text of the subject does, or means one:
-/// the list would have two.
-pub(super) fn names_one_of_several_versions(subject: &Subject<'_>, text: &str) -> bool {
-    let names_version = |text: &str| MountOption::new(text).entry().is_some_and(acceptance::names_version);
-    if !names_version(text) {
-        return false;
-    }
-    let means_version = |token: &&Token<'_>| {
-        if token.malformation == Some(Malformation::Continued) {
-            return false;
+/// Another option of the list that names a version, of which mount.nfs takes one.
+pub(super) struct OtherVersion {
+    /// The option, as it should be written.
+    text: String,
+    /// True if it is written so, and every layer takes it.
+    is_clean: bool,
+    /// True if the driver adds it.
+    is_drivers: bool,
+}
+
+impl OtherVersion {
+    /// Returns the one that the list, or the driver, has next to `token`, which is meant to be the version
+    /// option `text`; `None` without another one.
+    pub(super) fn of(subject: &Subject<'_>, token: &Token<'_>, text: &str) -> Option<Self> {
+        if !names_version(text) {
+            return None;
         }
-        let meant = token.meant.as_deref().map(|meant| meant.options.as_slice()).unwrap_or_default();
-        names_version(token.option.text())
-            || version_word(token.option.text()).is_some()
-            || meant.iter().any(|text| names_version(text))
-    };
-    subject.options.effective().filter(means_version).nth(1).is_some()
+        let is_other = |other: &&Token<'_>| {
+            other.malformation != Some(Malformation::Continued) && !is_same_place(other, token)
+        };
+        let others = || subject.options.effective().filter(is_other);
+        let found = |other: &Token<'_>| {
+            let is_clean = other.malformation.is_none() && other.acceptance.refusal.is_none();
+            Some(Self { text: version_meant(other)?, is_clean, is_drivers: other.site.is_none() })
+        };
+        let driver = others().filter(|other| other.site.is_none()).find_map(found);
+        let clean = || others().filter_map(found).find(|other| other.is_clean);
+        driver.or_else(clean).or_else(|| others().find_map(found))
+    }
+
+    /// Returns true if an option that is meant to be `text` says nothing that the list does not say.
+    pub(super) fn makes_needless(&self, text: &str) -> bool {
+        self.is_clean && (self.is_drivers || requests_same(text, &self.text))
+    }
+
+    /// Returns what to do with a version that does not exist; `None` where the other one is none either.
+    pub(super) fn in_place_of_none(self) -> Option<String> {
+        self.is_clean.then(|| format!("remove it: {} is there already", self.text))
+    }
+
+    /// Returns what to do with an option that is meant to be `text`, so that one version is left.
+    pub(super) fn remedy(&self, text: &str) -> String {
+        let other = &self.text;
+        if self.is_drivers {
+            format!("remove it: the driver requests {other}")
+        } else if !requests_same(text, other) {
+            format!("keep one of {text} and {other}: only one version option is allowed")
+        } else if self.is_clean {
+            format!("remove it: {other} is there already")
+        } else {
+            format!("write {text} once: only one version option is allowed")
+        }
+    }
+}
+
+fn is_same_place(one: &Token<'_>, other: &Token<'_>) -> bool {
+    one.site.is_some() && one.site == other.site || std::ptr::eq(one, other)
+}
+
+pub(super) fn names_version(text: &str) -> bool {
+    MountOption::new(text).entry().is_some_and(acceptance::names_version)
+}
+
+fn requests_same(one: &str, other: &str) -> bool {
+    let request = |text: &str| acceptance::version_request(&MountOption::new(text)).map(|it| it.versions);
+    request(one).is_some() && request(one) == request(other)
+}
+
+/// Returns the version option that a text is, or is meant to be.
+fn version_meant(token: &Token<'_>) -> Option<String> {
+    let text = token.option.text();
+    let meant = token.meant.as_deref().map(|meant| meant.options.as_slice()).unwrap_or_default();
+    if let Some(meant) = meant.iter().find(|text| names_version(text)) {
+        return Some(meant.clone());
+    }
+    if names_version(text) {
+        return Some(intended(&token.option).unwrap_or_else(|| text.to_owned()));
+    }
+    version_word(text)
 }
 
 /// Returns true if the list would be better with this option: every layer takes it beside the

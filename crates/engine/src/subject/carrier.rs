@@ -17,6 +17,7 @@ use crate::site::{InlineVolume, Place};
 
 /// One place in an object that holds options.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the place")]
 pub struct Carrier<'m> {
     /// The place.
     pub place: Place,
@@ -31,8 +32,11 @@ pub struct Carrier<'m> {
     pub in_force: bool,
     /// The part that it plays, for one that is not `mountOptions`.
     pub role: Option<Role>,
-    /// True if it comes from a file, where a program may still fill in placeholders.
+    /// True if it comes from a file.
     pub is_in_file: bool,
+    /// True if a program may still fill in placeholders: it comes from a file, and no API server has
+    /// stored the object.
+    pub takes_placeholders: bool,
     /// The reason why the driver refuses what it holds, if it does.
     pub refused: Option<&'static Refused>,
 }
@@ -75,12 +79,12 @@ impl<'m> Carrier<'m> {
     /// The element as its commas, quotes and backslashes are looked at: those of a
     /// placeholder are gone when a reader sees it.
     pub(crate) fn seen<'e>(&self, element: &'e str) -> Cow<'e, str> {
-        if self.is_in_file { masked(element) } else { element.into() }
+        if self.takes_placeholders { masked(element) } else { element.into() }
     }
 
     /// Returns true if a placeholder is in `element`, or in the part of it at `range`.
-    pub(crate) fn is_unrendered(&self, element: &str, range: Range<usize>) -> bool {
-        self.is_in_file
+    pub fn is_unrendered(&self, element: &str, range: Range<usize>) -> bool {
+        self.takes_placeholders
             && placeholders(element).any(|found| found.start < range.end && range.start < found.end)
     }
 
@@ -147,6 +151,7 @@ pub(crate) fn carriers<'m>(
         in_force: driver.list == ListUse::Used && !facts.is_flex_volume && !kind.row().list.is_empty(),
         role: None,
         is_in_file: facts.is_in_file,
+        takes_placeholders: facts.takes_placeholders,
         refused: None,
     }];
     if let Some(annotation) = annotation(kind, manifest) {
@@ -162,6 +167,7 @@ pub(crate) fn carriers<'m>(
             in_force,
             role: None,
             is_in_file: facts.is_in_file,
+            takes_placeholders: facts.takes_placeholders,
             refused: None,
         });
     }
@@ -184,7 +190,7 @@ pub(crate) fn carriers<'m>(
         let refused = refusal::of_setting(driver, holds, key, value, facts);
         // A placeholder that a program has yet to fill in may become anything.
         let refused =
-            refused.filter(|_| !(facts.is_in_file && [key, value].into_iter().any(has_placeholder)));
+            refused.filter(|_| !(facts.takes_placeholders && [key, value].into_iter().any(has_placeholder)));
         // Of keys that the driver does not know one is enough.
         let is_stranger = refused.is_some_and(|refused| matches!(refused.what, What::OtherAttributes(_)));
         let refused = refused.filter(|_| !(is_stranger && names_stranger));
@@ -206,11 +212,12 @@ pub(crate) fn carriers<'m>(
             role: Some(role.unwrap_or(Role::NotTaken)),
             refused,
             is_in_file: facts.is_in_file,
+            takes_placeholders: facts.takes_placeholders,
         });
     }
     sort_spellings(carriers.get_mut(first_of_map..).unwrap_or_default());
     let of_fields = refusal::of_fields(driver, holds, facts)
-        .filter(|(_, found, _)| !(facts.is_in_file && has_placeholder(found)));
+        .filter(|(_, found, _)| !(facts.takes_placeholders && has_placeholder(found)));
     carriers.extend(of_fields.map(|(place, found, refused)| Carrier {
         place,
         form: Form::Setting,
@@ -219,6 +226,7 @@ pub(crate) fn carriers<'m>(
         in_force: false,
         role: Some(Role::NotTaken),
         is_in_file: facts.is_in_file,
+        takes_placeholders: facts.takes_placeholders,
         refused: Some(refused),
     }));
     put_in_force(driver, &mut carriers);

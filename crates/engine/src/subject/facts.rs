@@ -25,8 +25,10 @@ pub(crate) struct Facts<'m> {
     pub(crate) fs_type: Option<&'m str>,
     pub(crate) access_modes: Option<&'m [Text<'m>]>,
     pub(crate) volume_handle: Option<&'m str>,
-    /// True if the object comes from a file, where a program may still fill in placeholders.
+    /// True if the object comes from a file.
     pub(crate) is_in_file: bool,
+    /// True if a program may still fill in placeholders: no API server has stored the object.
+    pub(crate) takes_placeholders: bool,
     pub(crate) is_class: bool,
     pub(crate) is_csi_volume: bool,
     pub(crate) is_block: bool,
@@ -111,7 +113,7 @@ impl<'m> Facts<'m> {
     /// Returns true if a placeholder is where the evidence would be, so that it may be there once
     /// the file is rendered.
     fn may_still_show(&self, evidence: &Evidence) -> bool {
-        if !self.is_in_file {
+        if !self.takes_placeholders {
             return false;
         }
         match evidence {

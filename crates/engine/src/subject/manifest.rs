@@ -201,6 +201,8 @@ pub struct Metadata<'a> {
     pub generate_name: Option<Text<'a>>,
     /// The namespace, which a cluster-scoped object does not have.
     pub namespace: Option<Text<'a>>,
+    /// The uid that an API server gave it.
+    pub uid: Option<Text<'a>>,
     /// The labels that mean something here.
     pub labels: Option<Labels<'a>>,
     /// The annotations that mean something here.

@@ -9,7 +9,7 @@ impl<'m> Subject<'m> {
     /// Returns the parts that are not evaluated because a program may still fill them in: options
     /// with placeholders, the driver's name, the server.
     pub fn placeholders(&self) -> Vec<&str> {
-        if self.nfs == Nfs::No || !self.facts.is_in_file {
+        if self.nfs == Nfs::No || !self.facts.takes_placeholders {
             return Vec::new();
         }
         let named = [Some(self.driver_name), self.server].into_iter().flatten();

@@ -1,5 +1,6 @@
 //! Evaluates quotes and backslashes in a subject's options: the layers may read them differently.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Subject;
@@ -50,6 +51,22 @@ impl<'m> Subject<'m> {
     pub(super) fn has_trap(&self) -> bool {
         self.irregular_elements()
             .any(|(carrier, element)| carrier.in_force && !self.traps(carrier, element).is_empty())
+    }
+
+    /// Returns the elements of each carrier as a layer reads them that drops quotes and backslashes;
+    /// only those that hold a `bg` differ.
+    pub fn bare_elements(&self) -> Vec<Vec<Cow<'m, str>>> {
+        let bare = |carrier: &Carrier<'m>, element: &'m str| -> Cow<'m, str> {
+            let seen = carrier.seen(element);
+            if !reading::has_marks(&seen) || !reading::mentions_background(&seen) {
+                return element.into();
+            }
+            element.replace(|letter: char| u8::try_from(letter).is_ok_and(reading::is_mark), "").into()
+        };
+        let elements = |carrier: &Carrier<'m>| -> Vec<Cow<'m, str>> {
+            carrier.elements.iter().map(|element| bare(carrier, element)).collect()
+        };
+        self.carriers.iter().map(elements).collect()
     }
 
     /// Returns true if a failed mount continues in the background on some node where that of `old`

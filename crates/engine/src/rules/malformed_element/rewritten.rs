@@ -5,8 +5,8 @@ use crate::nfs::catalog::{self, OptionId};
 use crate::nfs::disguised::{Meant, is_rest_of_value, rest_of_remark};
 use crate::nfs::intended::intended;
 use crate::nfs::option::{MountOption, Piece};
-use crate::rules::unknown_option::names_one_of_several_versions;
-use crate::rules::{offer_instead, remove, replace};
+use crate::rules::unknown_option::{OtherVersion, names_version};
+use crate::rules::{offer, offer_instead, remove, replace};
 use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
@@ -114,9 +114,17 @@ pub(super) fn written_as_meant(
     {
         edits.push(Edit::Split { carrier, element });
     }
-    let is_second = options.iter().any(|text| names_one_of_several_versions(subject, text));
-    let can_stand = can_stand(subject, meant) && !is_second;
-    let fix = can_stand.then(|| offer_instead(subject, token, edits));
+    let second = options.iter().find_map(|text| Some((*text, OtherVersion::of(subject, token, text)?)));
+    if let Some((version, other)) = second {
+        let others: Vec<&str> = options.iter().copied().filter(|text| !names_version(text)).collect();
+        let remedy = other.remedy(version);
+        if !others.is_empty() {
+            return Some((format!("use {}; {remedy}", others.join(", ")), None));
+        }
+        let gone = remove(token).filter(|_| other.makes_needless(version));
+        return Some((remedy, gone.map(|_| offer(vec![Edit::Remove { site: whole }]))));
+    }
+    let fix = can_stand(subject, meant).then(|| offer_instead(subject, token, edits));
     Some((format!("use {}", options.join(", ")), fix))
 }
 

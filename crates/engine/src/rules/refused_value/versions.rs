@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::super::unknown_option::OtherVersion;
 use super::super::{RuleContext, offer, redirected_mount, remove};
 use super::{applies, is_udp, refusal, refusals, severity, written_for_the_driver};
 use crate::finding::{Edit, Fix, Sentence, Severity};
@@ -78,6 +79,10 @@ pub(super) fn instead(check: &RuleContext<'_, '_>, token: &Token<'_>) -> (String
     if let Some(own) = own.or_else(|| subject.driver.version_without(&token.option)) {
         let fix = remove(token).map(|edit| offer(vec![edit]));
         return (format!("remove it: the driver requests {own}"), fix);
+    }
+    let other = OtherVersion::of(subject, token, token.option.text());
+    if let Some(remedy) = other.and_then(OtherVersion::in_place_of_none) {
+        return (remedy, None);
     }
     let keyword = match token.option.keyword() {
         keyword @ ("vers" | "nfsvers") => keyword,

@@ -36,7 +36,7 @@ pub(crate) fn lay_out<'m>(
     let elements = carriers.iter().map(|carrier| carrier.elements.len()).sum();
     let mut layout = Assembly {
         driver,
-        is_in_file: facts.is_in_file,
+        takes_placeholders: facts.takes_placeholders,
         tokens: Vec::with_capacity(elements),
         list: Vec::with_capacity(elements),
         others: Vec::new(),
@@ -69,7 +69,7 @@ pub(crate) fn lay_out<'m>(
 struct Assembly<'m> {
     driver: &'static Driver,
     /// True if a program may still fill placeholders in.
-    is_in_file: bool,
+    takes_placeholders: bool,
     tokens: Vec<Token<'m>>,
     /// The options of the list, or of the annotation that replaces it.
     list: Vec<Part<'m>>,
@@ -205,7 +205,7 @@ impl<'m> Assembly<'m> {
             return text.into();
         }
         let (mut folded, mut at) = (String::with_capacity(text.len()), 0);
-        for range in placeholders(text).filter(|_| self.is_in_file) {
+        for range in placeholders(text).filter(|_| self.takes_placeholders) {
             folded.push_str(&text.get(at..range.start).unwrap_or_default().to_lowercase());
             folded.push_str(text.get(range.clone()).unwrap_or_default());
             at = range.end;

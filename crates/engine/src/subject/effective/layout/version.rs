@@ -41,7 +41,9 @@ impl<'m> Assembly<'m> {
             .and_then(|carrier| carrier.elements.first().copied())
             .filter(|version| !version.is_empty());
         let appended = |given: Option<&str>| match given {
-            Some(given) if facts.is_in_file && has_placeholder(given) => Some(given.to_owned().into()),
+            Some(given) if facts.takes_placeholders && has_placeholder(given) => {
+                Some(given.to_owned().into())
+            }
             Some(given) => {
                 let rewrite = versioning.rewrites.iter().find(|(from, _)| *from == given);
                 let other = versioning.any_other.filter(|(taken, _)| !taken.contains(&given));
@@ -76,7 +78,7 @@ impl<'m> Assembly<'m> {
             for piece in option::split(&text) {
                 let option = MountOption::new(piece.text.to_owned());
                 let is_plain = option::is_plain(piece.text);
-                let is_unrendered = facts.is_in_file && has_placeholder(piece.text);
+                let is_unrendered = facts.takes_placeholders && has_placeholder(piece.text);
                 let token = Token::new(option, None, is_plain, true, self.driver);
                 self.tokens.push(Token { is_unrendered, ..token });
             }

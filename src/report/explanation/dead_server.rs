@@ -1,0 +1,74 @@
+//! The effect of a dead server on a mount, and the placeholders on which it depends.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::DeadServer;
+use crate::nfs::catalog::OptionId;
+use crate::nfs::placeholder::placeholders;
+use crate::nfs::settings::Recovery;
+use crate::nfs::timeouts::{self, Retry};
+use crate::subject::Subject;
+use crate::subject::effective::Token;
+
+/// The options whose values the effect depends on.
+const DECIDING: [OptionId; 8] = [
+    OptionId::Timeo,
+    OptionId::Retrans,
+    OptionId::Retry,
+    OptionId::Vers,
+    OptionId::Minorversion,
+    OptionId::Proto,
+    OptionId::Bg,
+    OptionId::Soft,
+];
+
+/// Returns the options that decide on the effect once they are rendered: one whose name is not
+/// known may be any.
+pub(super) fn undecided(subject: &Subject<'_>) -> Vec<String> {
+    let decides = |token: &&Token<'_>| {
+        let option = &token.option;
+        let is_in_name = |place: Range<usize>| place.start < option.keyword().len();
+        placeholders(option.text()).any(is_in_name) || token.id().is_some_and(|id| DECIDING.contains(&id))
+    };
+    subject.options.unrendered().filter(decides).map(|token| token.option.text().to_owned()).collect()
+}
+
+/// Returns the effect of a dead server on a mount of the subject.
+pub(super) fn of(subject: &Subject<'_>) -> DeadServer {
+    let settings = subject.options.settings();
+    let background = subject.may_go_to_background();
+    let retry = retry(subject);
+    let silent_try = timeouts::silent_try(settings);
+    let major_timeout = timeouts::major_timeout(settings);
+    let major = major_timeout.as_secs();
+    let (recovery, call_seconds) = match settings.recovery {
+        Recovery::Hard => ("hard", None),
+        Recovery::Soft => ("soft", Some(major)),
+        Recovery::Softerr => ("softerr", Some(major)),
+    };
+    let mount_seconds = timeouts::refused_mount(retry, background).as_secs();
+    let deadline = subject.driver.deadline.map(u64::from);
+    DeadServer {
+        background,
+        mount_seconds,
+        driver_seconds: deadline.filter(|_| !background),
+        silent_try_seconds: silent_try.as_secs(),
+        silent_try_milliseconds: milliseconds(silent_try),
+        recovery,
+        major_timeout_seconds: major,
+        major_timeout_milliseconds: milliseconds(major_timeout),
+        call_seconds,
+        loses_writes: settings.recovery != Recovery::Hard && !settings.read_only,
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Returns the `retry` of the mount.
+pub(super) fn retry(subject: &Subject<'_>) -> Retry {
+    let retry = subject.options.effective().rfind(|token| token.id() == Some(OptionId::Retry));
+    Retry::read(retry.and_then(|token| token.option.value()))
+}

@@ -1,0 +1,55 @@
+//! No remedy asks for a second version: mount.nfs takes one.
+
+use nfs_mount_guard::policy::Policy;
+use serde_json::json;
+
+use crate::fixture::judge;
+
+/// The remedies for a class with these options, by the option that they are for.
+fn remedies(options: &[&str]) -> Vec<(String, String)> {
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "a"},
+        "provisioner": "nfs.csi.k8s.io", "mountOptions": options,
+    });
+    judge(&class.to_string(), &Policy::default(), |_, evaluation| {
+        let findings = evaluation.findings.iter().map(|judged| &judged.finding);
+        let of_option = findings.filter(|finding| finding.site.is_some());
+        let remedy = |finding: &nfs_mount_guard::finding::Finding| {
+            Some((finding.message.what.to_string(), finding.message.remedy.as_deref()?.to_owned()))
+        };
+        of_option.filter_map(remedy).collect()
+    })
+}
+
+#[test]
+fn a_remedy_leaves_one_version() {
+    let rest = ["fg", "timeo=600", "retrans=2"];
+    for (written, wanted) in [
+        (&["nfsvers 4.1", "vers=4.1"][..], "remove it: vers=4.1 is there already"),
+        (
+            &["nfsvers 4.1", "vers=3"],
+            "keep one of nfsvers=4.1 and vers=3: only one version option is allowed",
+        ),
+        (&["nfsvers: 4.1", "v3"], "keep one of nfsvers=4.1 and v3: only one version option is allowed"),
+        (&["nfsvers 4.1", "vers: 4.1"], "write nfsvers=4.1 once: only one version option is allowed"),
+        (
+            &["hard nfsvers=4.1", "vers=3"],
+            "use hard; keep one of nfsvers=4.1 and vers=3: only one version option is allowed",
+        ),
+        (&["vers=4.1 ", "vers=4.1"], "remove it: vers=4.1 is there already"),
+        (&["vers=v4.1", "vers=3"], "keep one of vers=4.1 and vers=3: only one version option is allowed"),
+        (&["vers=5", "vers=3"], "remove it: vers=3 is there already"),
+        (&["nfsver=4.1", "vers=4.1"], "remove it: vers=4.1 is there already"),
+        (&["nfs4", "vers=3"], "keep one of nfsvers=4 and vers=3: only one version option is allowed"),
+    ] {
+        let options = [written, &rest].concat();
+        let found = remedies(&options);
+        assert_eq!(found.first().map(|(_, remedy)| remedy.as_str()), Some(wanted), "{options:?}: {found:?}");
+        assert!(found.iter().all(|(_, remedy)| !remedy.starts_with("use nfsvers=")), "{found:?}");
+    }
+    // Alone, it is what to write.
+    for (written, wanted) in [("nfsvers 4.1", "use nfsvers=4.1"), ("vers=v4.1", "use vers=4.1")] {
+        let found = remedies(&[&[written], &rest[..]].concat());
+        assert_eq!(found.first().map(|(_, remedy)| remedy.as_str()), Some(wanted), "{written}: {found:?}");
+    }
+}
