@@ -131,9 +131,14 @@ fn check_unknown(check: &mut RuleContext<'_, '_>) {
     if check.subject.driver.known.is_read() {
         return;
     }
-    for UnreadKey { place, options, .. } in check.subject.unread_keys() {
-        let what =
-            format!("no known driver reads {}, so its options may be lost{}", place.short(), bg(&[options]));
+    for UnreadKey { place, value, options, .. } in check.subject.unread_keys() {
+        let (name, bg) = (place.short(), bg(&[&options]));
+        let what = if value == options || reading::further_options(value).next().is_none() {
+            format!("no known driver reads {name}, so its options may be lost{bg}")
+        } else {
+            // Its source was not read: it may hand its command to a shell.
+            format!("{name} adds options to a command line that a driver may build of it{bg}")
+        };
         let remedy = Some("write them where the driver's documentation says".into());
         report(check, 0, place, Severity::Lesser, Sentence { what: what.into(), remedy });
     }

@@ -158,6 +158,7 @@ pub struct Options<'m> {
     has_unrendered: bool,
     is_cut_short: bool,
     is_several_words: bool,
+    adds_words: bool,
     settings: Settings,
 }
 
@@ -258,6 +259,12 @@ impl<'m> Options<'m> {
     /// string: mount takes no further words, so every mount fails.
     pub const fn is_several_words(&self) -> bool {
         self.is_several_words
+    }
+
+    /// Returns true if a shell, through which the driver runs mount, makes further switches with options
+    /// of the string: `3 -o bg`.
+    pub const fn adds_words(&self) -> bool {
+        self.adds_words
     }
 
     /// Returns the settings that result from them.
