@@ -89,9 +89,9 @@ pub(super) fn object_in(tree: &Tree<'_>, value: NodeId) -> Option<(usize, String
 
 /// Returns the name of the object at `node`.
 pub(super) fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
-    tree.get(node, "metadata")
-        .and_then(|metadata| tree.get(metadata, "name"))
-        .and_then(|name| tree.text(name))
+    let metadata = tree.get(node, "metadata")?;
+    let text = |key| tree.get(metadata, key).and_then(|name| tree.text(name)).filter(|name| !name.is_empty());
+    text("name").or_else(|| text("generateName"))
 }
 
 /// Visits the items of a List; `at` has what they imply, how deep it is, and where it begins.
