@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_key_keeps_its_name_where_the_options_are_not_certain", kept_key),
         trial("the_comments_above_a_list_move_with_it_to_the_key", comments_move),
         trial("options_stay_where_a_comment_above_them_cannot_move", comments_keep),
+        trial("a_list_that_stays_is_told_the_reason", told_reasons),
     ]
 }
 
@@ -281,6 +282,42 @@ accessModes: [ReadWriteMany]\n  mountOptions: [fg, timeo=600, retrans=2]\n  capa
             format!("mountOptions stays where it is: the comment in line {line} would go away with it");
         assert!(words.replace("[mountOptions]", "mountOptions").contains(&told), "{words}");
         assert_eq!(output.status.code(), Some(3), "{words}");
+    }
+    Ok(())
+}
+
+fn told_reasons() -> Result<(), Failed> {
+    let defaults = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\nspec:\n  \
+containers: [{name: c, image: d}]\n  volumes:\n  - {name: e, csi: {driver: csi.vastdata.com, mountOptions: [hard]}}\n";
+    let several = pod_with_list(true, "[hard], options: [nfsvers=4.1]");
+    for (text, reason) in [
+        (pod_with_list(true, "[nconnect=4]"), Some("not every kernel takes \"nconnect=4\"")),
+        (
+            pod_with_list(false, "\n      - nfsvers=4.1\n      - intr"),
+            Some("\"intr\" has no effect, or is unknown"),
+        ),
+        (pod_with_list(true, "[hard, soft]"), Some("its options contradict each other")),
+        (pod_with_list(true, "[nfsvers=4.1, udp]"), Some("\"udp\" is denied")),
+        (
+            pod_with_list(true, "[hard]").replace("{server: s}", "{server: s, mountOptions: fg}"),
+            Some("volumeAttributes.mountOptions is there already"),
+        ),
+        (several, Some("several places hold options")),
+        (pod_with_list(true, "[nfsvers=4.1]"), None),
+        (defaults.to_owned(), None),
+    ] {
+        let json = stdout(&pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes()));
+        let report: Value = serde_json::from_str(&json)?;
+        let findings = report["subjects"][0]["findings"].as_array().cloned().unwrap_or_default();
+        let found = findings.iter().find(|finding| finding["code"] == "NMG020").expect("NMG020");
+        let remedy = found["remedy"].as_str().unwrap_or_default();
+        match reason {
+            Some(reason) => {
+                assert_eq!(fixed(&text), text, "it is left");
+                assert!(remedy.contains("fix does not move it: ") && remedy.contains(reason), "{remedy}");
+            }
+            None => assert!(!remedy.contains("fix does not move it"), "{remedy}"),
+        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ mod remedy;
 use std::borrow::Cow;
 
 use super::{About, Actions, Example, Rule, RuleContext};
-use crate::finding::{Action, Applicability, Code, Finding, Sentence, Severity};
+use crate::finding::{Action, Applicability, Code, Finding, Fix, Sentence, Severity};
 use crate::kind::Holds;
 use crate::nfs::{disguised, option, reading};
 use crate::site::Place;
@@ -86,11 +86,13 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let fix = fix(subject, &misplaced.texts, applicability).filter(|_| can_move);
         // Without a list of its own the object has a key for them.
         let is_only = is_single && keys.is_empty();
-        let keyed = || remedy::rename(subject, &Place::Field(misplaced.path.clone()), &misplaced.texts.join(","));
+        let keyed =
+            || remedy::rename(subject, &Place::Field(misplaced.path.clone()), &misplaced.texts.join(","));
         let fix = fix.or_else(|| keyed().filter(|_| is_only));
-        if let Some(finding) = check.findings.last_mut() {
-            finding.fix = fix;
-        }
+        let place = Place::Field(misplaced.path.clone());
+        let left = || remedy::left(subject, &place, &misplaced.texts, is_only);
+        let left = if fix.is_none() { left() } else { None };
+        conclude(check, fix, left);
     }
     if let Some(text) = subject.unread_annotation {
         let (bg, remedy) = (bg(&[text]), remedy(subject, &[text], can_move));
@@ -113,10 +115,22 @@ fn check(check: &mut RuleContext<'_, '_>) {
             [value] if is_single => remedy::rename(subject, &place, value),
             _ => None,
         };
-        report_key(check, carrier, place, &texts, can_move);
-        if let Some(finding) = check.findings.last_mut() {
-            finding.fix = finding.fix.take().or(renamed);
-        }
+        report_key(check, carrier, place.clone(), &texts, can_move);
+        let fix = check.findings.last_mut().and_then(|finding| finding.fix.take()).or(renamed);
+        let left = if fix.is_none() { remedy::left(subject, &place, &texts, is_single) } else { None };
+        conclude(check, fix, left);
+    }
+}
+
+/// Gives the last finding its fix, or says in its remedy why it has none.
+fn conclude(check: &mut RuleContext<'_, '_>, fix: Option<Fix>, left: Option<String>) {
+    let Some(finding) = check.findings.last_mut() else { return };
+    finding.fix = fix;
+    if let Some(left) = left {
+        finding.message.remedy = Some(match &finding.message.remedy {
+            Some(remedy) => format!("{remedy}; {left}").into(),
+            None => left.into(),
+        });
     }
 }
 

@@ -8,6 +8,7 @@ use crate::nfs::acceptance::{self, Transport};
 use crate::nfs::catalog::{Effect, Entry, OptionId};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading::{self, Latitude};
+use crate::rules::shortened;
 use crate::rules::unknown_option::is_denied_word;
 use crate::site::Place;
 use crate::subject::Subject;
@@ -134,34 +135,113 @@ pub(super) fn fix<T: AsRef<str>>(
 /// where that key is missing and every option comes into force as it is; `bg` as `fg`. A field
 /// that is none of the object's becomes such a key.
 pub(super) fn rename(subject: &Subject<'_>, from: &Place, old: &str) -> Option<Fix> {
-    let to = place(subject)?;
+    renaming(subject, from, old).ok()
+}
+
+fn renaming(subject: &Subject<'_>, from: &Place, old: &str) -> Result<Fix, Hindrance> {
+    let to = place(subject).filter(|to| to.key().is_some()).ok_or(Hindrance::NoPlace)?;
     let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
     // Drivers fold keys: of two that differ in case alone no order is certain.
-    let is_same = |place: &Place| place.key().zip(to.key()).is_some_and(|(one, other)| driver::is_same_key(one, other));
-    let is_there =
-        subject.carriers.iter().any(|carrier| carrier.present && carrier.place != *from && is_same(&carrier.place));
+    let is_same =
+        |place: &Place| place.key().zip(to.key()).is_some_and(|(one, other)| driver::is_same_key(one, other));
+    let is_there = subject
+        .carriers
+        .iter()
+        .any(|carrier| carrier.present && carrier.place != *from && is_same(&carrier.place));
     let is_beside = from.key().is_some_and(|key| subject.place_of_key(key) == *from);
     let is_stray = matches!(from, Place::Field(_));
-    // A value of one's own takes the place of the driver's defaults.
-    let loses_defaults = !matches!(subject.driver.empty, Empty::KernelDefaults);
-    if is_there || loses_defaults || !is_in_file || !(is_beside || is_stray) || to.key().is_none() {
-        return None;
+    if is_there {
+        return Err(Hindrance::IsThere(to));
     }
-    let options = elements(subject, &to, &[old])?;
-    let counts = |text: &String| {
-        let option = MountOption::new(text.as_str());
-        let is_certain =
-            |entry: &Entry| matches!(entry.effect, Effect::Active) && entry.id != OptionId::Minorversion;
-        option.entry().is_some_and(is_certain)
-            && acceptance::judge(&option).kernels.is_all()
-            && !is_denied_word(&option)
-    };
-    if options.is_empty() || !options.iter().all(counts) {
-        return None;
+    // A value of one's own takes the place of the driver's defaults.
+    if !matches!(subject.driver.empty, Empty::KernelDefaults) {
+        return Err(Hindrance::Defaults);
+    }
+    if !is_in_file || !(is_beside || is_stray) {
+        return Err(Hindrance::NoPlace);
+    }
+    let options = elements(subject, &to, &[old])
+        .filter(|options| !options.is_empty())
+        .ok_or(Hindrance::Contradiction)?;
+    if let Some(hindrance) = options.iter().find_map(|option| uncertain(option)) {
+        return Err(hindrance);
     }
     let renaming = Renaming { from: from.clone(), to, old: old.to_owned(), new: options.join(",") };
     // An object that exists has to be deleted and created again.
-    Some(Fix { applicability: Applicability::Unsafe, edits: vec![Edit::Rename(renaming)] })
+    Ok(Fix { applicability: Applicability::Unsafe, edits: vec![Edit::Rename(renaming)] })
+}
+
+/// Returns the reason why an option cannot come into force as it is, for certain.
+fn uncertain(text: &str) -> Option<Hindrance> {
+    let option = MountOption::new(text);
+    let is_certain =
+        |entry: &Entry| matches!(entry.effect, Effect::Active) && entry.id != OptionId::Minorversion;
+    if is_denied_word(&option) {
+        Some(Hindrance::Denied(text.to_owned()))
+    } else if !option.entry().is_some_and(is_certain) {
+        Some(Hindrance::NoEffect(text.to_owned()))
+    } else if !acceptance::judge(&option).kernels.is_all() {
+        Some(Hindrance::Kernels(text.to_owned()))
+    } else {
+        None
+    }
+}
+
+/// The reason why options stay at a place that nothing reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Hindrance {
+    /// No key takes them.
+    NoPlace,
+    /// The key that takes them is there already.
+    IsThere(Place),
+    /// They would replace the driver's own.
+    Defaults,
+    /// They contradict each other or what is in force, or no kernel takes one as it is written.
+    Contradiction,
+    /// A rule denies this one.
+    Denied(String),
+    /// This one has no effect as it is.
+    NoEffect(String),
+    /// Not every kernel takes this one.
+    Kernels(String),
+}
+
+/// Returns the end of a remedy for a file: the reason why `fix` leaves the options at `from`, which is the
+/// only such place of the object, or one of several. `None` where no place is certain at all, which the
+/// remedy says.
+pub(super) fn left<T: AsRef<str>>(
+    subject: &Subject<'_>,
+    from: &Place,
+    lost: &[T],
+    is_only: bool,
+) -> Option<String> {
+    let to = place(subject)?;
+    if !subject.carriers.first().is_some_and(|carrier| carrier.is_in_file) {
+        return None;
+    }
+    let old: Vec<&str> = lost.iter().map(AsRef::as_ref).collect();
+    let hindrance = match (&to, renaming(subject, from, &old.join(","))) {
+        _ if !is_only => return Some("fix does not move it: several places hold options".to_owned()),
+        // The obstacle of the list is the remedy.
+        (Place::MountOptions(_) | Place::Annotation, _) if subject.filling() != Filling::At(0) => {
+            return None;
+        }
+        (Place::MountOptions(_) | Place::Annotation, _) => Hindrance::Contradiction,
+        (_, Err(hindrance)) => hindrance,
+        (_, Ok(_)) => return None,
+    };
+    let reason = match hindrance {
+        Hindrance::NoPlace => return None,
+        Hindrance::IsThere(place) => format!("{} is there already", place.short()),
+        Hindrance::Defaults => "it would replace the driver's own options".to_owned(),
+        Hindrance::Contradiction => {
+            "its options contradict each other or those in effect, or one is invalid".to_owned()
+        }
+        Hindrance::Denied(option) => format!("{:?} is denied", shortened(&option)),
+        Hindrance::NoEffect(option) => format!("{:?} has no effect, or is unknown", shortened(&option)),
+        Hindrance::Kernels(option) => format!("not every kernel takes {:?}", shortened(&option)),
+    };
+    Some(format!("fix does not move it: {reason}"))
 }
 
 /// Returns true if what several places lost can come into force together: no two contradict
@@ -201,7 +281,7 @@ fn place_of(subject: &Subject<'_>) -> Option<Place> {
         On::Volume => holds != Holds::Class,
         On::Inline => matches!(holds, Holds::InlineVolumes(_)),
     };
-    let is_read = |role: Role| role.takes_part() && role != Role::Version;
+    let is_read = |role: Role| role.takes_part() && role.holds_options();
     let key = subject.driver.carriers.iter().find(|key| is_on(key.on) && is_read(key.role))?;
     Some(subject.place_of_key(key.key))
 }
