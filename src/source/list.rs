@@ -332,7 +332,10 @@ fn visit_json_object(
         return;
     }
     if kind.row().holds == Holds::Claim {
-        if unjudged::may_hold_options(part) || strays::may_have_settings(part) {
+        let is_looked_at = unjudged::may_hold_options(part)
+            || strays::may_have_settings(part)
+            || unjudged::has_others_in_source(part);
+        if is_looked_at {
             visit_node(source, &json::tree(source.text, part), 0, implied, depth, visitor);
         } else {
             mounting::visit_json_claim(part, visitor);

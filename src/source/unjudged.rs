@@ -65,10 +65,15 @@ pub(super) fn find_in_texts(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
 /// Returns true if JSON text may have a text with mount options in it, not counting JSON in a text:
 /// kubectl keeps the object itself so.
 pub(super) fn may_have_options_in_text(part: &str) -> bool {
-    memmem::find_iter(part.as_bytes(), "ptions").any(|at| {
-        let after = part.as_bytes().get(at + "ptions".len());
-        after.is_some_and(|after| matches!(after, b':' | b'='))
-    })
+    // Of commands and of files of a node. A source has a quote before its `nfs`.
+    const MARKS: [&str; 9] =
+        [" nfs", "mount ", "mount.nfs", "[Mount]", "type=nfs", "NFSMount", "/&", "nfs\\\",", "nfs4\\\","];
+    let has_mark = |mark: &&str| memmem::find(part.as_bytes(), mark.as_bytes()).is_some();
+    MARKS.iter().any(|mark| has_mark(mark))
+        || memmem::find_iter(part.as_bytes(), "ptions").any(|at| {
+            let after = part.as_bytes().get(at + "ptions".len());
+            after.is_some_and(|after| matches!(after, b':' | b'='))
+        })
 }
 
 /// The parts of a document that are looked at.
