@@ -1,5 +1,6 @@
 //! NMG020: options at a place that nothing reads, or that the driver refuses.
 
+mod hindrance;
 mod remedy;
 
 use std::borrow::Cow;

@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::hindrance::{Hindrance, uncertain};
 use crate::finding::{Applicability, Edit, Fix, Renaming};
 use crate::kind::Holds;
 use crate::nfs::acceptance::{self, Transport};
-use crate::nfs::catalog::{Effect, Entry, OptionId};
+use crate::nfs::catalog::OptionId;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading::{self, Latitude};
-use crate::rules::shortened;
-use crate::rules::unknown_option::is_denied_word;
 use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::driver::assembly::Empty;
@@ -171,41 +170,6 @@ fn renaming(subject: &Subject<'_>, from: &Place, old: &str) -> Result<Fix, Hindr
     Ok(Fix { applicability: Applicability::Unsafe, edits: vec![Edit::Rename(renaming)] })
 }
 
-/// Returns the reason why an option cannot come into force as it is, for certain.
-fn uncertain(text: &str) -> Option<Hindrance> {
-    let option = MountOption::new(text);
-    let is_certain =
-        |entry: &Entry| matches!(entry.effect, Effect::Active) && entry.id != OptionId::Minorversion;
-    if is_denied_word(&option) {
-        Some(Hindrance::Denied(text.to_owned()))
-    } else if !option.entry().is_some_and(is_certain) {
-        Some(Hindrance::NoEffect(text.to_owned()))
-    } else if !acceptance::judge(&option).kernels.is_all() {
-        Some(Hindrance::Kernels(text.to_owned()))
-    } else {
-        None
-    }
-}
-
-/// The reason why options stay at a place that nothing reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Hindrance {
-    /// No key takes them.
-    NoPlace,
-    /// The key that takes them is there already.
-    IsThere(Place),
-    /// They would replace the driver's own.
-    Defaults,
-    /// They contradict each other or what is in force, or no kernel takes one as it is written.
-    Contradiction,
-    /// A rule denies this one.
-    Denied(String),
-    /// This one has no effect as it is.
-    NoEffect(String),
-    /// Not every kernel takes this one.
-    Kernels(String),
-}
-
 /// Returns the end of a remedy for a file: the reason why `fix` leaves the options at `from`, which is the
 /// only such place of the object, or one of several. `None` where no place is certain at all, which the
 /// remedy says.
@@ -223,25 +187,15 @@ pub(super) fn left<T: AsRef<str>>(
     let hindrance = match (&to, renaming(subject, from, &old.join(","))) {
         _ if !is_only => return Some("fix does not move it: several places hold options".to_owned()),
         // The obstacle of the list is the remedy.
-        (Place::MountOptions(_) | Place::Annotation, _) if subject.filling() != Filling::At(0) => {
-            return None;
-        }
-        (Place::MountOptions(_) | Place::Annotation, _) => Hindrance::Contradiction,
+        (Place::MountOptions(_), _) if subject.filling() != Filling::At(0) => return None,
+        (Place::Annotation, _) => Hindrance::Annotation,
+        // Another finding says what to correct first, and fix may do so.
+        (Place::MountOptions(_), _) if is_faulty_at(subject, &to) => return None,
+        (Place::MountOptions(_), _) => Hindrance::Contradiction,
         (_, Err(hindrance)) => hindrance,
         (_, Ok(_)) => return None,
     };
-    let reason = match hindrance {
-        Hindrance::NoPlace => return None,
-        Hindrance::IsThere(place) => format!("{} is there already", place.short()),
-        Hindrance::Defaults => "it would replace the driver's own options".to_owned(),
-        Hindrance::Contradiction => {
-            "its options contradict each other or those in effect, or one is invalid".to_owned()
-        }
-        Hindrance::Denied(option) => format!("{:?} is denied", shortened(&option)),
-        Hindrance::NoEffect(option) => format!("{:?} has no effect, or is unknown", shortened(&option)),
-        Hindrance::Kernels(option) => format!("not every kernel takes {:?}", shortened(&option)),
-    };
-    Some(format!("fix does not move it: {reason}"))
+    hindrance.reason().map(|reason| format!("fix does not move it: {reason}"))
 }
 
 /// Returns true if what several places lost can come into force together: no two contradict
@@ -337,11 +291,10 @@ fn in_foreground(elements: &[String]) -> String {
 /// a version where the driver adds its own. `None` where that is not certain: what is lost
 /// and what is in force anywhere contradict each other, or no kernel would take it.
 fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Vec<String>> {
-    let carrier = subject.carriers.iter().position(|carrier| carrier.present && carrier.place == *place);
-    if carrier.is_some_and(|carrier| is_faulty(subject, carrier)) {
+    if is_faulty_at(subject, place) {
         return None;
     }
-    let carrier = carrier.and_then(|carrier| subject.carriers.get(carrier));
+    let carrier = subject.carriers.iter().find(|carrier| carrier.present && carrier.place == *place);
     let mut elements: Vec<String> = carrier
         .filter(|carrier| !carrier.is_empty())
         .map(|carrier| carrier.elements.iter().map(|element| (*element).to_owned()).collect())
@@ -390,6 +343,12 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
         }
     }
     Some(elements)
+}
+
+/// Returns true if the options at a place cannot be repeated in a remedy.
+fn is_faulty_at(subject: &Subject<'_>, place: &Place) -> bool {
+    let carrier = subject.carriers.iter().position(|carrier| carrier.present && carrier.place == *place);
+    carrier.is_some_and(|carrier| is_faulty(subject, carrier))
 }
 
 /// Returns true if something in a carrier has to be written otherwise, so that it cannot be
