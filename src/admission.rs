@@ -14,6 +14,7 @@ mod unreadable;
 pub mod wire;
 mod workload;
 
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use time::Date;
 
@@ -25,6 +26,7 @@ use crate::policy::Policy;
 use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
+use crate::subject::manifest::Metadata;
 use judgement::Judgement;
 pub use record::Record;
 use response::Response;
@@ -107,7 +109,7 @@ fn review_at_most(
             unreadable::refuse(
                 question,
                 &review.request.uid,
-                None,
+                (None, ""),
                 &Fault::of_request(cause, remedy),
                 observe,
             )
@@ -129,7 +131,7 @@ pub fn review_truncated(
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Answer {
     match uid_of(question.body) {
-        Some(uid) => unreadable::refuse(question, &uid, None, &Fault::of_transport(reason), observe),
+        Some(uid) => unreadable::refuse(question, &uid, (None, ""), &Fault::of_transport(reason), observe),
         None => Answer { status: 413, body: format!("{reason}\n").into_bytes() },
     }
 }
@@ -145,10 +147,21 @@ fn unparsed(
     };
     let envelope = serde_json::from_slice::<Review<'_, IgnoredAny>>(question.body).ok();
     let request = envelope.as_ref().map(|review| &review.request);
+    // The fault may be in anything but the name.
+    let named = serde_json::from_slice::<Review<'_, Named<'_>>>(question.body).ok();
+    let named = named.as_ref().and_then(|review| review.request.object.as_ref()?.metadata.as_ref());
+    let name = named.map(Metadata::name).unwrap_or_default();
     if let Some(request) = request.filter(|request| !is_judged(request)) {
-        return pass(question, request, "", None, observe);
+        return pass(question, request, &Passed { name, ..Passed::default() }, observe);
     }
-    unreadable::refuse(question, &uid, request, &Fault::of_body(question.body, error), observe)
+    unreadable::refuse(question, &uid, (request, name), &Fault::of_body(question.body, error), observe)
+}
+
+/// An object of which nothing but its metadata is read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Named<'a> {
+    metadata: Option<Metadata<'a>>,
 }
 
 /// Returns true if the request creates or updates an object of a kind that is judged.
@@ -172,7 +185,9 @@ fn judge(
 ) -> Option<Answer> {
     let kind = judged_kind(request).filter(|_| is_judged(request));
     let (Some(kind), Some(object)) = (kind, &request.object) else {
-        return Some(pass(question, request, "", None, observe));
+        let metadata = request.object.as_ref().and_then(|object| object.metadata.as_ref());
+        let name = metadata.map(Metadata::name).unwrap_or_default();
+        return Some(pass(question, request, &Passed { name, ..Passed::default() }, observe));
     };
     let policy = question.policy;
     let user = request.user_info.username.as_deref().unwrap_or_default();
@@ -185,7 +200,8 @@ fn judge(
     };
     let subject = lay_out(object);
     if subject.nfs == Nfs::No {
-        return Some(pass(question, request, subject.driver_name, Some(Nfs::No), observe));
+        let passed = Passed { name: subject.name, driver: subject.driver_name, nfs: Some(Nfs::No) };
+        return Some(pass(question, request, &passed, observe));
     }
     let old = request
         .old_object
@@ -208,15 +224,23 @@ fn judge(
     Some(Judgement { question, request, case, verdict }.answer(observe))
 }
 
+/// The log entry of an object that is not judged; its name counts where the request has none.
+#[derive(Debug, Clone, Copy, Default)]
+struct Passed<'p> {
+    name: &'p str,
+    driver: &'p str,
+    nfs: Option<Nfs>,
+}
+
 /// Allows what is not judged.
 fn pass<O>(
     question: &Question<'_>,
     request: &Request<'_, O>,
-    driver: &str,
-    nfs: Option<Nfs>,
+    passed: &Passed<'_>,
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Answer {
-    observe(&Record { driver, nfs, ..Record::of(request, question.endpoint) });
+    let Passed { name, driver, nfs } = *passed;
+    observe(&Record { name: request.name_or(name), driver, nfs, ..Record::of(request, question.endpoint) });
     answer(&Response { uid: &request.uid, status: None, patch: "", warnings: &[], audit: None })
 }
 

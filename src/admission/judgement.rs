@@ -40,9 +40,7 @@ impl<O> Judgement<'_, '_, O> {
     }
 
     fn name(&self) -> &str {
-        let asked = self.request.name.as_deref().unwrap_or_default();
-        // With generateName the request has no name yet.
-        if asked.is_empty() { self.case.subject.name } else { asked }
+        self.request.name_or(self.case.subject.name)
     }
 
     fn conclude(&self, said: Said<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
@@ -148,4 +146,58 @@ fn json_patch(subject: &Subject<'_>, elements: &Elements<'_>) -> String {
     }
     patch.push_str(if patch.is_empty() { "" } else { "]" });
     patch
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use time::macros::date;
+
+    use super::super::{Endpoint, Question, review};
+    use crate::policy::Policy;
+
+    /// Returns the name in the log and the answer to a request that has none.
+    fn named(kind: &Value, object: &Value) -> (String, Value) {
+        let request = json!({"uid": "u", "operation": "CREATE", "kind": kind, "object": object});
+        let body =
+            json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
+        let (body, policy) = (body.to_string(), Policy::default());
+        let endpoint = Endpoint::Validate;
+        let question =
+            Question { endpoint, body: body.as_bytes(), policy: &policy, today: date!(2026 - 11 - 30) };
+        let mut name = String::new();
+        let answer = review(&question, &mut |record| record.name.clone_into(&mut name));
+        (name, serde_json::from_slice(&answer.body).expect("JSON"))
+    }
+
+    #[test]
+    fn an_object_that_the_server_names_is_called_by_the_beginning_of_its_name() {
+        let group = json!({"group": "storage.k8s.io", "version": "v1", "kind": "StorageClass"});
+        for metadata in [json!({"generateName": "fast-"}), json!({"generateName": "fast-", "name": ""})] {
+            for (provisioner, options) in [
+                ("nfs.csi.k8s.io", json!(["bg"])),
+                ("nfs.csi.k8s.io", json!(["hard", "fg", "timeo=600", "retrans=2"])),
+                ("ebs.csi.aws.com", json!(["noatime"])),
+                ("nfs.csi.k8s.io", json!(5)),
+            ] {
+                let class =
+                    json!({"metadata": metadata, "provisioner": provisioner, "mountOptions": options});
+                let (name, answer) = named(&group, &class);
+                assert_eq!(name, "fast-", "{class}");
+                let is_denied = answer["response"]["allowed"] == false;
+                let told = &answer["response"]["status"]["details"]["name"];
+                assert!(!is_denied || *told == "fast-", "{answer}");
+            }
+        }
+        let pod =
+            |volumes: Value| json!({"metadata": {"generateName": "web-"}, "spec": {"volumes": volumes}});
+        let of_pods = json!({"group": "", "version": "v1", "kind": "Pod"});
+        let bg = json!([{"name": "a", "csi": {"driver": "nfs.csi.k8s.io", "volumeAttributes": {"mountOptions": "bg"}}}]);
+        for volumes in [bg, json!([]), json!([{"name": "a", "csi": {"driver": 5}}])] {
+            let (name, answer) = named(&of_pods, &pod(volumes));
+            assert_eq!(name, "web-", "{answer}");
+        }
+        let claim = json!({"group": "", "version": "v1", "kind": "PersistentVolumeClaim"});
+        assert_eq!(named(&claim, &json!({"metadata": {"generateName": "data-"}})).0, "data-");
+    }
 }

@@ -90,11 +90,12 @@ fn found_value(text: &str) -> &str {
 }
 
 /// Answers a request that cannot be read, as the policy's `onUnreadable` says. Mode
-/// observe denies nothing, and `/mutate` never does: both warn of the denial.
+/// observe denies nothing, and `/mutate` never does: both warn of the denial. With the request comes
+/// the name of its object, which may be all that is read of it.
 pub(super) fn refuse(
     question: &Question<'_>,
     uid: &str,
-    request: Option<&Request<'_, IgnoredAny>>,
+    (request, own_name): (Option<&Request<'_, IgnoredAny>>, &str),
     fault: &Fault,
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Answer {
@@ -108,12 +109,12 @@ pub(super) fn refuse(
     let would_be = (is_demanded && is_observed && is_validated).then_some("deny");
     let text = fault.message();
     let asked = match request {
-        Some(request) => Record::of(request, question.endpoint),
+        Some(request) => Record { name: request.name_or(own_name), ..Record::of(request, question.endpoint) },
         None => Record::default(),
     };
     observe(&Record { uid, endpoint: question.endpoint, decision, would_be, error: &text, ..asked });
     let kind = request.and_then(|request| request.kind.kind.as_deref()).unwrap_or_default();
-    let name = request.and_then(|request| request.name.as_deref()).unwrap_or_default();
+    let name = request.map_or(own_name, |request| request.name_or(own_name));
     let status = is_denied.then(|| {
         let message = message::unreadable("", &text);
         let group = Kind::parse(kind).map(Kind::group).unwrap_or_default();

@@ -57,6 +57,12 @@ pub struct Request<'a, O> {
 }
 
 impl<O> Request<'_, O> {
+    /// Returns the name in the request, or that of its object, which the server may still complete:
+    /// with `generateName` a request has none.
+    pub fn name_or<'n>(&'n self, of_object: &'n str) -> &'n str {
+        self.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(of_object)
+    }
+
     /// Returns true if it changes the object's status, and its metadata with it.
     pub fn is_status(&self) -> bool {
         self.sub_resource.as_deref() == Some("status")

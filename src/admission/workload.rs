@@ -6,7 +6,9 @@ use super::judgement::{each_once, refusal};
 use super::message::Causes;
 use super::response::{AuditAnnotations, Response};
 use super::wire::{API_VERSION, Request, Review};
-use super::{Answer, Endpoint, Question, Record, answer, is_judged, judged_kind, message, pass, unparsed};
+use super::{
+    Answer, Endpoint, Passed, Question, Record, answer, is_judged, judged_kind, message, pass, unparsed,
+};
 use crate::engine::decide::Decision;
 use crate::engine::judge::{Case, Treatment, Verdict};
 use crate::engine::{self, Judged};
@@ -16,6 +18,7 @@ use crate::site::InlineVolume;
 use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
+use crate::subject::manifest::Metadata;
 use crate::subject::workload::{Inline, Workload};
 
 /// Answers a review of a workload; `None` where its options have more than
@@ -30,7 +33,7 @@ pub(super) fn review(
             judge(question, review.request, most, observe)
         }
         // It was read once already: the version is the one that is spoken.
-        Ok(review) => Some(pass(question, &review.request, "", None, observe)),
+        Ok(review) => Some(pass(question, &review.request, &Passed::default(), observe)),
         Err(error) => Some(unparsed(question, &error, observe)),
     }
 }
@@ -49,11 +52,16 @@ fn judge(
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Option<Answer> {
     let kind = judged_kind(&request).filter(|_| is_judged(&request));
+    let metadata = request.object.as_ref().and_then(|object| object.metadata.as_ref());
+    // Most requests have a name: only one without is given that of its object.
+    let own_name = metadata.map(Metadata::name).filter(|_| request.name_or("").is_empty());
+    let own_name = own_name.unwrap_or_default().to_owned();
+    let passed = Passed { name: &own_name, ..Passed::default() };
     let (object, old) = (request.object.take(), request.old_object.take());
     let is_update = request.operation.as_deref() == Some("UPDATE");
     let pairs = kind.zip(object).map(|(kind, object)| pairs(kind, *object, old.filter(|_| is_update)));
     let (Some(kind), Some(pairs), Endpoint::Validate) = (kind, pairs, question.endpoint) else {
-        return Some(pass(question, &request, "", None, observe));
+        return Some(pass(question, &request, &passed, observe));
     };
     let settings = question.policy.drivers();
     let subjects: Vec<(Subject<'_>, Option<Subject<'_>>)> = pairs
@@ -71,7 +79,7 @@ fn judge(
         .filter(|(subject, _)| subject.nfs != Nfs::No)
         .collect();
     if subjects.is_empty() {
-        return Some(pass(question, &request, "", None, observe));
+        return Some(pass(question, &request, &passed, observe));
     }
     let all = subjects.iter().flat_map(|(new, old)| [Some(new), old.as_ref()]).flatten();
     if all.flat_map(|subject| &subject.carriers).map(Carrier::length).sum::<usize>() > most {
@@ -132,8 +140,7 @@ fn decide(
     let drivers = joined(subjects.iter().map(|(subject, _)| subject.driver_name.to_owned()).collect());
     let options = joined(subjects.iter().map(|(subject, _)| subject.effective()).collect());
     let decision = if is_denied { "deny" } else { "allow" };
-    let own_name = subjects.first().map(|(subject, _)| subject.name).unwrap_or_default();
-    let name = request.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(own_name);
+    let name = request.name_or(subjects.first().map(|(subject, _)| subject.name).unwrap_or_default());
     observe(&Record {
         name,
         driver: &drivers,

@@ -35,8 +35,7 @@ pub(super) fn bind(tie: &mut Tie, object: &Object<'_>, is_live: bool) {
 pub(super) fn unreadable(object: &Object<'_>) -> Problem {
     let (field, form) = object.unbound_field();
     let unknown = "the claim and the Pods of the volume are not known";
-    let name = object.parts.first().and_then(|part| part.manifest.metadata.as_ref()?.name.as_deref());
-    let name = object.kind.name_object(None, name.unwrap_or_default());
+    let name = object.kind.name_object(None, object.name());
     Problem::at(object.span.start, format!("{name}: {field} is not {form}: {unknown}; correct it"))
         .of_one_object()
 }

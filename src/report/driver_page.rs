@@ -267,6 +267,7 @@ fn carriers(keys: &[CarrierKey]) -> String {
             Role::WhenListEmpty => "only while mountOptions is empty",
             Role::AnnotationWhenListEmpty => "only while mountOptions is empty, becomes the annotation",
             Role::Version => "the version",
+            Role::Argument => "a word of the mount command, with the options after a `-o` in it",
             Role::Apart => "for another mount of the driver's own",
             Role::NotTaken => "not read",
         };

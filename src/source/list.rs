@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use super::tree::{NodeId, Tree};
 use super::{Implied, Item, Problem, Skip, Sort, Source, classify, json, recorded, unjudged};
 use crate::kind::{Holds, Kind};
-use crate::subject::manifest::{Manifest, Spec, Text};
+use crate::subject::manifest::{Manifest, Metadata, Spec, Text};
 use crate::subject::pod::Pod;
 use items::{
     beside_items, empty_list, inner_object, no_items, no_list, object_in, object_name, options_beside,
@@ -185,7 +185,7 @@ fn two_sources(
         .filter(|(key, _)| tree.text(*key).is_some_and(|key| named.contains(&key)))
         .nth(1)
         .and_then(|(key, _)| tree.written(*key));
-    let name = manifest.metadata.as_ref().and_then(|metadata| metadata.name.as_deref()).unwrap_or_default();
+    let name = manifest.metadata.as_ref().map(Metadata::name).unwrap_or_default();
     let message = format!(
         "PersistentVolume/{name}: spec has {} volume sources ({}), and the API server takes exactly one; delete \
 the others",
@@ -333,7 +333,10 @@ fn visit_json_object(
         return;
     }
     if kind.row().holds == Holds::Claim {
-        if unjudged::may_hold_options(part) || strays::may_have_settings(part) {
+        let is_looked_at = unjudged::may_hold_options(part)
+            || strays::may_have_settings(part)
+            || unjudged::has_others_in_source(part);
+        if is_looked_at {
             visit_node(source, &json::tree(source.text, part), 0, implied, depth, visitor);
         } else {
             mounting::visit_json_claim(part, visitor);

@@ -19,7 +19,7 @@ use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::site::{InlineVolume, Place};
 use crate::subject::binding::{BoundVolume, Claimed, OnlyClaim, OnlyIdentity, OnlyPhase};
-use crate::subject::manifest::{Manifest, Text};
+use crate::subject::manifest::{Manifest, Metadata, Text};
 use crate::subject::workload::{Inline, Workload};
 use crate::subject::{Misplaced, Subject};
 
@@ -157,10 +157,11 @@ impl<'i> Object<'i> {
         self.text
     }
 
-    /// Returns the object's name; empty where it has none.
+    /// Returns the object's name, or the beginning of the one that the server will choose; empty
+    /// where neither is given.
     pub fn name(&self) -> &str {
         let metadata = self.parts.first().and_then(|part| part.manifest.metadata.as_ref());
-        metadata.and_then(|metadata| metadata.name.as_deref()).unwrap_or_default()
+        metadata.map(Metadata::name).unwrap_or_default()
     }
 
     /// Returns true if the object is partial, as a kustomize patch is.

@@ -4,7 +4,9 @@
 
 mod arguments;
 mod commands;
+mod descriptions;
 mod found;
+mod keys;
 mod misplaced;
 mod system_files;
 mod terraform;
@@ -18,16 +20,14 @@ use super::tree::{Content, NodeId, Style, Tree};
 use crate::kind::{Kind, PodSpec, misnamed};
 use crate::nfs::disguised::whole_options;
 use crate::nfs::{option, reading};
-use crate::subject::driver::{is_option_key, names_mount_options, speaks_of_options};
+use crate::subject::driver::{is_option_key, names_mount_options};
+use descriptions::FileSystem;
 pub use found::{Unjudged, UnjudgedPlace};
 pub(super) use misplaced::{has_others_in_source, in_volume, keys_like_options, misplaced};
 use system_files::{background_of, text_of_url};
 pub use terraform::{is_terraform, of_terraform};
 pub(super) use texts::may_hold_options;
-use texts::{
-    Embedded, assigns_options, decoded, has_key, is_prose, leads_to_options, mentions_background,
-    without_index,
-};
+use texts::{Embedded, assigns_options, decoded, has_key, is_prose, mentions_background};
 
 /// Most nodes of a document that are looked at, and how deep.
 const MOST_NODES: usize = 500_000;
@@ -65,10 +65,15 @@ pub(super) fn find_in_texts(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
 /// Returns true if JSON text may have a text with mount options in it, not counting JSON in a text:
 /// kubectl keeps the object itself so.
 pub(super) fn may_have_options_in_text(part: &str) -> bool {
-    memmem::find_iter(part.as_bytes(), "ptions").any(|at| {
-        let after = part.as_bytes().get(at + "ptions".len());
-        after.is_some_and(|after| matches!(after, b':' | b'='))
-    })
+    // Of commands and of files of a node. A source has a quote before its `nfs`.
+    const MARKS: [&str; 9] =
+        [" nfs", "mount ", "mount.nfs", "[Mount]", "type=nfs", "NFSMount", "/&", "nfs\\\",", "nfs4\\\","];
+    let has_mark = |mark: &&str| memmem::find(part.as_bytes(), mark.as_bytes()).is_some();
+    MARKS.iter().any(has_mark)
+        || memmem::find_iter(part.as_bytes(), "ptions").any(|at| {
+            let after = part.as_bytes().get(at + "ptions".len());
+            after.is_some_and(|after| matches!(after, b':' | b'='))
+        })
 }
 
 /// The parts of a document that are looked at.
@@ -101,6 +106,7 @@ fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope) -> Option<Unjudged> {
     search.visit(node);
     let offset = search.found.first()?.offset;
     let metadata = tree.get(node, "metadata");
+    let given = |key| text(metadata, key).filter(|name| !name.is_empty());
     let is_shown = Kind::parse(&kind).is_some();
     let is_secret = kind == "Secret";
     let misnamed = misnamed(&kind, text(Some(node), "apiVersion").as_deref());
@@ -108,7 +114,7 @@ fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope) -> Option<Unjudged> {
         misnamed,
         kind,
         namespace: text(metadata, "namespace"),
-        name: text(metadata, "name").unwrap_or_default(),
+        name: given("name").or_else(|| given("generateName")).unwrap_or_default(),
         offset,
         places: search
             .found
@@ -183,12 +189,20 @@ impl Search<'_> {
                     self.note(item, Some(item), options.has_bg);
                     self.path.truncate(self.path.len() - 2);
                 }
-                for (key, value) in entries {
+                if let Some(found) = self.default_field(node) {
+                    self.path.extend(["mount_default_fields".to_owned(), found.index.to_string()]);
+                    self.note(found.value, Some(found.value), false);
+                    self.path.truncate(self.path.len() - 2);
+                }
+                let described = self.described_by_map(entries).filter(|_| !self.only_texts);
+                for (index, (key, value)) in entries.iter().enumerate() {
                     let name = tree.text(*key).unwrap_or_default();
                     self.path.push(name.to_owned());
                     if self.only_texts && name != LAST_APPLIED {
                         self.visit(*value);
-                    } else if self.holds_options(name, *value) {
+                    } else if described.is_some_and(|found| found.index == index)
+                        || self.holds_options(name, *value, entries)
+                    {
                         self.note(*key, Some(*value), false);
                     } else if self.is_option_in_source(name, *value) {
                         self.note(*key, None, name.eq_ignore_ascii_case("bg"));
@@ -206,10 +220,13 @@ impl Search<'_> {
             }
             Content::List { items, .. } => {
                 let of_command = self.of_command(items);
+                let described = self.described_by_list(items);
                 for (index, item) in items.iter().enumerate() {
                     self.path.push(index.to_string());
                     if let Some(options) = of_command.filter(|options| options.word == index) {
                         self.note(*item, Some(*item), options.has_bg);
+                    } else if let Some(found) = described.filter(|found| found.index == index) {
+                        self.note(*item, Some(found.value), false);
                     } else if index > 0 && self.is_argument(items.get(index - 1).copied(), *item) {
                         self.note(*item, Some(*item), false);
                     } else {
@@ -236,60 +253,6 @@ impl Search<'_> {
                 value,
                 has_bg,
             });
-        }
-    }
-
-    /// Returns true if a key holds mount options: by its name, or by its value where the name is
-    /// that of options of any sort.
-    fn holds_options(&self, name: &str, value: NodeId) -> bool {
-        if names_mount_options(without_index(name)) {
-            return self.holds_text(value);
-        }
-        let is_nfs = |text: &String| option::has_nfs_option(text);
-        speaks_of_options(name) && {
-            let texts = misplaced::texts(self.tree, value);
-            !texts.is_empty()
-                && texts.iter().all(|text| option::are_options(text))
-                && texts.iter().any(is_nfs)
-        }
-    }
-
-    /// Returns true if the path leads to a field beside the server and the path of a Pod's NFS volume
-    /// that is meant to be an option, which nothing reads.
-    fn is_option_in_source(&self, name: &str, value: NodeId) -> bool {
-        let Some(at) = self.pods else { return false };
-        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
-        let of_volumes = path.strip_prefix(at.path()).unwrap_or_default();
-        matches!(of_volumes, ["volumes", _, "nfs", _])
-            && self.tree.text(value).is_some_and(|text| misplaced::meant_in_source(name, text).is_some())
-    }
-
-    /// Returns true if an entry of the mapping at `map` says of another value that it becomes mount
-    /// options: an operation of a JSON patch, a value that is set by its path (Argo CD
-    /// `helm.parameters`, Flux `valuesFrom`, Kustomize `replacements`).
-    fn leads_to_options(&self, map: NodeId, name: &str, value: NodeId) -> bool {
-        let tree = self.tree;
-        let text = || tree.text(value).unwrap_or_default();
-        let beside = |key: &str| tree.get(map, key).and_then(|value| tree.text(value));
-        match name {
-            "path" => {
-                let is_written = !matches!(beside("op"), Some("remove" | "test"));
-                let last = text().rsplit('/').next().unwrap_or_default();
-                // `options` alone may be those of anything: its value tells.
-                let holds = || tree.get(map, "value").is_some_and(|value| self.holds_options(last, value));
-                text().starts_with('/') && is_written && (leads_to_options(text()) || holds())
-            }
-            "name" => {
-                // Argo CD takes the value of a parameter from a file, too.
-                let is_set = |key| beside(key).is_some_and(|value| !value.is_empty());
-                leads_to_options(text()) && ["value", "path"].into_iter().any(is_set)
-            }
-            "targetPath" => leads_to_options(text()),
-            "fieldPaths" => {
-                let items = tree.items(value).unwrap_or_default();
-                items.iter().any(|item| tree.text(*item).is_some_and(leads_to_options))
-            }
-            _ => false,
         }
     }
 
@@ -390,17 +353,6 @@ impl Search<'_> {
         };
         let is_inline = || self.tree.get(node, "csi").is_some_and(names_driver);
         matches!(of_volumes, ["volumes", _]) && is_inline() || path == ["metadata", "managedFields"]
-    }
-
-    /// Returns true if a value is a text, or a list of texts, that is not empty; or if options
-    /// stand deeper in it.
-    fn holds_text(&self, value: NodeId) -> bool {
-        let is_flat = match self.tree.items(value) {
-            Some(items) => items.iter().any(|item| self.tree.string(*item).is_some()),
-            None => self.tree.string(value).is_some(),
-        };
-        let is_option = |text: &String| option::are_options(text) || is_background(text);
-        is_flat || misplaced::texts_within(self.tree, value).iter().any(is_option)
     }
 }
 

@@ -29,7 +29,7 @@ use driver::{Case, Driver, Nfs};
 use effective::Options;
 use facts::Facts;
 use identity::{access, identify, is_volume, may_have_made, server};
-use manifest::Manifest;
+use manifest::{Manifest, Metadata};
 pub use unread::{UnreadKey, meant};
 
 /// The policy's settings for a driver, which override the table.
@@ -202,9 +202,7 @@ impl<'m> Subject<'m> {
         let mut subject = Self {
             kind,
             volume,
-            name: metadata
-                .and_then(|metadata| metadata.name.as_deref().or(metadata.generate_name.as_deref()))
-                .unwrap_or_default(),
+            name: metadata.map(Metadata::name).unwrap_or_default(),
             namespace: metadata.and_then(|metadata| metadata.namespace.as_deref()),
             driver_name,
             driver,

@@ -37,8 +37,13 @@ impl Changed {
         text: &str,
         replacements: impl Iterator<Item = &'r Replacement>,
     ) -> Self {
-        let lost = replacements.flat_map(|replacement| lost_comments(text, replacement));
-        let lost: BTreeSet<usize> = lost.collect();
+        let replacements: Vec<&Replacement> = replacements.collect();
+        let is_moved = |at: &usize| {
+            let comment = text.get(*at..).and_then(|rest| rest.lines().next()).unwrap_or_default().trim_end();
+            replacements.iter().any(|replacement| replacement.with.contains(comment))
+        };
+        let lost = replacements.iter().flat_map(|replacement| lost_comments(text, replacement));
+        let lost: BTreeSet<usize> = lost.filter(|at| !is_moved(at)).collect();
         let shown: Vec<String> = lost.iter().filter_map(|at| quoted(text.get(*at..)?)).collect();
         match shown.as_slice() {
             [] => {}

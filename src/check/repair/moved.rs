@@ -49,12 +49,13 @@ pub(super) fn drop_stuck_renamings<'o>(
     fixed: &mut Traced<'_>,
     layout: &mut Option<Layout<'o>>,
     object: &'o Object<'_>,
-) -> Vec<(usize, RewriteRefusal)> {
+) -> Vec<(usize, Place, RewriteRefusal)> {
     let mut stuck = Vec::new();
     fixed.renamed.retain(|renaming| {
         let layout = layout.get_or_insert_with(|| object.layout());
         let plan = rewrite::rename_key(layout, renaming);
-        stuck.extend(plan.as_ref().err().map(|refusal| (layout.start(&renaming.from), *refusal)));
+        let from = &renaming.from;
+        stuck.extend(plan.as_ref().err().map(|refusal| (layout.start(from), from.clone(), *refusal)));
         plan.is_ok()
     });
     stuck

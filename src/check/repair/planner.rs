@@ -70,7 +70,13 @@ impl<'o> Planner<'o> {
             }));
         }
         let kept = drop_stuck_renamings(&mut fixed, layout, self.object);
-        let keeps = |(at, refusal)| Stuck { at, what: format!("{}: a key keeps its name", title()), refusal };
+        let keeps = |(at, place, refusal): (usize, Place, _)| {
+            let what = match place {
+                Place::Field(_) => format!("{}: {} stays where it is", title(), place.field(None)),
+                _ => format!("{}: a key keeps its name", title()),
+            };
+            Stuck { at, what, refusal }
+        };
         refusals.extend(kept.into_iter().map(keeps));
         fixed
     }

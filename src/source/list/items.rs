@@ -87,9 +87,9 @@ pub(super) fn object_in(tree: &Tree<'_>, value: NodeId) -> Option<(usize, String
     })
 }
 
-/// Returns the name of the object at `node`.
+/// Returns the name of the object at `node`, or what the API server begins it with.
 fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
-    metadata_text(tree, node, "name")
+    metadata_text(tree, node, "name").or_else(|| metadata_text(tree, node, "generateName"))
 }
 
 fn metadata_text<'t>(tree: &'t Tree<'_>, node: NodeId, key: &str) -> Option<&'t str> {

@@ -1,5 +1,7 @@
 //! Options that have no list yet: the field is filled, or added.
 
+use std::ops::Range;
+
 use super::lines::{column, line_end, newline};
 use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, render};
 use crate::kind::Kind;
@@ -105,13 +107,33 @@ impl Field<'_> {
 
 /// Adds a field at the end of a mapping, where it wins over what is merged.
 pub(super) fn add_last(layout: &Layout<'_>, map: NodeId, field: Field<'_>) -> Result<Plan, RewriteRefusal> {
+    add_below(layout, map, field, &[])
+}
+
+/// Like [`add_last`], with comments on lines of their own above the field, which stand elsewhere now.
+pub(super) fn add_below(
+    layout: &Layout<'_>,
+    map: NodeId,
+    field: Field<'_>,
+    comments: &[Range<usize>],
+) -> Result<Plan, RewriteRefusal> {
     if is_in_braces(layout, map) {
-        return add_to_flow(layout, map, field);
+        return match comments.first() {
+            // In braces it would speak of what follows in the line.
+            Some(comment) => Err(RewriteRefusal::Comment(comment.start)),
+            None => add_to_flow(layout, map, field),
+        };
     }
     let last = *layout.tree.own_entries(map).and_then(<[_]>::last).ok_or(RewriteRefusal::NoPlace)?;
     let margin = " ".repeat(indent(layout, last.0)?);
-    let line = format!("{margin}{}: {}", field.name, field.value(Style::Plain, false));
-    add_lines(layout, map, last, &line)
+    let newline = newline(layout.text, end_of(layout, last)?);
+    let mut lines = String::new();
+    for comment in comments {
+        let comment = layout.text.get(comment.clone()).unwrap_or_default();
+        lines.extend([margin.as_str(), comment, newline]);
+    }
+    lines.extend([margin.as_str(), field.name, ": ", &field.value(Style::Plain, false)]);
+    add_lines(layout, map, last, &lines)
 }
 
 fn is_in_braces(layout: &Layout<'_>, map: NodeId) -> bool {

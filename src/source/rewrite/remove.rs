@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::lines::{line_end, line_start};
+use super::lines::{column, line_end, line_start};
 use super::{Plan, Replacement, RewriteRefusal, RewriteStep, comments};
 use crate::site::Place;
 use crate::source::object::Layout;
@@ -15,9 +15,29 @@ use crate::source::tree::{Content, NodeId};
 ///
 /// If a comment or an alias is in the way, or if other text is on the field's lines.
 pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan, RewriteRefusal> {
-    let plan = remove_with_comments(layout, place, gone)?;
+    let (plan, above) = remove_moving(layout, place, gone)?;
+    match above.first() {
+        // At the old place it would speak of the next field.
+        Some(comment) => Err(RewriteRefusal::Comment(comment.start)),
+        None => Ok(plan),
+    }
+}
+
+/// Takes a field out as [`remove`] does, with the comments above it, which are returned: they move with
+/// what it holds.
+///
+/// # Errors
+///
+/// If another comment or an alias is in the way, or if other text is on the field's lines.
+pub(super) fn remove_moving(
+    layout: &Layout<'_>,
+    place: &Place,
+    gone: &[Place],
+) -> Result<(Plan, Vec<Range<usize>>), RewriteRefusal> {
+    let (plan, above) = taken_out(layout, place, gone)?;
     let range = plan.steps.first().map(|step| step.replacement.start..step.replacement.end);
-    let range = range.unwrap_or_default();
+    let mut range = range.unwrap_or_default();
+    range.start = above.last().map_or(range.start, |comment| comment.end);
     let taken = layout.text.get(range.clone()).unwrap_or_default();
     let behind = layout.text.get(range.end..line_end(layout.text, range.end)).unwrap_or_default();
     // After the end of the braces it is about more than this field.
@@ -26,7 +46,7 @@ pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan
         // The author wrote it for a reason: a person decides what becomes of it.
         return Err(RewriteRefusal::Comment(range.start + comment));
     }
-    Ok(plan)
+    Ok((plan, above))
 }
 
 /// Takes a field out as [`remove`] does, with the comments in it.
@@ -39,6 +59,15 @@ pub fn remove_with_comments(
     place: &Place,
     gone: &[Place],
 ) -> Result<Plan, RewriteRefusal> {
+    taken_out(layout, place, gone).map(|(plan, _)| plan)
+}
+
+/// Takes a field out with the comments in it and those above it, which are returned.
+fn taken_out(
+    layout: &Layout<'_>,
+    place: &Place,
+    gone: &[Place],
+) -> Result<(Plan, Vec<Range<usize>>), RewriteRefusal> {
     if layout.has_aliases() {
         return Err(RewriteRefusal::Aliases);
     }
@@ -56,6 +85,7 @@ pub fn remove_with_comments(
         (span(key)?.start, last_end(layout, value).ok_or(RewriteRefusal::NoPlace)?.max(span(key)?.end));
     let is_flow =
         matches!(layout.tree.written(map).map(|node| &node.content), Some(Content::Map { flow: true, .. }));
+    let above = above(layout.text, start);
     let (range, with) = if is_flow {
         let is_gone = |(key, _): &(NodeId, NodeId)| {
             gone.iter().any(|place| {
@@ -76,9 +106,18 @@ pub fn remove_with_comments(
             (None, Some((next, _))) => start..span(*next)?.start,
             (None, None) => start..end,
         };
+        // Above the first entry it stays, and would speak of the next one.
+        if let Some(comment) = above.first().filter(|comment| comment.start < range.start) {
+            return Err(RewriteRefusal::Comment(comment.start));
+        }
         (range, "")
     } else if entries.len() > 1 {
-        (lines_of(layout.text, start..end).ok_or(RewriteRefusal::SharedLine)?, "")
+        let begin = above.first().map_or(start, |comment| comment.start);
+        lines_of(layout.text, start..end).ok_or(RewriteRefusal::SharedLine)?;
+        (lines_of(layout.text, begin..end).ok_or(RewriteRefusal::SharedLine)?, "")
+    } else if let Some(comment) = above.first() {
+        // The braces that take the place of the mapping would stand below it.
+        return Err(RewriteRefusal::Comment(comment.start));
     } else {
         // A mapping in lines cannot be empty: it goes into the line of its key.
         let before = layout.text.get(..start).unwrap_or_default().trim_end();
@@ -86,7 +125,30 @@ pub fn remove_with_comments(
         (start..end_of_text(layout.text, end), with)
     };
     let step = RewriteStep { element: None, replacement: Replacement::new(range, with) };
-    Ok(Plan { touched: vec![map], left: Vec::new(), steps: vec![step] })
+    Ok((Plan { touched: vec![map], left: Vec::new(), steps: vec![step] }, above))
+}
+
+/// Returns the comments on lines of their own right above the field that begins at `key`, which speak of
+/// it. One that is indented more belongs to what is above.
+fn above(text: &str, key: usize) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = line_start(text, key);
+    // Something before the key in its line is what they are above.
+    if !text.get(at..key).is_some_and(|before| before.trim().is_empty()) {
+        return found;
+    }
+    while let Some(end) = at.checked_sub(1) {
+        let start = line_start(text, end);
+        let line = text.get(start..end).unwrap_or_default();
+        let first = start + (line.len() - line.trim_start().len());
+        if !line.trim_start().starts_with('#') || column(text, first) > column(text, key) {
+            break;
+        }
+        found.push(first..first + line.trim().len());
+        at = start;
+    }
+    found.reverse();
+    found
 }
 
 /// Returns true if the field at `path` is the only one of its mapping.

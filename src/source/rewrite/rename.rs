@@ -1,7 +1,8 @@
 //! Giving a field the name under which it is read.
 
-use super::field::{Field, FieldValue, add_last};
-use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, quoted, remove, sequence, string};
+use super::field::{Field, FieldValue, add_below};
+use super::remove::remove_moving;
+use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, quoted, sequence, string};
 use crate::finding::Renaming;
 use crate::site::Place;
 use crate::source::object::Layout;
@@ -77,19 +78,21 @@ pub fn rename_key(layout: &Layout<'_>, renaming: &Renaming) -> Result<Plan, Rewr
     Ok(Plan { touched: vec![map], left: Vec::new(), steps })
 }
 
-/// Takes a field out, and adds its options as a key; with the mapping of such keys, where the object has none.
+/// Takes a field out, and adds its options as a key, with the comments above it; with the mapping of such
+/// keys, where the object has none.
 fn become_key(layout: &Layout<'_>, renaming: &Renaming) -> Result<Plan, RewriteRefusal> {
-    let mut plan = remove(layout, &renaming.from, std::slice::from_ref(&renaming.from))?;
+    let gone = std::slice::from_ref(&renaming.from);
+    let (mut plan, above) = remove_moving(layout, &renaming.from, gone)?;
     let path = renaming.to.path();
     let (name, parents) = path.split_last().ok_or(RewriteRefusal::NoPlace)?;
     let (map_name, around) = parents.split_last().ok_or(RewriteRefusal::NoPlace)?;
     let step = |at: NodeId, step: &std::borrow::Cow<'_, str>| layout.step(at, step).map(|(_, value)| value);
     let around = around.iter().try_fold(layout.node, step).ok_or(RewriteRefusal::NoPlace)?;
     let added = if let Some((_, map)) = layout.step(around, map_name) {
-        add_last(layout, map, Field { name, value: FieldValue::Text(&renaming.new) })?
+        add_below(layout, map, Field { name, value: FieldValue::Text(&renaming.new) }, &above)?
     } else {
         let value = FieldValue::Map(name, &renaming.new);
-        add_last(layout, around, Field { name: map_name, value })?
+        add_below(layout, around, Field { name: map_name, value }, &above)?
     };
     plan.touched.extend(added.touched);
     plan.steps.extend(added.steps);

@@ -10,7 +10,7 @@ use crate::nfs::{option, reading};
 pub(super) fn background_of(text: &str) -> Option<bool> {
     // Most texts hold no such word.
     let holds = |word: &[u8]| memmem::find(text.as_bytes(), word).is_some();
-    if !holds(b"mount") && !holds(b"fstype=nfs") && !holds(b" nfs") && !holds(b"/&") {
+    if !holds(b"mount") && !holds(b"type=nfs") && !holds(b" nfs") && !holds(b"/&") {
         return None;
     }
     // A backslash at the end continues a line in the next one.
@@ -39,20 +39,23 @@ pub(super) struct Options {
 
 /// Returns the options of a command that mounts NFS, by its words.
 pub(super) fn options_among(words: &[&str]) -> Option<Options> {
-    of_mount(words).or_else(|| of_autofs(words)).or_else(|| of_fstab(words))
+    of_mount(words).or_else(|| of_autofs(words)).or_else(|| of_fstab(words)).or_else(|| of_settings(words))
 }
 
 /// `mount -t nfs4 -o OPTIONS SERVER:/PATH DIRECTORY`; mount(8) joins the options of several `-o`.
+/// systemd-mount(1) has the same switches, and a `--type`.
 fn of_mount(words: &[&str]) -> Option<Options> {
     let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
-    let is_mount = |word: &&str| matches!(name(word).as_str(), "mount" | "mount.nfs" | "mount.nfs4");
+    let is_helper = |word: &str| matches!(name(word).as_str(), "mount.nfs" | "mount.nfs4");
+    let is_mount = |word: &&str| matches!(name(word).as_str(), "mount" | "systemd-mount") || is_helper(word);
     let at = words.iter().position(is_mount)?;
-    let is_helper = words.get(at).is_some_and(|word| name(word) != "mount");
+    let is_helper = words.get(at).is_some_and(|word| is_helper(word));
     let arguments = words.get(at + 1..)?;
     let named = arguments.iter().enumerate().find_map(|(index, word)| match *word {
-        "-t" | "--types" => arguments.get(index + 1).copied(),
+        "-t" | "--types" | "--type" => arguments.get(index + 1).copied(),
         _ => word
             .strip_prefix("--types=")
+            .or_else(|| word.strip_prefix("--type="))
             .or_else(|| word.strip_prefix("-t"))
             .filter(|named| !named.is_empty()),
     });
@@ -103,10 +106,11 @@ fn of_autofs(words: &[&str]) -> Option<Options> {
     (is_nfs && has_options).then(|| Options { word, has_bg: reading::mentions_background(options) })
 }
 
-/// `SERVER:/PATH DIRECTORY nfs OPTIONS`
+/// `SERVER:/PATH DIRECTORY nfs OPTIONS`; mount(8) takes such a device for NFS without a type, too, which
+/// is null in a list of cloud-init's.
 fn of_fstab(words: &[&str]) -> Option<Options> {
     let is_entry = |entry: &&[&str]| {
-        matches!(entry, [device, directory, "nfs" | "nfs4", options]
+        matches!(entry, [device, directory, "nfs" | "nfs4" | "auto" | "null" | "~", options]
             if is_export(device) && directory.starts_with('/') && *options != "defaults" && option::are_options(options))
     };
     let (index, entry) = words.windows(4).enumerate().find(|(_, entry)| is_entry(entry))?;
@@ -114,8 +118,54 @@ fn of_fstab(words: &[&str]) -> Option<Options> {
     Some(Options { word: index + 3, has_bg: reading::mentions_background(options) })
 }
 
+/// `docker volume create --opt type=nfs --opt o=OPTIONS`, the same in one argument of `--mount`, and
+/// Ansible's `mount: src=SERVER:/PATH fstype=nfs opts=OPTIONS`.
+fn of_settings(words: &[&str]) -> Option<Options> {
+    if !words.iter().any(|word| word.contains("type=nfs")) {
+        return None;
+    }
+    let setting = |word: &str| {
+        let word = word.trim_start_matches('-');
+        let word = word.strip_prefix("opt=").or_else(|| word.strip_prefix("volume-opt=")).unwrap_or(word);
+        let (key, value) = word.split_once('=')?;
+        Some((key.to_owned(), value.trim_matches(['"', '\'']).to_owned()))
+    };
+    // One argument may hold several settings; a quoted one has commas of its own.
+    let settings = |word: &str| -> Vec<(String, String)> {
+        let word = word.replace(",\"volume-opt=", ",volume-opt=");
+        let mut rest = word.as_str();
+        let mut found: Vec<(String, String)> = Vec::new();
+        while let Some((first, others)) = rest.split_once(",volume-opt=") {
+            found.extend(setting(first.trim_end_matches(['"', '\''])));
+            rest = others;
+        }
+        found.extend(setting(rest));
+        found
+    };
+    let all: Vec<(usize, (String, String))> = words
+        .iter()
+        .enumerate()
+        .flat_map(|(index, word)| settings(word).into_iter().map(move |setting| (index, setting)))
+        .collect();
+    let names_nfs = |key: &str| {
+        all.iter().any(|(_, (found, value))| found == key && matches!(value.as_str(), "nfs" | "nfs4"))
+    };
+    let key = if names_nfs("fstype") {
+        "opts"
+    } else if names_nfs("type") {
+        "o"
+    } else {
+        return None;
+    };
+    let is_it = |(_, (found, value)): &&(usize, (String, String))| {
+        found == key && value != "defaults" && option::are_options(value)
+    };
+    let (word, (_, options)) = all.iter().find(is_it)?;
+    Some(Options { word: *word, has_bg: reading::mentions_background(options) })
+}
+
 /// Returns true for `SERVER:/PATH`.
-fn is_export(word: &str) -> bool {
+pub(super) fn is_export(word: &str) -> bool {
     word.split_once(":/").is_some_and(|(server, rest)| {
         let is_name = !server.is_empty() && !server.contains(['=', '/']);
         is_name && !rest.starts_with('/')

@@ -274,7 +274,8 @@ pub(crate) fn keys_like_options(part: &str) -> usize {
         let end = at + memchr(b'"', bytes.get(at..)?)?;
         let key = part.get(start + 1..end)?;
         let follows = part.get(end + 1..)?.trim_start().starts_with(':');
-        Some(!is_escaped && follows && (is_option_key(key) || resembles_mount_options(key)))
+        let is_like_options = is_option_key(key) || resembles_mount_options(key) || speaks_of_options(key);
+        Some(!is_escaped && follows && is_like_options)
     };
     let words = [&b"pti"[..], b"PTI", b"opt", b"Opt", b"flag", b"Flag"];
     let mut places: Vec<usize> = words.iter().flat_map(|word| memmem::find_iter(bytes, word)).collect();

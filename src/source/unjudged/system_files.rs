@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
+use super::commands::is_export;
 use crate::nfs::reading;
 
 /// Returns whether a file of a node gives `bg` to NFS mounts; `None` where the text is none of these
@@ -49,12 +50,20 @@ fn of_fstab(text: &str) -> Option<bool> {
     options.map(reading::mentions_background).reduce(|one, other| one || other)
 }
 
-/// `Type=nfs` and `Options=` of a `[Mount]` section.
+/// `Options=` of a `[Mount]` section with `Type=nfs`, or without a type and with `What=SERVER:/PATH`,
+/// which mount(8) takes for NFS.
 fn of_unit(text: &str) -> Option<bool> {
     let value = |key: &str| {
         let mut settings = lines(text).filter_map(|line| line.split_once('='));
         settings.find(|(found, _)| found.trim() == key).map(|(_, value)| value.trim())
     };
-    let is_nfs = lines(text).any(|line| line == "[Mount]") && matches!(value("Type")?, "nfs" | "nfs4");
-    value("Options").filter(|_| is_nfs).map(reading::mentions_background)
+    let is_nfs = lines(text).any(|line| line == "[Mount]")
+        && match value("Type") {
+            Some("nfs" | "nfs4") => true,
+            None | Some("" | "auto") => value("What").is_some_and(is_export),
+            Some(_) => false,
+        };
+    value("Options")
+        .filter(|options| is_nfs && !options.is_empty() && *options != "defaults")
+        .map(reading::mentions_background)
 }

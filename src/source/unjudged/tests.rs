@@ -255,3 +255,120 @@ fn commands_that_mount_are_found_in_pods_scripts_and_lists() {
         assert_eq!(found(text), None, "{text}");
     }
 }
+
+#[test]
+fn mounts_that_are_described_field_by_field_are_found_where_they_are_nfs() {
+    for (text, at) in [
+        (
+            "- hosts: all\n  tasks:\n  - ansible.posix.mount: {src: 'nas:/a', path: /b, fstype: nfs, opts: 'hard,rw'}\n",
+            Some("0.tasks[0].ansible.posix.mount.opts"),
+        ),
+        (
+            "- ansible.posix.mount: {src: '{{ nas }}', path: /b, fstype: nfs4, opts: bg}\n",
+            Some("0.ansible.posix.mount.opts"),
+        ),
+        ("- mount: {src: 'nas:/a', path: /b, opts: 'rw,soft'}\n", Some("0.mount.opts")),
+        ("- mount: src=nas:/a path=/b fstype=nfs opts=hard,bg state=mounted\n", Some("0.mount")),
+        ("- ansible.builtin.command: mount -t nfs -o bg nas:/a /b\n", Some("0.ansible.builtin.command")),
+        (
+            "- ansible.builtin.command: {argv: [mount, -t, nfs, nas:/a, /b, -o, bg]}\n",
+            Some("0.ansible.builtin.command.argv[6]"),
+        ),
+        (
+            "volumes: {d: {driver: local, driver_opts: {type: nfs, o: 'addr=10.0.0.1,rw', device: ':/a'}}}\n",
+            Some("volumes.d.driver_opts.o"),
+        ),
+        ("config: {options: {type: nfs4, o: [hard, rw], device: ':/a'}}\n", Some("config.options.o")),
+        (
+            "/b:\n  mount.mounted:\n  - device: nas:/a\n  - fstype: nfs\n  - opts: rw,hard\n",
+            Some("/b.mount.mounted[2]"),
+        ),
+        ("storage: {type: nfs, server: nas, export: /a, options: 'hard,rw'}\n", Some("storage.options")),
+        ("mount_default_fields: [null, null, nfs, 'bg', '0', '2']\n", Some("mount_default_fields[3]")),
+        (
+            "mounts: [[nas:/a, /b]]\nmount_default_fields: [null, null, auto, 'hard,rw', '0', '2']\n",
+            Some("mount_default_fields[3]"),
+        ),
+        ("mounts: [[nas:/a, /b, null, 'bg', '0', '2']]\n", Some("mounts[0][3]")),
+        // Another file system, or none that is certain.
+        ("- mount: {src: '//nas/a', path: /b, fstype: cifs, opts: 'soft,rw'}\n", None),
+        ("- mount: {src: '//nas/a', path: /b, fstype: cifs, opts: 'hard,retrans=2,bg'}\n", None),
+        ("- mount: {src: 'g1:/vol', path: /b, fstype: glusterfs, opts: acl}\n", None),
+        ("- mount: {src: /dev/sdb1, path: /b, fstype: ext4, opts: 'rw,noatime'}\n", None),
+        ("- mount: {src: '{{ a }}', path: /b, fstype: '{{ b }}', opts: 'rw,noatime'}\n", None),
+        ("- mount: {src: 'nas:/a', path: /b, fstype: nfs, opts: defaults}\n", None),
+        ("- mount: src=/dev/sdb1 path=/b fstype=xfs opts=rw state=mounted\n", None),
+        ("volumes: {d: {driver_opts: {type: cifs, o: 'addr=10.0.0.1,soft,rw', device: '//a/b'}}}\n", None),
+        ("volumes: {d: {driver_opts: {type: none, o: bind, device: /a}}}\n", None),
+        ("- git: {src: 'git@example.com:/a', opts: rw}\n", None),
+        ("service: {type: ClusterIP, options: rw}\n", None),
+        (
+            "mounts: [[/dev/vdb, /b]]\nmount_default_fields: [null, null, auto, 'noatime,rw', '0', '2']\n",
+            None,
+        ),
+        (
+            "mounts: [[nas:/a, /b, nfs, hard]]\nmount_default_fields: [null, null, auto, rw]\n",
+            Some("mounts[0][3]"),
+        ),
+        ("mount_default_fields: [null, null, ext4, 'rw']\n", None),
+    ] {
+        assert_eq!(found(text).map(|(at, _)| at).as_deref(), at, "{text}");
+    }
+}
+
+#[test]
+fn commands_of_systemd_and_docker_and_units_are_found_where_they_are_nfs() {
+    for (text, at) in [
+        ("runcmd: ['systemd-mount -t nfs -o bg nas:/a /b']\n", Some("runcmd[0]")),
+        ("runcmd: [[systemd-mount, --type=nfs, --options=hard, nas:/a, /b]]\n", Some("runcmd[0][2]")),
+        ("runcmd: ['systemd-mount -o hard nas:/a /b']\n", Some("runcmd[0]")),
+        (
+            "runcmd: [docker volume create --opt type=nfs --opt o=addr=nas,bg --opt device=:/a d]\n",
+            Some("runcmd[0]"),
+        ),
+        ("args: [volume, create, -o, type=nfs, -o, 'o=addr=nas,rw', d]\n", Some("args[5]")),
+        (
+            "runcmd: ['docker run --mount type=volume,dst=/b,volume-opt=type=nfs,\"volume-opt=o=addr=nas,bg\" i']\n",
+            Some("runcmd[0]"),
+        ),
+        (
+            "systemd: {units: [{name: b.mount, contents: \"[Mount]\\nWhat=nas:/a\\nWhere=/b\\nOptions=hard\\n\"}]}\n",
+            Some("systemd.units[0].contents"),
+        ),
+        (
+            "write_files:\n- content: |\n    [Mount]\n    What=nas:/a\n    Where=/b\n    Type=nfs4\n    Options=bg\n",
+            Some("write_files[0].content"),
+        ),
+        ("runcmd: ['systemd-mount -t cifs -o soft //nas/a /b']\n", None),
+        ("runcmd: ['systemd-mount -o noatime /dev/sdb1 /b']\n", None),
+        ("runcmd: [docker volume create --opt type=tmpfs --opt o=size=1m d]\n", None),
+        (
+            "systemd: {units: [{contents: \"[Mount]\\nWhat=/dev/sdb1\\nWhere=/b\\nOptions=noatime\\n\"}]}\n",
+            None,
+        ),
+        (
+            "systemd: {units: [{contents: \"[Mount]\\nWhat=g1:/a\\nWhere=/b\\nType=glusterfs\\nOptions=acl\\n\"}]}\n",
+            None,
+        ),
+    ] {
+        assert_eq!(found(text).map(|(at, _)| at).as_deref(), at, "{text}");
+    }
+}
+
+#[test]
+fn what_is_found_as_yaml_is_found_as_json_and_in_a_text() {
+    for text in [
+        "- mount: {src: 'nas:/a', path: /b, fstype: nfs, opts: 'hard,rw'}\n",
+        "- command: systemd-mount -o bg nas:/a /b\n",
+        "args: [volume, create, -o, type=nfs, -o, 'o=addr=nas,rw', d]\n",
+        "volumes: {d: {driver_opts: {type: nfs, o: 'addr=10.0.0.1,rw', device: ':/a'}}}\n",
+        "mount_default_fields: [null, null, nfs, 'bg']\n",
+        "u: \"[Mount]\\nWhat=nas:/a\\nOptions=hard\\n\"\n",
+    ] {
+        let value: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+        assert!(may_hold_options(&value.to_string()), "{value}");
+        assert!(found(&value.to_string()).is_some(), "{value}");
+        let config = serde_json::json!({"kind": "ConfigMap", "data": {"a": text}});
+        assert!(found(&config.to_string()).is_some(), "{config}");
+    }
+}

@@ -136,7 +136,7 @@ pub(crate) fn may_hold_options(part: &str) -> bool {
             "nfsOptions", "nfs_options", "nfs-options", "ptions\"", "ptions:", "/options", "\\u", "MOUNT",
             "NFS", "\"Secret\"", "binaryData", "nfsmount", " nfs ", " nfs4 ", "\\tnfs", "Type=nfs",
             "\"data:", "mount.nfs", "mount ", "mount\"", "mounts:", "mounts\"", "[Mount]", "opts\"", "opts:",
-            "/&", "-fstype", "\"-o", "\"nfs\",", "\"nfs4\",",
+            "/&", "-fstype", "\"-o", "\"nfs\",", "\"nfs4\",", "type=nfs", "mount_default",
         ]
         .iter()
         .any(|word| memmem::find(bytes, word.as_bytes()).is_some())

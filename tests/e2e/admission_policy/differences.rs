@@ -71,14 +71,20 @@ fn listed() -> Result<(), Failed> {
 }
 
 /// Returns true if the object's driver runs mount through a shell, and its options hold what a
-/// shell takes away in the middle of a word.
+/// shell takes away in the middle of a word, or a switch of mount.
 pub fn is_rewritten(object: &Value) -> bool {
     let spec = &object["spec"];
     let driver = [&object["provisioner"], &spec["csi"]["driver"], &spec["flexVolume"]["driver"]];
     let lists = [&object["mountOptions"], &spec["mountOptions"]];
     let mut elements = lists.iter().filter_map(|list| list.as_array()).flatten();
-    driver.contains(&&json!("csi.huawei.com"))
-        && elements.any(|element| element.as_str().unwrap_or_default().contains(['\\', '$', '"', '\'']))
+    let maps = [&object["parameters"], &spec["csi"]["volumeAttributes"]];
+    let mut values = maps.iter().filter_map(|map| map.as_object()).flat_map(serde_json::Map::values);
+    let adds = |value: &Value| reading::further_options(value.as_str().unwrap_or_default()).next().is_some();
+    let runs_a_shell =
+        ["csi.huawei.com", "nas.csi.cds.net"].iter().any(|name| driver.contains(&&json!(name)));
+    runs_a_shell && (elements.clone().any(adds) || values.any(adds))
+        || driver.contains(&&json!("csi.huawei.com"))
+            && elements.any(|element| element.as_str().unwrap_or_default().contains(['\\', '$', '"', '\'']))
 }
 
 /// Returns true if the access modes are changed, and the options are not.
@@ -106,8 +112,11 @@ fn rewritten_by_a_shell(cluster: &mut Cluster) -> Result<(), Failed> {
     install(&api, &generated(&Policy::default()));
     let object =
         with(class("shell", "csi.huawei.com", &["${X}bg"]), "/parameters", json!({"protocol": "nfs"}));
-    assert!(is_rewritten(&object) && refuses(&Policy::default(), &object, None));
-    assert!(!is_refused(&api, &object));
+    let switch = with(class("shell", "nas.csi.cds.net", &[]), "/parameters", json!({"vers": "3 -o bg"}));
+    for object in [object, switch] {
+        assert!(is_rewritten(&object) && refuses(&Policy::default(), &object, None), "{object}");
+        assert!(!is_refused(&api, &object), "{object}");
+    }
     Ok(())
 }
 

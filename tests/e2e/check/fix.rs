@@ -466,8 +466,14 @@ fn says_where_lost_options_belong() -> Result<(), Failed> {
             stray("", &format!("  mountOptions: [nconnect=4]\n{nfs}")),
             "; delete it: spec.mountOptions lacks none of its options\n",
         ),
-        (annotated(""), "; add nconnect=4 to the annotation\n"),
-        (annotated("  mountOptions: [hard]\n"), "; add nconnect=4 to the annotation\n"),
+        (
+            annotated(""),
+            "; add nconnect=4 to the annotation; fix does not move it: the annotation replaces the list\n",
+        ),
+        (
+            annotated("  mountOptions: [hard]\n"),
+            "; add nconnect=4 to the annotation; fix does not move it: the annotation replaces the list\n",
+        ),
     ] {
         let said = stdout(&pipe(&["check", "--no-policy", "-"], text.as_bytes()));
         assert!(said.contains(&format!("so its options are lost{remedy}")), "{remedy}{said}");

@@ -18,6 +18,9 @@ pub fn trials() -> Vec<Trial> {
         trial("a_list_that_is_no_field_becomes_the_key_that_is_read", list_becomes_key),
         trial("a_list_stays_where_its_comment_would_be_lost_or_the_key_is_there", kept_list),
         trial("a_key_keeps_its_name_where_the_options_are_not_certain", kept_key),
+        trial("the_comments_above_a_list_move_with_it_to_the_key", comments_move),
+        trial("options_stay_where_a_comment_above_them_cannot_move", comments_keep),
+        trial("a_list_that_stays_is_told_the_reason", told_reasons),
     ]
 }
 
@@ -204,5 +207,117 @@ fn kept_list() -> Result<(), Failed> {
     let text = pod_with_list(true, "[nfsvers=4.1]")
         .replace("{server: s}", "{server: s, mountOptions: 'fg,timeo=600,retrans=2'}");
     assert_eq!(fixed(&text), text, "the key is there");
+    Ok(())
+}
+
+fn comments_move() -> Result<(), Failed> {
+    let head = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\nspec:\n  \
+containers: [{name: c, image: d}]\n  volumes:\n  - name: e\n    csi:\n      driver: nfs.csi.k8s.io\n";
+    let comments = "      # measured\n      # twice\n";
+    let (attributes, end) =
+        ("      volumeAttributes:\n        # of the NAS\n        server: s\n", "  restartPolicy: Never\n");
+    let moved = format!(
+        "{head}{attributes}        # measured\n        # twice\n        mountOptions: nfsvers=4.1,fg\n{end}"
+    );
+    for list in ["[nfsvers=4.1, bg]", "\n      - nfsvers=4.1\n      - bg"] {
+        let field = format!("{comments}      mountOptions: {list}\n");
+        for text in [format!("{head}{field}{attributes}{end}"), format!("{head}{attributes}{field}{end}")] {
+            let output = pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes());
+            assert_eq!(stdout(&output), moved, "{text}");
+            let words = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!words.contains("without the comment"), "it is still there: {words}");
+            let windows = fixed(&text.replace('\n', "\r\n"));
+            assert_eq!(windows, moved.replace('\n', "\r\n"), "{text}");
+        }
+    }
+    // With the mapping that is added, and no further than to the next field.
+    let class = SNAPSHOTS.replace("parameters:\n  'mountOption': nfsvers=4.1,bg # of the NAS\n", "");
+    let class =
+        class.replace("deletionPolicy", "# measured\nmountOptions: [nfsvers=4.1]\n# ours\ndeletionPolicy");
+    let new = fixed(&class);
+    assert!(
+        new.ends_with(
+            "\n# ours\ndeletionPolicy: Delete\n# measured\nparameters: {mountOptions: nfsvers=4.1}\n"
+        ) || new.ends_with(
+            "\n# ours\ndeletionPolicy: Delete\n# measured\nparameters: {mountOptions: \"nfsvers=4.1\"}\n"
+        ),
+        "{new}"
+    );
+    Ok(())
+}
+
+fn comments_keep() -> Result<(), Failed> {
+    let volume = "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: a}\nspec:\n  \
+accessModes: [ReadWriteMany]\n  mountOptions: [fg, timeo=600, retrans=2]\n  capacity: {storage: 1Gi}\n";
+    for (text, line) in [
+        (
+            class(
+                "parameters:\n  server: s\n  # measured\n  mountOptions: nfsvers=4.1\n  onDelete: retain\nmountOptions: [fg, timeo=600, retrans=2]\n",
+            ),
+            7,
+        ),
+        (
+            format!(
+                "{volume}  nfs:\n    server: s\n    # measured\n    mountOptions: [nfsvers=4.1]\n    path: /a\n"
+            ),
+            10,
+        ),
+        (
+            format!(
+                "{volume}  nfs: {{\n    # measured\n    mountOptions: [nfsvers=4.1],\n    server: s, path: /a}}\n"
+            ),
+            9,
+        ),
+        (
+            pod_with_list(false, "[nfsvers=4.1]")
+                .replace("volumeAttributes:\n        server: s\n", "volumeAttributes: {server: s}\n")
+                .replace("      mountOptions", "      # measured\n      mountOptions"),
+            11,
+        ),
+    ] {
+        let output = pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes());
+        assert_eq!(stdout(&output), text);
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let told =
+            format!("mountOptions stays where it is: the comment in line {line} would go away with it");
+        assert!(words.replace("[mountOptions]", "mountOptions").contains(&told), "{words}");
+        assert_eq!(output.status.code(), Some(3), "{words}");
+    }
+    Ok(())
+}
+
+fn told_reasons() -> Result<(), Failed> {
+    let defaults = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\nspec:\n  \
+containers: [{name: c, image: d}]\n  volumes:\n  - {name: e, csi: {driver: csi.vastdata.com, mountOptions: [hard]}}\n";
+    let several = pod_with_list(true, "[hard], options: [nfsvers=4.1]");
+    for (text, reason) in [
+        (pod_with_list(true, "[nconnect=4]"), Some("not every kernel takes \"nconnect=4\"")),
+        (
+            pod_with_list(false, "\n      - nfsvers=4.1\n      - intr"),
+            Some("\"intr\" has no effect, or is unknown"),
+        ),
+        (pod_with_list(true, "[hard, soft]"), Some("its options contradict each other")),
+        (pod_with_list(true, "[nfsvers=4.1, udp]"), Some("\"udp\" is denied")),
+        (
+            pod_with_list(true, "[hard]").replace("{server: s}", "{server: s, mountOptions: fg}"),
+            Some("volumeAttributes.mountOptions is there already"),
+        ),
+        (several, Some("several places hold options")),
+        (pod_with_list(true, "[nfsvers=4.1]"), None),
+        (defaults.to_owned(), None),
+    ] {
+        let json = stdout(&pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes()));
+        let report: Value = serde_json::from_str(&json)?;
+        let findings = report["subjects"][0]["findings"].as_array().cloned().unwrap_or_default();
+        let found = findings.iter().find(|finding| finding["code"] == "NMG020").expect("NMG020");
+        let remedy = found["remedy"].as_str().unwrap_or_default();
+        match reason {
+            Some(reason) => {
+                assert_eq!(fixed(&text), text, "it is left");
+                assert!(remedy.contains("fix does not move it: ") && remedy.contains(reason), "{remedy}");
+            }
+            None => assert!(!remedy.contains("fix does not move it"), "{remedy}"),
+        }
+    }
     Ok(())
 }

@@ -23,6 +23,8 @@ pub fn trials() -> Vec<Trial> {
         trial("a_kind_in_wrong_letters_or_of_a_wrong_group_is_told_the_right_one", misnamed),
         trial("what_cannot_move_keeps_no_other_repair_back", stuck),
         trial("what_would_change_the_mount_moves_only_when_asked", unsafe_moves),
+        trial("what_is_found_of_an_object_does_not_depend_on_its_form", in_any_form),
+        trial("an_object_that_the_server_names_has_the_beginning_of_its_name", generated_names),
     ]
 }
 
@@ -449,5 +451,110 @@ provisioner: nfs.csi.k8s.io\nmountoptions: [{options}]\n"
         let fixed = stdout(&pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes()));
         assert!(!fixed.contains("mountoptions: "), "{fixed}");
     }
+    Ok(())
+}
+
+/// Findings and what is not judged, without places in the text.
+fn found(text: &str) -> Result<(Vec<(String, bool)>, Vec<String>), Failed> {
+    let report = check(text)?;
+    let others = report["notJudged"].as_array().cloned().unwrap_or_default();
+    let others = others.iter().map(|other| other["why"].as_str().unwrap_or_default().to_owned());
+    Ok((unread(&report), others.collect()))
+}
+
+fn in_any_form() -> Result<(), Failed> {
+    let texts = [
+        "mount -t nfs -o bg nas:/a /b",
+        "nas:/a /b nfs bg 0 0",
+        "systemd-mount -o bg nas:/a /b",
+        "* -fstype=nfs4,bg nas:/home/&",
+        "docker volume create --opt type=nfs --opt o=bg d",
+        "{driver_opts: {type: nfs, o: bg}}",
+        "mounts: [[nas:/a, /b, nfs, bg]]",
+        "mountOptions: [bg]",
+        "[Mount]\nWhat=nas:/a\nOptions=bg\n",
+    ];
+    for text in texts {
+        let annotations = json!({"x": text});
+        for (kind, object) in objects("") {
+            let mut value: Value = serde_saphyr::from_str(&object)?;
+            value["metadata"]["annotations"] = annotations.clone();
+            let yaml = serde_saphyr::to_string(&value)?;
+            let list = json!({"kind": "List", "items": [value]}).to_string();
+            for form in [yaml, value.to_string(), list] {
+                let others =
+                    vec!["holds mount options at metadata.annotations[x] (bg among them)".to_owned()];
+                assert_eq!(found(&form)?, (Vec::new(), others), "{kind}: {form}");
+            }
+        }
+    }
+    for (kind, more, place) in [
+        ("PersistentVolumeClaim", "spec: {nfs: {server: a, path: /b, bg: 'true'}}\n", "spec.nfs.bg"),
+        (
+            "PersistentVolumeClaim",
+            "spec: {dataSourceRef: {options: 'bg,hard'}}\n",
+            "spec.dataSourceRef.options",
+        ),
+        (
+            "PersistentVolumeClaim",
+            "spec: {dataSource: {mountOptions: [bg]}}\n",
+            "spec.dataSource.mountOptions",
+        ),
+        ("VolumeSnapshotClass", "opts: 'bg,hard'\n", "opts"),
+        ("VolumeSnapshotClass", "spec: {nfsFlags: 'bg,hard'}\n", "spec.nfsFlags"),
+        ("StorageClass", "extraOpts: [bg, hard]\n", "extraOpts"),
+    ] {
+        for (_, text) in objects(more).into_iter().filter(|(found, _)| *found == kind) {
+            for form in forms(&text)? {
+                assert_eq!(found(&form)?, (vec![(place.to_owned(), true)], Vec::new()), "{form}");
+            }
+        }
+    }
+    // Options of another file system, and prose, are nothing of ours in any form.
+    for text in
+        ["mount -t cifs -o soft //nas/a /b", "an nfs mount of ours", "{driver_opts: {type: cifs, o: soft}}"]
+    {
+        for (_, object) in objects("") {
+            let mut value: Value = serde_saphyr::from_str(&object)?;
+            value["metadata"]["annotations"] = json!({"x": text});
+            for form in [serde_saphyr::to_string(&value)?, value.to_string()] {
+                assert_eq!(found(&form)?, (Vec::new(), Vec::new()), "{form}");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn generated_names() -> Result<(), Failed> {
+    let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {generateName: fast-}\n\
+provisioner: nfs.csi.k8s.io\nmountOptions: [bg]\n";
+    for text in forms(class)? {
+        assert_eq!(check(&text)?["subjects"][0]["name"], "fast-", "{text}");
+        let explained = stdout(&pipe(&["explain", "--no-policy", "-f", "-"], text.as_bytes()));
+        assert!(explained.contains(": StorageClass/fast-\n"), "{explained}");
+    }
+    let fixed = pipe(&["fix", "--no-policy", "-"], class.as_bytes());
+    let words = String::from_utf8_lossy(&fixed.stderr).into_owned();
+    assert!(words.contains(" in StorageClass/fast-: "), "{words}");
+    let review = |object: Value, kind: Value| {
+        let request = json!({"uid": "u", "operation": "CREATE", "kind": kind, "object": object});
+        json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
+            .to_string()
+    };
+    let of_class = json!({"group": "storage.k8s.io", "version": "v1", "kind": "StorageClass"});
+    let recorded = review(serde_saphyr::from_str(class)?, of_class.clone());
+    assert_eq!(check(&recorded)?["subjects"][0]["name"], "fast-");
+    let args = ["review", "--no-policy", "--endpoint", "validate", "--format", "json", "-"];
+    let answer = pipe(&args, recorded.as_bytes());
+    let answer: Value = serde_json::from_slice(&answer.stdout)?;
+    assert!(answer.to_string().contains("\"name\":\"fast-\""), "{answer}");
+    // An object that cannot be read, or is not judged, has a name as well.
+    let broken = class.replace("[bg]", "5");
+    assert!(
+        stdout(&pipe(&["check", "--no-policy", "-"], broken.as_bytes())).contains("StorageClass/fast-: ")
+    );
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata: {generateName: nas-}\nstringData: {mountOptions: bg}\n";
+    assert_eq!(check(secret)?["notJudged"][0]["name"], "nas-");
     Ok(())
 }

@@ -199,6 +199,38 @@ pub fn every_piece(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
+/// Returns the options in a text that are none of its own word: those of a `-o` after a blank, as in
+/// `3 -o bg`, each with its place. Where the text is a part of a command line, mount(8) takes them as well.
+///
+/// ```
+/// # use nfs_mount_guard_engine::nfs::reading::further_options;
+/// let of = |text: &str| further_options(text).map(|piece| piece.text.to_owned()).collect::<Vec<_>>();
+/// assert_eq!(of("3 -o bg,soft"), ["bg", "soft"]);
+/// assert_eq!(of("hard --options=bg -v"), ["bg"]);
+/// assert!(of("-o bg").is_empty() && of("hard bg").is_empty());
+/// ```
+pub fn further_options(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let place = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
+    let mut is_value = false;
+    let values = text.split_whitespace().skip(1).filter_map(move |word| {
+        let is_after_switch = std::mem::take(&mut is_value);
+        if is_after_switch {
+            return Some(word);
+        }
+        let value = word.strip_prefix("--options").map(|rest| rest.trim_start_matches('='));
+        let value = value.or_else(|| word.strip_prefix("-o"))?;
+        is_value = value.is_empty();
+        (!value.is_empty()).then_some(value)
+    });
+    values.flat_map(move |value| {
+        let start = place(value);
+        every_piece(value).map(move |piece| Piece {
+            text: piece.text,
+            range: start + piece.range.start..start + piece.range.end,
+        })
+    })
+}
+
 /// The freedom with which a keyword is compared with `bg`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Latitude {

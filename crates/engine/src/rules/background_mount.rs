@@ -11,7 +11,7 @@ use crate::nfs::reading::Latitude;
 use crate::nfs::{acceptance, disguised, placeholder, reading};
 use crate::site::Site;
 use crate::subject::carrier::Form;
-use crate::subject::driver::Case;
+use crate::subject::driver::{Case, Role};
 use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
@@ -87,6 +87,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
             let pieces = reading::every_piece(element)
                 .filter_map(|piece| Some((reading::background_word(piece.text, latitude)?, piece)));
             let mut pieces = pieces.take(most).peekable();
+            check_further(check, (carrier_index, element_index), element, last);
             if pieces.peek().is_none() {
                 if carrier.takes_placeholders {
                     check_placeholders(check, (carrier_index, element_index), element, latitude);
@@ -135,6 +136,38 @@ fn check_placeholders(
                 let site = Site { carrier, element, range };
                 report(check, site, piece.text, keyword, None, Ambiguity::Placeholder);
             }
+        }
+    }
+}
+
+/// Reports the `bg` that a text adds to the driver's mount command with a `-o` of its own. A driver whose
+/// source was not read may build such a command, too.
+fn check_further(
+    check: &mut RuleContext<'_, '_>,
+    (carrier, element): (usize, usize),
+    text: &str,
+    last: Option<&Token<'_>>,
+) {
+    let subject = check.subject;
+    let is_known = subject.driver.known.is_read();
+    let Some(found) = subject.carriers.get(carrier) else { return };
+    if is_known && !(subject.runs_a_shell() && found.in_force) || !is_known && found.place.key().is_none() {
+        return;
+    }
+    let ambiguity = if is_known { Ambiguity::None } else { Ambiguity::Notation };
+    // An argument after the options comes last.
+    let last = last.filter(|_| found.role != Some(Role::Argument));
+    let byte = |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at));
+    for piece in reading::further_options(text) {
+        let is_piece = byte(piece.range.start.checked_sub(1)) == Some(&b',')
+            && matches!(byte(Some(piece.range.end)), None | Some(b','));
+        // One between two commas is found as such.
+        if is_piece {
+            continue;
+        }
+        if let Some(word) = reading::background_word(piece.text, Latitude::WIDE) {
+            let site = Site { carrier, element, range: piece.range };
+            report(check, site, piece.text, word, last, ambiguity);
         }
     }
 }
@@ -225,7 +258,9 @@ fn report(
     };
     // Text after a version in its carrier is appended with it.
     let carrier = subject.carriers.get(site.carrier);
-    let is_appended = carrier.is_some_and(|carrier| carrier.in_force && carrier.form == Form::Version);
+    let is_added = !is_option && subject.runs_a_shell();
+    let is_appended =
+        carrier.is_some_and(|carrier| carrier.in_force && (carrier.form == Form::Version || is_added));
     let is_in_force = is_appended || subject.options.at(&site).is_some_and(|token| token.in_force);
     let is_behind_switch = !is_option && piece.trim_start().starts_with("-o");
     let token = subject.options.at(&site).filter(|token| token.in_force);

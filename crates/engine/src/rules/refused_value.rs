@@ -1,6 +1,7 @@
 //! NMG012: an option that is known, and refused as it stands.
 
 mod versions;
+mod words;
 
 use super::unknown_option::{OtherVersion, has_effect, is_denied_word};
 use super::{About, Actions, Example, Rule, RuleContext, offer, offer_instead, remove, replace, shortened};
@@ -132,24 +133,7 @@ fn check_driver(check: &mut RuleContext<'_, '_>) {
         check.report_carrier(index, severity(refused), message);
     }
     check_appended_version(check);
-    check_words(check);
-}
-
-/// Reports options that a shell of the driver's splits into several arguments of mount.
-fn check_words(check: &mut RuleContext<'_, '_>) {
-    if !check.subject.options.is_several_words() {
-        return;
-    }
-    let has_blank = |token: &&Token<'_>| {
-        let element = check.element(token).unwrap_or_default();
-        token.is_written() && element.contains(char::is_whitespace)
-    };
-    let message = "becomes two words of the driver's shell command, and mount rejects them";
-    let written = check.subject.options.tokens().iter().find(has_blank);
-    if let Some(token) = written {
-        let message = check.about(token, message);
-        check.report(token, Severity::CannotMount, message, None);
-    }
+    words::check_words(check);
 }
 
 fn refusal(what: &str, refused: &Refused) -> String {

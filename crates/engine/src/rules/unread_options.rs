@@ -1,11 +1,12 @@
 //! NMG020: options at a place that nothing reads, or that the driver refuses.
 
+mod hindrance;
 mod remedy;
 
 use std::borrow::Cow;
 
 use super::{About, Actions, Example, Rule, RuleContext};
-use crate::finding::{Action, Applicability, Code, Finding, Sentence, Severity};
+use crate::finding::{Action, Applicability, Code, Finding, Fix, Sentence, Severity};
 use crate::kind::Holds;
 use crate::nfs::{disguised, option, reading};
 use crate::site::Place;
@@ -89,9 +90,10 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let keyed =
             || remedy::rename(subject, &Place::Field(misplaced.path.clone()), &misplaced.texts.join(","));
         let fix = fix.or_else(|| keyed().filter(|_| is_only));
-        if let Some(finding) = check.findings.last_mut() {
-            finding.fix = fix;
-        }
+        let place = Place::Field(misplaced.path.clone());
+        let left = || remedy::left(subject, &place, &misplaced.texts, is_only);
+        let left = if fix.is_none() { left() } else { None };
+        conclude(check, fix, left);
     }
     if let Some(text) = subject.unread_annotation {
         let (bg, remedy) = (bg(&[text]), remedy(subject, &[text], can_move));
@@ -114,10 +116,22 @@ fn check(check: &mut RuleContext<'_, '_>) {
             [value] if is_single => remedy::rename(subject, &place, value),
             _ => None,
         };
-        report_key(check, carrier, place, &texts, can_move);
-        if let Some(finding) = check.findings.last_mut() {
-            finding.fix = finding.fix.take().or(renamed);
-        }
+        report_key(check, carrier, place.clone(), &texts, can_move);
+        let fix = check.findings.last_mut().and_then(|finding| finding.fix.take()).or(renamed);
+        let left = if fix.is_none() { remedy::left(subject, &place, &texts, is_single) } else { None };
+        conclude(check, fix, left);
+    }
+}
+
+/// Gives the last finding its fix, or says in its remedy why it has none.
+fn conclude(check: &mut RuleContext<'_, '_>, fix: Option<Fix>, left: Option<String>) {
+    let Some(finding) = check.findings.last_mut() else { return };
+    finding.fix = fix;
+    if let Some(left) = left {
+        finding.message.remedy = Some(match &finding.message.remedy {
+            Some(remedy) => format!("{remedy}; {left}").into(),
+            None => left.into(),
+        });
     }
 }
 
@@ -132,9 +146,14 @@ fn check_unknown(check: &mut RuleContext<'_, '_>) {
     if check.subject.driver.known.is_read() {
         return;
     }
-    for UnreadKey { place, options, .. } in check.subject.unread_keys() {
-        let what =
-            format!("no known driver reads {}, so its options may be lost{}", place.short(), bg(&[options]));
+    for UnreadKey { place, value, options, .. } in check.subject.unread_keys() {
+        let (name, bg) = (place.short(), bg(&[&options]));
+        let what = if value == options || reading::further_options(value).next().is_none() {
+            format!("no known driver reads {name}, so its options may be lost{bg}")
+        } else {
+            // Its source was not read: it may hand its command to a shell.
+            format!("{name} adds options to a command line that a driver may build of it{bg}")
+        };
         let remedy = Some("write them where the driver's documentation says".into());
         report(check, 0, place, Severity::Lesser, Sentence { what: what.into(), remedy });
     }

@@ -142,7 +142,7 @@ pub(crate) fn carriers<'m>(
     };
     let mut carriers = vec![Carrier {
         place: volume.map_or(Place::MountOptions(kind), |volume| {
-            let key = driver.carriers.iter().find(|key| key.on != On::Class && key.role != Role::Version);
+            let key = driver.carriers.iter().find(|key| key.on != On::Class && key.role.holds_options());
             Place::InlineAttribute(volume, key.map_or("mountOptions", |key| key.key).to_owned())
         }),
         form: Form::List,
@@ -187,6 +187,9 @@ pub(crate) fn carriers<'m>(
             Holds::Snapshots => snapshot_role(driver, key),
             _ => role(driver, holds, key, facts),
         };
+        // Most paths are nothing but that.
+        let role =
+            role.filter(|role| *role != Role::Argument || reading::further_options(value).next().is_some());
         let refused = refusal::of_setting(driver, holds, key, value, facts);
         // A placeholder that a program has yet to fill in may become anything.
         let refused =
@@ -201,7 +204,7 @@ pub(crate) fn carriers<'m>(
         carriers.push(Carrier {
             place: place_of_key(kind, volume, facts.is_flex_volume, key.to_owned()),
             form: match role {
-                None => Form::Setting,
+                None | Some(Role::Argument) => Form::Setting,
                 Some(Role::Version) => Form::Version,
                 Some(Role::AnnotationWhenListEmpty) => Form::SplitEverywhere,
                 Some(_) => Form::Joined,
@@ -299,7 +302,7 @@ fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
     let of_driver = driver
         .carriers
         .iter()
-        .any(|carrier| carrier.role != Role::Version && driver::is_same_key(carrier.key, key));
+        .any(|carrier| carrier.role.holds_options() && driver::is_same_key(carrier.key, key));
     (of_driver || driver::is_option_key(key)).then_some(Role::NotTaken)
 }
 

@@ -252,6 +252,9 @@ pub enum Role {
     AnnotationWhenListEmpty,
     /// It holds a bare NFS version.
     Version,
+    /// It is another word of the mount command, which the driver runs through a shell: options are in it
+    /// where a `-o` is.
+    Argument,
     /// It holds the options of another mount of the driver's own, such as its
     /// controller's: it is judged for `bg`, no more.
     Apart,
@@ -263,6 +266,11 @@ impl Role {
     /// Returns true if what stands there takes part in the volume's mount.
     pub const fn takes_part(self) -> bool {
         !matches!(self, Self::Apart | Self::NotTaken)
+    }
+
+    /// Returns true if what is meant to stand there is a list of options.
+    pub const fn holds_options(self) -> bool {
+        !matches!(self, Self::Version | Self::Argument)
     }
 }
 

@@ -144,6 +144,7 @@ impl Malformation {
 /// All options of a subject, and the order in which mount.nfs gets those that
 /// reach it.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the list")]
 pub struct Options<'m> {
     tokens: Vec<Token<'m>>,
     /// Indices into `tokens`.
@@ -158,6 +159,7 @@ pub struct Options<'m> {
     has_unrendered: bool,
     is_cut_short: bool,
     is_several_words: bool,
+    adds_words: bool,
     settings: Settings,
 }
 
@@ -258,6 +260,12 @@ impl<'m> Options<'m> {
     /// string: mount takes no further words, so every mount fails.
     pub const fn is_several_words(&self) -> bool {
         self.is_several_words
+    }
+
+    /// Returns true if a shell, through which the driver runs mount, makes further switches with options
+    /// of the string: `3 -o bg`.
+    pub const fn adds_words(&self) -> bool {
+        self.adds_words
     }
 
     /// Returns the settings that result from them.

@@ -57,10 +57,11 @@ impl Subject<'_> {
             return Filling::Nowhere(Obstacle::ListRefused);
         }
         if self.volume.is_some() {
-            let is_read = |carrier: &Carrier<'_>| carrier.in_force && carrier.role != Some(Role::Version);
+            let is_read =
+                |carrier: &Carrier<'_>| carrier.in_force && carrier.role.is_none_or(Role::holds_options);
             let carrier = self.carriers.iter().position(is_read);
             let mut keys =
-                driver.carriers.iter().filter(|key| key.on != On::Class && key.role != Role::Version);
+                driver.carriers.iter().filter(|key| key.on != On::Class && key.role.holds_options());
             let key = keys.next().map(|key| key.key);
             return Filling::Nowhere(Obstacle::Inline { carrier, key });
         }

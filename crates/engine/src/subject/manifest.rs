@@ -209,6 +209,16 @@ pub struct Metadata<'a> {
     pub annotations: Option<Annotations<'a>>,
 }
 
+impl Metadata<'_> {
+    /// Returns the name, or the beginning of the one that the server will choose; empty where
+    /// neither is given.
+    pub fn name(&self) -> &str {
+        let given = |name: &Option<Text<'_>>| name.as_deref().is_some_and(|name| !name.is_empty());
+        let name = if given(&self.name) { &self.name } else { &self.generate_name };
+        name.as_deref().unwrap_or_default()
+    }
+}
+
 /// `spec` of a PersistentVolume.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]

@@ -36,7 +36,7 @@ impl<'m> Subject<'m> {
     }
 
     /// Returns true if the driver passes the options through a shell.
-    fn runs_a_shell(&self) -> bool {
+    pub fn runs_a_shell(&self) -> bool {
         self.driver.steps.iter().any(|step| matches!(step, Step::Shell))
     }
 

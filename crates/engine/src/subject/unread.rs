@@ -10,6 +10,7 @@ use crate::kind::Holds;
 use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised;
 use crate::nfs::option::{MountOption, are_options, has_nfs_option, split};
+use crate::nfs::reading;
 use crate::site::Place;
 
 /// A parameter or an attribute that the driver does not read.
@@ -54,11 +55,15 @@ impl<'m> Subject<'m> {
                 let is_said = !value.is_empty() || self.refuses_unknown_keys();
                 is_said && !is_carrier(key) && !self.driver.speaks_of_key(key)
             })
-            .filter(|(key, _)| !is_open || driver::resembles_mount_options(key))
+            .filter(|(key, value)| {
+                let adds_options = || may_be_read && reading::further_options(value).next().is_some();
+                !is_open || driver::resembles_mount_options(key) || adds_options()
+            })
             .filter_map(|(key, value)| {
                 let of_word = || if self.refuses_unknown_keys() { word(key, value) } else { None };
                 let options = if may_be_read {
-                    are_certainly_options(key, value).then(|| (*value).to_owned())
+                    let whole = are_certainly_options(key, value).then(|| (*value).to_owned());
+                    whole.or_else(|| added(value))
                 } else {
                     meant(key, value).or_else(of_word)
                 }?;
@@ -105,6 +110,13 @@ pub fn meant(key: &str, value: &str) -> Option<String> {
         return word(key, value);
     }
     are_certainly_options(key, value).then(|| value.to_owned())
+}
+
+/// The options of NFS that a value of something else adds to a command line that it is a part of.
+fn added(value: &str) -> Option<String> {
+    let further: Vec<&str> = reading::further_options(value).map(|piece| piece.text).collect();
+    let text = further.join(",");
+    (!further.is_empty() && are_options(&text) && has_own_option(&text)).then_some(text)
 }
 
 /// Returns true if a value is a list of options with one of NFS, whatever its key is.

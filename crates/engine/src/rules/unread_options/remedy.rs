@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::hindrance::{Hindrance, uncertain};
 use crate::finding::{Applicability, Edit, Fix, Renaming};
 use crate::kind::Holds;
 use crate::nfs::acceptance::{self, Transport};
-use crate::nfs::catalog::{Effect, Entry, OptionId};
+use crate::nfs::catalog::OptionId;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading::{self, Latitude};
-use crate::rules::unknown_option::is_denied_word;
 use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::driver::assembly::Empty;
@@ -134,7 +134,11 @@ pub(super) fn fix<T: AsRef<str>>(
 /// where that key is missing and every option comes into force as it is; `bg` as `fg`. A field
 /// that is none of the object's becomes such a key.
 pub(super) fn rename(subject: &Subject<'_>, from: &Place, old: &str) -> Option<Fix> {
-    let to = place(subject)?;
+    renaming(subject, from, old).ok()
+}
+
+fn renaming(subject: &Subject<'_>, from: &Place, old: &str) -> Result<Fix, Hindrance> {
+    let to = place(subject).filter(|to| to.key().is_some()).ok_or(Hindrance::NoPlace)?;
     let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
     // Drivers fold keys: of two that differ in case alone no order is certain.
     let is_same =
@@ -145,26 +149,53 @@ pub(super) fn rename(subject: &Subject<'_>, from: &Place, old: &str) -> Option<F
         .any(|carrier| carrier.present && carrier.place != *from && is_same(&carrier.place));
     let is_beside = from.key().is_some_and(|key| subject.place_of_key(key) == *from);
     let is_stray = matches!(from, Place::Field(_));
-    // A value of one's own takes the place of the driver's defaults.
-    let loses_defaults = !matches!(subject.driver.empty, Empty::KernelDefaults);
-    if is_there || loses_defaults || !is_in_file || !(is_beside || is_stray) || to.key().is_none() {
-        return None;
+    if is_there {
+        return Err(Hindrance::IsThere(to));
     }
-    let options = elements(subject, &to, &[old])?;
-    let counts = |text: &String| {
-        let option = MountOption::new(text.as_str());
-        let is_certain =
-            |entry: &Entry| matches!(entry.effect, Effect::Active) && entry.id != OptionId::Minorversion;
-        option.entry().is_some_and(is_certain)
-            && acceptance::judge(&option).kernels.is_all()
-            && !is_denied_word(&option)
-    };
-    if options.is_empty() || !options.iter().all(counts) {
-        return None;
+    // A value of one's own takes the place of the driver's defaults.
+    if !matches!(subject.driver.empty, Empty::KernelDefaults) {
+        return Err(Hindrance::Defaults);
+    }
+    if !is_in_file || !(is_beside || is_stray) {
+        return Err(Hindrance::NoPlace);
+    }
+    let options = elements(subject, &to, &[old])
+        .filter(|options| !options.is_empty())
+        .ok_or(Hindrance::Contradiction)?;
+    if let Some(hindrance) = options.iter().find_map(|option| uncertain(option)) {
+        return Err(hindrance);
     }
     let renaming = Renaming { from: from.clone(), to, old: old.to_owned(), new: options.join(",") };
     // An object that exists has to be deleted and created again.
-    Some(Fix { applicability: Applicability::Unsafe, edits: vec![Edit::Rename(renaming)] })
+    Ok(Fix { applicability: Applicability::Unsafe, edits: vec![Edit::Rename(renaming)] })
+}
+
+/// Returns the end of a remedy for a file: the reason why `fix` leaves the options at `from`, which is the
+/// only such place of the object, or one of several. `None` where no place is certain at all, which the
+/// remedy says.
+pub(super) fn left<T: AsRef<str>>(
+    subject: &Subject<'_>,
+    from: &Place,
+    lost: &[T],
+    is_only: bool,
+) -> Option<String> {
+    let to = place(subject)?;
+    if !subject.carriers.first().is_some_and(|carrier| carrier.is_in_file) {
+        return None;
+    }
+    let old: Vec<&str> = lost.iter().map(AsRef::as_ref).collect();
+    let hindrance = match (&to, renaming(subject, from, &old.join(","))) {
+        _ if !is_only => return Some("fix does not move it: several places hold options".to_owned()),
+        // The obstacle of the list is the remedy.
+        (Place::MountOptions(_), _) if subject.filling() != Filling::At(0) => return None,
+        (Place::Annotation, _) => Hindrance::Annotation,
+        // Another finding says what to correct first, and fix may do so.
+        (Place::MountOptions(_), _) if is_faulty_at(subject, &to) => return None,
+        (Place::MountOptions(_), _) => Hindrance::Contradiction,
+        (_, Err(hindrance)) => hindrance,
+        (_, Ok(_)) => return None,
+    };
+    hindrance.reason().map(|reason| format!("fix does not move it: {reason}"))
 }
 
 /// Returns true if what several places lost can come into force together: no two contradict
@@ -204,7 +235,7 @@ fn place_of(subject: &Subject<'_>) -> Option<Place> {
         On::Volume => holds != Holds::Class,
         On::Inline => matches!(holds, Holds::InlineVolumes(_)),
     };
-    let is_read = |role: Role| role.takes_part() && role != Role::Version;
+    let is_read = |role: Role| role.takes_part() && role.holds_options();
     let key = subject.driver.carriers.iter().find(|key| is_on(key.on) && is_read(key.role))?;
     Some(subject.place_of_key(key.key))
 }
@@ -260,11 +291,10 @@ fn in_foreground(elements: &[String]) -> String {
 /// a version where the driver adds its own. `None` where that is not certain: what is lost
 /// and what is in force anywhere contradict each other, or no kernel would take it.
 fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Vec<String>> {
-    let carrier = subject.carriers.iter().position(|carrier| carrier.present && carrier.place == *place);
-    if carrier.is_some_and(|carrier| is_faulty(subject, carrier)) {
+    if is_faulty_at(subject, place) {
         return None;
     }
-    let carrier = carrier.and_then(|carrier| subject.carriers.get(carrier));
+    let carrier = subject.carriers.iter().find(|carrier| carrier.present && carrier.place == *place);
     let mut elements: Vec<String> = carrier
         .filter(|carrier| !carrier.is_empty())
         .map(|carrier| carrier.elements.iter().map(|element| (*element).to_owned()).collect())
@@ -313,6 +343,12 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
         }
     }
     Some(elements)
+}
+
+/// Returns true if the options at a place cannot be repeated in a remedy.
+fn is_faulty_at(subject: &Subject<'_>, place: &Place) -> bool {
+    let carrier = subject.carriers.iter().position(|carrier| carrier.present && carrier.place == *place);
+    carrier.is_some_and(|carrier| is_faulty(subject, carrier))
 }
 
 /// Returns true if something in a carrier has to be written otherwise, so that it cannot be

@@ -124,7 +124,11 @@ static VOLCENGINE: Driver = Driver {
 static CDS: Driver = Driver {
     names: &["nas.csi.cds.net"],
     title: "Capital Online NAS CSI driver",
-    carriers: &[exact("options", On::Both, Role::WhenListEmpty), exact("vers", On::Both, Role::Version)],
+    carriers: &[
+        exact("options", On::Both, Role::WhenListEmpty),
+        exact("vers", On::Both, Role::Version),
+        exact("path", On::Both, Role::Argument),
+    ],
     // The first set is for NFSv3, which needs nolock; parsePublishOptions.
     empty: Empty::DriverDefaultsByCarrier(&["noresvport", "nolock", "tcp"], &["noresvport"]),
     steps: &[

@@ -12,6 +12,7 @@ use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::disguised;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::placeholder::placeholders;
+use crate::nfs::reading;
 use crate::nfs::settings::Settings;
 use crate::site::Site;
 use crate::subject::carrier::{self, Carrier, Form};
@@ -49,6 +50,8 @@ pub(crate) fn lay_out<'m>(
         carriers_version: None,
         is_cut_short: false,
         is_several_words: false,
+        adds_words: false,
+        arguments: Vec::new(),
     };
     for (index, carrier) in carriers.iter().enumerate() {
         layout.add_carrier(index, carrier);
@@ -66,6 +69,7 @@ pub(crate) fn lay_out<'m>(
 }
 
 /// The state between two steps.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the list")]
 struct Assembly<'m> {
     driver: &'static Driver,
     /// True if a program may still fill placeholders in.
@@ -90,12 +94,24 @@ struct Assembly<'m> {
     carriers_version: Option<Cow<'static, str>>,
     is_cut_short: bool,
     is_several_words: bool,
+    adds_words: bool,
+    /// Options in another word of the driver's mount command.
+    arguments: Vec<&'m str>,
 }
 
 impl<'m> Assembly<'m> {
     /// Adds the tokens of a carrier, and its parts to those of the list or of
     /// the other carriers.
     fn add_carrier(&mut self, index: usize, carrier: &Carrier<'m>) {
+        if carrier.role == Some(Role::Argument) {
+            self.arguments.extend(
+                carrier
+                    .elements
+                    .iter()
+                    .flat_map(|text| reading::further_options(text))
+                    .map(|piece| piece.text),
+            );
+        }
         if carrier.form.holds_no_options() || !carrier.in_force && carrier.is_overlong() {
             return;
         }
@@ -236,7 +252,7 @@ impl<'m> Assembly<'m> {
             carrier.in_force
                 && match carrier.role {
                     None if index == 0 => !carrier::is_empty(self.driver, carrier),
-                    Some(Role::Version | Role::Apart | Role::NotTaken) => false,
+                    Some(Role::Version | Role::Argument | Role::Apart | Role::NotTaken) => false,
                     Some(Role::Sole) => carrier.elements.iter().any(|text| !text.is_empty()),
                     Some(Role::SoleEvenEmpty) => true,
                     _ => !carrier.is_empty(),
@@ -333,7 +349,9 @@ impl<'m> Assembly<'m> {
     }
 
     fn finish(self) -> Options<'m> {
-        let Self { mut tokens, parts, kept_back, irregular, is_cut_short, is_several_words, .. } = self;
+        let Self {
+            mut tokens, parts, kept_back, irregular, is_cut_short, is_several_words, adds_words, ..
+        } = self;
         let mut order = Vec::with_capacity(tokens.len());
         // `bg` is bg whatever follows its `=`.
         let is_known = |index: &usize| {
@@ -355,6 +373,7 @@ impl<'m> Assembly<'m> {
             has_unrendered,
             is_cut_short,
             is_several_words,
+            adds_words,
             settings: Settings::default(),
         };
         options.settings = Settings::of(options.effective_options());

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Assembly, Part};
 use crate::nfs::acceptance::names_version;
-use crate::nfs::option::MountOption;
+use crate::nfs::option::{self, MountOption};
 use crate::subject::effective::Token;
-use crate::subject::effective::shell::{is_several_words, shell_word};
+use crate::subject::effective::shell::{further_words, is_several_words, shell_word};
 
 impl<'m> Assembly<'m> {
     /// Makes a part of every option. Options that the mount helper keeps for itself are removed,
@@ -80,22 +80,47 @@ impl<'m> Assembly<'m> {
         part.text = changed.into();
     }
 
+    /// Puts options that the text of another part adds, and that have no place of their own.
+    fn insert_drivers(&mut self, index: usize, options: &str) {
+        let start = self.tokens.len();
+        for piece in option::split(options).filter(|piece| !piece.text.is_empty()) {
+            let option = MountOption::new(piece.text.to_owned());
+            self.tokens.push(Token::new(option, None, option::is_plain(piece.text), true, self.driver));
+        }
+        let part = Part { text: options.to_owned().into(), tokens: start..self.tokens.len() };
+        self.parts.insert(index.min(self.parts.len()), part);
+    }
+
     pub(super) fn pass_through_shell(&mut self) {
         let joined: Vec<&str> = self.parts.iter().map(|part| &*part.text).collect();
-        self.is_several_words = is_several_words(&joined.join(","));
+        let joined = joined.join(",");
+        self.adds_words = further_words(&joined).is_some();
+        self.is_several_words = !self.adds_words && is_several_words(&joined);
         let mut ends_at = None;
-        for index in 0..self.parts.len() {
+        let mut index = 0;
+        while index < self.parts.len() {
             let text = self.parts.get(index).map(|part| part.text.to_string()).unwrap_or_default();
+            if let Some(further) = further_words(&text) {
+                self.rewrite(index, |text| shell_word(text).0);
+                self.insert_drivers(index + 1, &further.join(","));
+                index += 2;
+                continue;
+            }
             let (word, is_whole) = shell_word(&text);
             self.rewrite(index, |_| word);
             if !is_whole {
                 ends_at = Some(index + 1);
                 break;
             }
+            index += 1;
         }
         if let Some(end) = ends_at {
             self.parts.truncate(end);
             self.is_cut_short = true;
+        }
+        if !self.arguments.is_empty() {
+            let text = self.arguments.join(",");
+            self.insert_drivers(self.parts.len(), &text);
         }
     }
 }

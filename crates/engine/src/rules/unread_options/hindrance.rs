@@ -1,0 +1,63 @@
+//! The reasons why options stay at a place that nothing reads.
+
+use crate::nfs::acceptance;
+use crate::nfs::catalog::{Effect, Entry, OptionId};
+use crate::nfs::option::MountOption;
+use crate::rules::shortened;
+use crate::rules::unknown_option::is_denied_word;
+use crate::site::Place;
+
+/// Returns the reason why an option cannot come into force as it is, for certain.
+pub(super) fn uncertain(text: &str) -> Option<Hindrance> {
+    let option = MountOption::new(text);
+    let is_certain =
+        |entry: &Entry| matches!(entry.effect, Effect::Active) && entry.id != OptionId::Minorversion;
+    if is_denied_word(&option) {
+        Some(Hindrance::Denied(text.to_owned()))
+    } else if !option.entry().is_some_and(is_certain) {
+        Some(Hindrance::NoEffect(text.to_owned()))
+    } else if !acceptance::judge(&option).kernels.is_all() {
+        Some(Hindrance::Kernels(text.to_owned()))
+    } else {
+        None
+    }
+}
+
+/// The reason why options stay at a place that nothing reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Hindrance {
+    /// No key takes them.
+    NoPlace,
+    /// The key that takes them is there already.
+    IsThere(Place),
+    /// They would replace the driver's own.
+    Defaults,
+    /// The annotation replaces the list.
+    Annotation,
+    /// They contradict each other or what is in force, or no kernel takes one as it is written.
+    Contradiction,
+    /// A rule denies this one.
+    Denied(String),
+    /// This one has no effect as it is.
+    NoEffect(String),
+    /// Not every kernel takes this one.
+    Kernels(String),
+}
+
+impl Hindrance {
+    /// Returns the reason in words; `None` where the remedy says it already.
+    pub(super) fn reason(self) -> Option<String> {
+        Some(match self {
+            Self::NoPlace => return None,
+            Self::IsThere(place) => format!("{} is there already", place.short()),
+            Self::Defaults => "it would replace the driver's own options".to_owned(),
+            Self::Annotation => "the annotation replaces the list".to_owned(),
+            Self::Contradiction => {
+                "its options contradict each other or those in effect, or one is invalid".to_owned()
+            }
+            Self::Denied(option) => format!("{:?} is denied", shortened(&option)),
+            Self::NoEffect(option) => format!("{:?} has no effect, or is unknown", shortened(&option)),
+            Self::Kernels(option) => format!("not every kernel takes {:?}", shortened(&option)),
+        })
+    }
+}
