@@ -524,6 +524,8 @@ fn advises_no_danger() -> Result<(), Failed> {
 /// template can be changed.
 fn immutable() -> Result<(), Failed> {
     let note = " (immutable: delete and recreate an existing object)";
+    let of_volume = " (immutable: delete and recreate an existing object; set its persistentVolumeReclaimPolicy to \
+Retain first)";
     let attributes = "volumeAttributes: {server: s, share: /, mountOptions: 'nfsvers=4.1,bg'}";
     let volume = format!(
         "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  capacity: {{storage: 1Gi}}\n  accessModes: [ReadWriteMany]\n  mountOptions: [fg, timeo=600, retrans=2]\n  csi: {{driver: nfs.csi.k8s.io, volumeHandle: h, {attributes}}}\n"
@@ -533,7 +535,7 @@ fn immutable() -> Result<(), Failed> {
     );
     let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: pxd.portworx.com\nparameters: {sharedv4: 'true', sharedv4_mount_options: 'vers=3,bg'}\n".to_owned();
     for (text, note) in [
-        (volume, note),
+        (volume, of_volume),
         (class, note),
         (format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{{pod}}}\n"), note),
         (

@@ -283,10 +283,10 @@ fn report(
         "may win over fg: the driver reads the two keys in no fixed order"
     } else if is_clear && is_in_force && later_fg.is_some() {
         "is overridden by a later fg; a change of order would mount in the background"
-    } else if is_clear && subject.volume.is_some() && subject.driver.inline.is_never_mounted() {
-        "is in an inline volume, which this driver never mounts; a mount with it looks successful when it fails"
     } else if is_clear && !is_in_force && subject.driver.known.is_read() {
         "is not read here; where it is read, it makes a failed mount look successful"
+    } else if is_clear && subject.volume.is_some() && subject.driver.inline.is_never_mounted() {
+        "is in an inline volume, which this driver never mounts; a mount with it looks successful when it fails"
     } else if is_clear && subject.kind.row().holds == Holds::Snapshots {
         "makes a failed mount look successful: a snapshot is ready that the server never received"
     } else if is_clear {
