@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("admission_policy::docs_list_the_differences_that_are_shown", listed),
         trial("a_difference_an_option_that_a_shell_rewrites", rewritten_by_a_shell),
         trial("a_difference_a_bg_in_another_notation", in_another_notation),
+        trial("a_difference_a_bg_in_a_setting_that_the_driver_refuses", in_a_refused_setting),
         trial("more_options_than_a_mount_takes_are_refused_as_by_the_webhook", long_options),
         trial("a_difference_an_update_that_gives_effect_to_bg", effect_of_an_update),
         trial("a_difference_a_long_text_under_a_key_that_is_not_read", long_unread),
@@ -43,9 +44,10 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// The beginnings of the rows in the docs, one a test.
-const LISTED: [&str; 8] = [
+const LISTED: [&str; 9] = [
     "an option that becomes bg in a shell",
     "bg in another notation than mount's",
+    "bg in a setting that its driver refuses",
     "an update of the access modes alone",
     "an update that gives effect to bg",
     "more than 4,096 bytes under a key that its driver does not read",
@@ -117,6 +119,28 @@ fn rewritten_by_a_shell(cluster: &mut Cluster) -> Result<(), Failed> {
         assert!(is_rewritten(&object) && refuses(&Policy::default(), &object, None), "{object}");
         assert!(!is_refused(&api, &object), "{object}");
     }
+    Ok(())
+}
+
+/// Returns true if the object has `bg` in a `path`, which is no place of options and which a driver
+/// refuses unless it begins at the root.
+pub fn is_in_refused_path(object: &Value) -> bool {
+    let spec = &object["spec"];
+    let maps = [&spec["csi"]["volumeAttributes"], &spec["flexVolume"]["options"]];
+    let is_relative = |(key, value): (&String, &Value)| {
+        let path = value.as_str().unwrap_or_default();
+        key.eq_ignore_ascii_case("path") && !path.starts_with('/') && path.to_lowercase().contains("bg")
+    };
+    maps.iter().filter_map(|map| map.as_object()).flatten().any(is_relative)
+}
+
+fn in_a_refused_setting(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    install(&api, &generated(&Policy::default()));
+    let mut object = csi_volume("refused", "nasplugin.csi.alibabacloud.com", &["vers=3"]);
+    object["spec"]["csi"]["volumeAttributes"] = json!({"server": "nas.example.com", "path": "a,bg"});
+    assert!(is_in_refused_path(&object) && refuses(&Policy::default(), &object, None), "{object}");
+    assert!(!is_refused(&api, &object), "{object}");
     Ok(())
 }
 
@@ -203,7 +227,7 @@ fn long_options_repaired(cluster: &mut Cluster) -> Result<(), Failed> {
 
 /// Returns true if the policies may take a `bg` of the object for another word.
 pub fn is_another_word(object: &Value) -> bool {
-    is_rewritten(object) || is_in_another_notation(object)
+    is_rewritten(object) || is_in_another_notation(object) || is_in_refused_path(object)
 }
 
 /// Returns true if a parameter or an attribute has a `bg` that no comma separates from the words
