@@ -1,7 +1,7 @@
 //! Reads the node's `/proc` at one moment: the mounts as the kubelet sees them, the mounts of
 //! containers, and the processes that mount.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub(super) struct Moment {
     /// True if rpc.statd runs.
     pub(super) has_statd: bool,
     /// Volumes of CSI drivers that are mounted in a namespace of their own.
-    apart: Vec<Apart>,
+    apart: HashMap<VolumeId, Apart>,
     references: Vec<Reference>,
     /// Every mount point in the kubelet's eyes.
     points: BTreeSet<PathBuf>,
@@ -43,11 +43,11 @@ pub(super) struct Moment {
     holders: BTreeMap<PathBuf, Vec<Holder>>,
 }
 
-/// A volume that a process sees mounted, and kubelet may not.
+/// The mount of a volume that a process sees, and kubelet may not.
 #[derive(Debug)]
-struct Apart {
-    id: VolumeId,
-    process: Process,
+pub(super) struct Apart {
+    /// The first process of its namespace.
+    pub(super) process: Process,
 }
 
 /// A container's process, and where it has a directory mounted.
@@ -140,9 +140,7 @@ impl Moment {
         let mut mounted = Mounted::Nothing;
         for Reference { table, pods_dirs } in &self.references {
             for path in pods_dirs.iter().map(|pods_dir| pods_dir.join(folder)) {
-                let Some((mount, location)) = table.mount_of(&path).zip(table.locate(&path)) else {
-                    continue;
-                };
+                let Some((mount, location)) = table.find(&path) else { continue };
                 // One name that leads to another file system is enough: the others are copies of
                 // the same tree.
                 match &mounted {
@@ -165,9 +163,9 @@ impl Moment {
         from.map_while(|point| point.strip_prefix(folder).ok()).map(Path::to_owned).collect()
     }
 
-    /// A process that sees a volume mounted, in another namespace than kubelet's.
-    pub(super) fn mounted_apart(&self, id: &VolumeId) -> Option<&Process> {
-        self.apart.iter().find(|apart| apart.id == *id).map(|apart| &apart.process)
+    /// The mount of a volume in another namespace than kubelet's.
+    pub(super) fn mounted_apart(&self, id: &VolumeId) -> Option<&Apart> {
+        self.apart.get(id)
     }
 
     /// Returns the mount on a directory below that of Pods, as the kubelet sees it.
@@ -240,8 +238,8 @@ fn is_kubelets(namespace: &Namespace) -> bool {
 
 /// Returns the mounts of processes that see the directory of Pods and are neither the node nor the
 /// kubelet: a driver without `mountPropagation: Bidirectional` mounts for itself alone.
-fn apart(namespaces: &[Namespace], pods: &Location) -> Vec<Apart> {
-    let mut found = Vec::new();
+fn apart(namespaces: &[Namespace], pods: &Location) -> HashMap<VolumeId, Apart> {
+    let mut found = HashMap::<VolumeId, Apart>::new();
     for namespace in namespaces {
         let Some(process) = namespace.processes.first() else { continue };
         // A driver's container mounts the directory of Pods by a hostPath volume.
@@ -253,7 +251,7 @@ fn apart(namespaces: &[Namespace], pods: &Location) -> Vec<Apart> {
             let id = names.iter().find_map(|name| VolumeId::of_path(mount.point.strip_prefix(name).ok()?));
             let is_whole = |id: &VolumeId| id.plugin == Plugin::Csi && mount.point.ends_with(id.folder());
             if let Some(id) = id.or_else(|| VolumeId::of_target(&mount.point)).filter(is_whole) {
-                found.push(Apart { id, process: process.clone() });
+                found.entry(id).or_insert_with(|| Apart { process: process.clone() });
             }
         }
     }
