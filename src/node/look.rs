@@ -171,7 +171,7 @@ impl Look<'_> {
             };
             Beneath { usage, note: None, parts: Vec::new() }
         };
-        let holders = holders.into_iter().cloned().collect();
+        let holders = holders.into_iter().filter(|holder| holder.in_pods.is_none()).cloned().collect();
         let id = id.clone();
         Ok(Some(Suspect { id, driver, nfs, lost, state, data_at, other, usage, note, hidden, holders }))
     }
@@ -234,6 +234,9 @@ impl Look<'_> {
 
     /// Counts through the eyes of a container what a later mount hides from all others.
     pub(super) fn count_through(&mut self, holder: &Holder) -> Result<Usage, String> {
+        if let (Some(rest), None) = (&holder.in_pods, &holder.obstacle) {
+            return self.count_part(&self.pods_dir.join(rest), holder);
+        }
         let root = self.proc_dir.join(holder.pid.to_string()).join("root");
         let seen = if let Some(obstacle) = &holder.obstacle {
             Err(obstacle.clone())
@@ -246,6 +249,17 @@ impl Look<'_> {
             seen.unwrap_or_else(|error| Err(io_fault::reason(&error)))
         };
         seen.map_err(|error| format!("beneath the mount, through process {}: {error}", holder.pid))
+    }
+
+    /// Counts in a part of a volume that the kubelet has mounted for a container.
+    fn count_part(&self, path: &Path, holder: &Holder) -> Result<Usage, String> {
+        let part = Location { device: self.pods.device.clone(), path: holder.root.clone() };
+        let seen = if self.own.locate(path) == Some(part) {
+            self.count(path).unwrap_or_else(|error| Err(io_fault::reason(&error)))
+        } else {
+            Err(ANOTHER_MOUNT.to_owned())
+        };
+        seen.map_err(|error| format!("beneath the mount, at {}: {error}", holder.point.display()))
     }
 
     /// Returns true if what was doubtful is so a moment later.

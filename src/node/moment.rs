@@ -16,6 +16,9 @@ use super::{Error, proc_error};
 /// and `flexvolume`.
 const PLUGINS: &str = "/plugins/kubernetes.io/";
 
+/// The kubelet's directory, in that of a Pod, of parts of volumes.
+const SUBPATHS: &str = "volume-subpaths";
+
 /// A mount table in which kubelet's mounts stand.
 #[derive(Debug)]
 struct Reference {
@@ -50,7 +53,8 @@ pub(super) struct Apart {
     pub(super) process: Process,
 }
 
-/// A container's process, and where it has a directory mounted.
+/// A process that has a directory mounted, and where: a container's, or the node's own, for a mount
+/// from which the kubelet gives a container a part of a volume (`subPath`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Holder {
     /// The first process of its namespace.
@@ -66,6 +70,8 @@ pub(super) struct Holder {
     pub(super) closed: Vec<PathBuf>,
     /// The reason why the path must not be walked.
     pub(super) obstacle: Option<String>,
+    /// Of a mount of the node's own its path from the directory of Pods.
+    pub(super) in_pods: Option<PathBuf>,
 }
 
 /// The mount that a volume's directory leads to.
@@ -258,26 +264,29 @@ fn apart(namespaces: &[Namespace], pods: &Location) -> HashMap<VolumeId, Apart> 
     found
 }
 
-/// Returns the containers' mounts of the file system of the directory of Pods. A process that sees
-/// that directory itself is no Pod's container.
+/// Returns the mounts of the file system of the directory of Pods from which containers read and
+/// write: those of containers, and the node's own for parts of volumes.
 fn holders(namespaces: &[Namespace], pods: &Location) -> BTreeMap<PathBuf, Vec<Holder>> {
     let mut holders: BTreeMap<PathBuf, Vec<Holder>> = BTreeMap::new();
-    for namespace in namespaces.iter().filter(|namespace| !namespace.table.shows(pods)) {
+    for namespace in namespaces {
+        let Namespace { table, .. } = namespace;
         let Some(process) = namespace.processes.first() else { continue };
-        for mount in namespace.table.mounts().filter(|mount| mount.device == pods.device) {
-            let closed = namespace
-                .table
-                .mounts()
-                .filter(|other| other.device != pods.device && other.point.starts_with(&mount.point))
-                .map(|other| other.point.clone())
-                .collect();
+        let place = Place::of(namespace, pods);
+        // Sorted, so that a node with many mounts is not searched for each of them.
+        let others = table.mounts().filter(|other| other.device != pods.device);
+        let others: BTreeSet<&Path> = others.map(|other| &*other.point).collect();
+        for mount in table.mounts().filter(|mount| mount.device == pods.device) {
+            let Some(in_pods) = place.holds(mount, pods) else { continue };
+            let from = others.range::<Path, _>((Bound::Included(&*mount.point), Bound::Unbounded));
+            let closed = from.take_while(|point| point.starts_with(&mount.point));
             holders.entry(mount.root.clone()).or_default().push(Holder {
                 pid: process.pid,
                 name: process.name.clone(),
                 root: mount.root.clone(),
                 point: mount.point.clone(),
-                closed,
-                obstacle: namespace.table.obstacle(mount),
+                closed: closed.map(|point| point.to_path_buf()).collect(),
+                obstacle: table.obstacle(mount),
+                in_pods,
             });
         }
     }
@@ -286,4 +295,43 @@ fn holders(namespaces: &[Namespace], pods: &Location) -> BTreeMap<PathBuf, Vec<H
         holders.sort_unstable();
     }
     holders
+}
+
+/// Whose mounts those of a namespace are.
+enum Place {
+    /// A container's that does not see the directory of Pods.
+    Container,
+    /// One that sees it under these names; true for the node's own and the kubelet's.
+    SeesPods(Vec<PathBuf>, bool),
+}
+
+impl Place {
+    fn of(namespace: &Namespace, pods: &Location) -> Self {
+        if !namespace.table.shows(pods) {
+            return Self::Container;
+        }
+        Self::SeesPods(namespace.table.paths_of(pods), is_kubelets(namespace))
+    }
+
+    /// Returns `Some` if a container reads and writes through a mount, with its path from the
+    /// directory of Pods for one of the node's own.
+    fn holds(&self, mount: &Mount, pods: &Location) -> Option<Option<PathBuf>> {
+        let Self::SeesPods(names, is_node) = self else { return Some(None) };
+        // The directory of Pods itself, or all of the disk, is given to no Pod as its volume.
+        VolumeId::of_path(mount.root.strip_prefix(&pods.path).ok()?)?;
+        match (names.iter().find_map(|name| mount.point.strip_prefix(name).ok()), is_node) {
+            (Some(rest), true) => is_subpath(rest).then(|| Some(rest.to_owned())),
+            // A container that sees the node's own mounts has only copies of them there.
+            (Some(_), false) => None,
+            // A mount that a person made on the node is in use by no container.
+            (None, is_node) => (!is_node).then_some(None),
+        }
+    }
+}
+
+/// Returns true if the kubelet mounts a part of a volume at a path from the directory of Pods:
+/// `UID/volume-subpaths/VOLUME/CONTAINER/INDEX` (`getSubpathBindTarget` of kubernetes
+/// `pkg/volume/util/subpath/subpath_linux.go`).
+fn is_subpath(path: &Path) -> bool {
+    path.components().nth(1).is_some_and(|step| step.as_os_str() == SUBPATHS)
 }
