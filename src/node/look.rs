@@ -149,8 +149,11 @@ impl Look<'_> {
             mounter.process.name.starts_with("mount.nfs")
                 && is_for(mounter, id, &moment.paths_of(&data_at), moment)
         };
-        // A mounting NFS process shows that the driver is NFS, whichever it is.
-        let is_nfs = moment.mounters.iter().any(is_nfs_mount);
+        // An NFS mount shows that the volume is NFS, whichever driver it has: one in progress, one that
+        // another process has in a namespace of its own, and the volume's, if it came late.
+        let is_nfs = moment.mounters.iter().any(is_nfs_mount)
+            || moment.mounted_apart(id).is_some_and(|apart| apart.is_nfs)
+            || state == VolumeState::Hidden && other.is_none();
         let (driver, nfs) = match self.driver(id) {
             Ok((driver, Nfs::Depends)) if is_nfs => (driver, Nfs::Yes),
             Err(_) if is_nfs => ("a CSI driver that is not known".to_owned(), Nfs::Yes),

@@ -51,6 +51,8 @@ pub(super) struct Moment {
 pub(super) struct Apart {
     /// The first process of its namespace.
     pub(super) process: Process,
+    /// True if it is NFS.
+    pub(super) is_nfs: bool,
 }
 
 /// A process that has a directory mounted, and where: a container's, or the node's own, for a mount
@@ -257,7 +259,11 @@ fn apart(namespaces: &[Namespace], pods: &Location) -> HashMap<VolumeId, Apart> 
             let id = names.iter().find_map(|name| VolumeId::of_path(mount.point.strip_prefix(name).ok()?));
             let is_whole = |id: &VolumeId| id.plugin == Plugin::Csi && mount.point.ends_with(id.folder());
             if let Some(id) = id.or_else(|| VolumeId::of_target(&mount.point)).filter(is_whole) {
-                found.entry(id).or_insert_with(|| Apart { process: process.clone() });
+                // An NFS mount proves more than another one, in whichever namespace it is.
+                let is_nfs = mount.nfs.is_some();
+                if found.get(&id).is_none_or(|known| is_nfs && !known.is_nfs) {
+                    found.insert(id, Apart { process: process.clone(), is_nfs });
+                }
             }
         }
     }
