@@ -96,7 +96,7 @@ fn rest_of(reached: &[&Path], top: &Path) -> Option<String> {
         more => format!(" and {}", counted(more, "more directory")),
     };
     Some(format!(
-        "only parts of the volume could be reached (subPath): {}{more}; files beside them, beneath the mount, are neither counted nor copied",
+        "only parts of the volume could be reached (subPath): {}{more}; other files beneath the mount are neither counted nor copied",
         names.join(", ")
     ))
 }

@@ -52,7 +52,7 @@ fn apart() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a process has mounted says what the volume is, though nothing is known of the driver.
+/// The mount of a process says what the volume is, though the driver is not in the table.
 fn apart_by_unknown_driver() -> Result<(), Failed> {
     let text = "command mount --make-rprivate /; cp $(command -v sleep) $dir/plugin
          unshare -m --propagation unchanged bash -c '

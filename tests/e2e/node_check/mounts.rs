@@ -241,7 +241,7 @@ fn hidden() -> Result<(), Failed> {
             "{report:#}"
         );
         let note = volume["note"].as_str().unwrap_or_default();
-        let words = "only parts of the volume could be reached (subPath): sub; files beside them";
+        let words = "only parts of the volume could be reached (subPath): sub; other files beneath";
         assert_eq!(note.starts_with(words), is_partial, "{report:#}");
         schema::fits("node-check.schema.json", &report)?;
         // Without the mount it is just not mounted, and in use.
