@@ -282,7 +282,11 @@ fn holders(namespaces: &[Namespace], pods: &Location) -> BTreeMap<PathBuf, Vec<H
         let others = table.mounts().filter(|other| other.device != pods.device);
         let others: BTreeSet<&Path> = others.map(|other| &*other.point).collect();
         for mount in table.mounts().filter(|mount| mount.device == pods.device) {
-            let Some(in_pods) = place.holds(mount, pods) else { continue };
+            let in_pods = match place.holds(mount, pods) {
+                Use::ByContainer => None,
+                Use::BySubpath(path) => Some(path),
+                Use::None => continue,
+            };
             let from = others.range::<Path, _>((Bound::Included(&*mount.point), Bound::Unbounded));
             let closed = from.take_while(|point| point.starts_with(&mount.point));
             holders.entry(mount.root.clone()).or_default().push(Holder {
@@ -319,20 +323,32 @@ impl Place {
         Self::SeesPods(namespace.table.paths_of(pods), is_kubelets(namespace))
     }
 
-    /// Returns `Some` if a container reads and writes through a mount, with its path from the
-    /// directory of Pods for one of the node's own.
-    fn holds(&self, mount: &Mount, pods: &Location) -> Option<Option<PathBuf>> {
-        let Self::SeesPods(names, is_node) = self else { return Some(None) };
+    /// Says which container reads and writes through a mount.
+    fn holds(&self, mount: &Mount, pods: &Location) -> Use {
+        let Self::SeesPods(names, is_node) = self else { return Use::ByContainer };
         // The directory of Pods itself, or all of the disk, is given to no Pod as its volume.
-        VolumeId::of_path(mount.root.strip_prefix(&pods.path).ok()?)?;
+        let root = mount.root.strip_prefix(&pods.path).ok();
+        if root.and_then(VolumeId::of_path).is_none() {
+            return Use::None;
+        }
         match (names.iter().find_map(|name| mount.point.strip_prefix(name).ok()), is_node) {
-            (Some(rest), true) => is_subpath(rest).then(|| Some(rest.to_owned())),
-            // A container that sees the node's own mounts has only copies of them there.
-            (Some(_), false) => None,
-            // A mount that a person made on the node is in use by no container.
-            (None, is_node) => (!is_node).then_some(None),
+            (Some(rest), true) if is_subpath(rest) => Use::BySubpath(rest.to_owned()),
+            (None, false) => Use::ByContainer,
+            // A container that sees the node's own mounts has only copies of them there, and a mount
+            // that a person made on the node is in use by no container.
+            (Some(_), _) | (None, true) => Use::None,
         }
     }
+}
+
+/// The use of a mount.
+enum Use {
+    /// A container has it.
+    ByContainer,
+    /// The kubelet gives it to a container: its path from the directory of Pods.
+    BySubpath(PathBuf),
+    /// No container has it.
+    None,
 }
 
 /// Returns true if the kubelet mounts a part of a volume at a path from the directory of Pods:
