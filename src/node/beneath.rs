@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::look::Look;
 use super::moment::Holder;
 use super::usage::Usage;
+use crate::count::counted;
 
 /// The hidden files of a volume, as far as containers reach them.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ impl Look<'_> {
     pub(super) fn beneath(&mut self, holders: &[&Holder], top: &Path) -> Beneath {
         let (mut sum, mut parts) = (None::<Usage>, Vec::new());
         let (mut faults, mut seen) = (Vec::new(), Vec::<&Holder>::new());
+        let mut reached: Vec<&Path> = Vec::new();
         for group in holders.chunk_by(|one, other| one.root == other.root) {
             let Some(root) = group.first().map(|holder| &holder.root) else { continue };
             if seen.iter().any(|holder| holder.covers(root)) {
@@ -56,14 +58,18 @@ impl Look<'_> {
             if let Some((holder, usage)) = counted {
                 sum = Some(sum.unwrap_or_default().and(usage));
                 seen.push(holder);
+                reached.push(root);
                 parts.extend((!usage.is_empty()).then(|| part(holder)));
             } else {
                 faults.extend(fault);
                 // One that this process may not read can be copied by root all the same.
-                let reached = group.iter().find(|holder| holder.obstacle.is_none());
-                parts.extend(reached.map(|holder| part(holder)));
+                if let Some(holder) = group.iter().find(|holder| holder.obstacle.is_none()) {
+                    reached.push(root);
+                    parts.push(part(holder));
+                }
             }
         }
+        faults.extend(rest_of(&reached, top));
         let reasons = (!faults.is_empty()).then(|| faults.join("; "));
         match (sum, reasons) {
             (Some(mut usage), note) => {
@@ -73,6 +79,26 @@ impl Look<'_> {
             (None, reasons) => Beneath { usage: Err(reasons.unwrap_or_default()), note: None, parts },
         }
     }
+}
+
+/// Directories of a volume that are named; the others are counted.
+const NAMED: usize = 3;
+
+/// Says that more of a volume is beneath its mount than the directories that were reached.
+fn rest_of(reached: &[&Path], top: &Path) -> Option<String> {
+    if reached.is_empty() || reached.contains(&top) {
+        return None;
+    }
+    let names = reached.iter().take(NAMED).map(|root| root.strip_prefix(top).unwrap_or(root));
+    let names: Vec<String> = names.map(|name| name.display().to_string()).collect();
+    let more = match reached.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {}", counted(more, "more directory")),
+    };
+    Some(format!(
+        "only parts of the volume could be reached (subPath): {}{more}; other files beneath the mount are neither counted nor copied",
+        names.join(", ")
+    ))
 }
 
 impl Holder {
@@ -95,6 +121,10 @@ impl Holder {
 
     /// The directory's path through the process, for a person on the node.
     fn on_node(&self) -> PathBuf {
+        // The mounts of the first process are those that a shell on the node sees.
+        if self.in_pods.is_some() && self.pid == 1 {
+            return self.point.clone();
+        }
         self.within(&Path::new("/proc").join(self.pid.to_string()).join("root"))
     }
 
@@ -117,6 +147,7 @@ mod tests {
             point: "/data".into(),
             closed: vec!["/data/cache".into()],
             obstacle: None,
+            in_pods: None,
         };
         for (root, is_covered) in [
             ("/disk/v", true),

@@ -7,6 +7,7 @@
 //! /usr/etc beside a file in /etc.
 
 mod order;
+mod quotes;
 mod section;
 
 use std::fs::{self, File};
@@ -14,8 +15,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::source::io_fault;
-pub(super) use section::Section;
 use section::{Heading, Variable, heading, value_of};
+pub(super) use section::{Section, is_volume_point, may_be_server};
 
 /// More of a file than this is not read.
 // The file is the node's, and its size is not under the control of this process.
@@ -90,6 +91,13 @@ impl Conf {
     /// The settings that a mount gets, in the order in which mount.nfs appends them, if
     /// its options name none of them; without those for servers if its own is unknown.
     pub(super) fn of_mount(&self, server: Option<&str>, point: &str) -> Vec<&Setting> {
+        let mut found = self.listed(server, point);
+        quotes::drop_swallowed(&mut found);
+        found
+    }
+
+    /// The same, also with those that an open quotation mark takes away.
+    fn listed(&self, server: Option<&str>, point: &str) -> Vec<&Setting> {
         let mut found: Vec<&Setting> = Vec::new();
         let is_point = |section: &Section| matches!(section, Section::MountPoint(name) if name.eq_ignore_ascii_case(point));
         let is_server = |section: &Section| matches!((section, server), (Section::Server(name), Some(server)) if name.eq_ignore_ascii_case(server));
@@ -285,7 +293,11 @@ fn unquoted(value: &str) -> Option<&str> {
             return rest.split_once(quote).map(|(value, _)| value);
         }
     }
-    Some(value.split(['#', ';']).next().unwrap_or_default().trim_end_matches(is_space))
+    let value = value.split(['#', ';']).next().unwrap_or_default();
+    // conffile.c never looks at the first character when it trims: a carriage return alone is a value.
+    let first = value.chars().next().map_or(0, char::len_utf8);
+    let end = value.trim_end_matches(is_space).len().max(first);
+    value.get(..end)
 }
 
 /// The whitespace of isspace(3) without a locale, which mount.nfs sets none of.

@@ -31,6 +31,16 @@ const SECOND_LOOK: Duration = Duration::from_millis(200);
 const ANOTHER_MOUNT: &str = "this process sees another file system mounted there than the node does; \
 a hostPath volume wants mountPropagation: HostToContainer";
 
+/// The state of a volume in a first look.
+enum Verdict {
+    /// It is NFS, and mounted as it should be.
+    Mounted,
+    /// It is not, or may not be, as it should be.
+    Suspect(Box<Suspect>),
+    /// It is no NFS, or it is gone.
+    None,
+}
+
 /// One look at the volumes of a node.
 #[derive(Debug)]
 pub(super) struct Look<'a> {
@@ -57,20 +67,18 @@ impl Look<'_> {
     ///
     /// When the node's mounts cannot be read a second time.
     pub(super) fn report(mut self, listing: Listing, moment: Moment) -> Result<NodeReport, Error> {
-        let mut summary =
-            Summary { pods: listing.pods, volumes: listing.volumes.len(), ..Summary::default() };
+        let mut summary = Summary { pods: listing.pods, ..Summary::default() };
         let mut errors: Vec<(PathBuf, io::Error)> = listing.errors;
         let mut suspects = Vec::new();
         for id in &listing.volumes {
-            let mounted = moment.mounted(self.pods, &id.folder());
-            let is_mounted = mounted != Mounted::Nothing;
-            summary.mounted += usize::from(is_mounted);
-            match self.suspect(id, mounted, &moment) {
-                Ok(suspect) => suspects.extend(suspect),
+            match self.judge(id, moment.mounted(self.pods, &id.folder()), &moment) {
+                Ok(Verdict::Mounted) => summary.mounted += 1,
+                Ok(Verdict::Suspect(suspect)) => suspects.push(*suspect),
+                Ok(Verdict::None) => {}
                 // The volume was taken down since it was listed.
                 Err(error) if volumes::is_absence(&error) => {}
                 Err(error) => {
-                    summary.unread += usize::from(!is_mounted);
+                    summary.unread += 1;
                     errors.push((id.folder(), error));
                 }
             }
@@ -82,7 +90,12 @@ impl Look<'_> {
             if let Some(moment) = Moment::read(self.proc_dir, self.pods, self.pods_dir)? {
                 latest = moment;
             }
-            suspects.retain(|suspect| !suspect.is_doubtful() || self.is_still_lost(suspect, &latest));
+            suspects.retain(|suspect| {
+                let is_mounted = suspect.is_doubtful() && self.is_mounted(suspect, &latest);
+                summary.mounted += usize::from(is_mounted);
+                let is_there = || volumes::exists(self.pods_dir, &suspect.id).unwrap_or(true);
+                !suspect.is_doubtful() || !is_mounted && is_there()
+            });
             // A Pod that waits for a foreground mount writes nothing: no container of it runs.
             let all = suspects.len();
             suspects.retain(|suspect| !suspect.is_doubtful() || !is_being_mounted(&suspect.id, &latest));
@@ -97,6 +110,10 @@ impl Look<'_> {
             .collect();
         summary.lost = volumes.iter().filter(|volume| volume.lost).count();
         summary.uncertain = volumes.len() - summary.lost;
+        let is_bare = |volume: &&Volume| volume.state == VolumeState::NotMounted;
+        let bare = volumes.iter().filter(is_bare).count();
+        summary.mounted += volumes.len() - bare;
+        summary.volumes = summary.mounted + bare + summary.waiting + summary.unread;
         summary.background = background.iter().filter(|process| process.kubernetes).count();
         Ok(NodeReport {
             schema_version: SCHEMA_VERSION,
@@ -119,15 +136,15 @@ impl Look<'_> {
         })
     }
 
-    /// Returns the fault of a volume, if there is one.
-    fn suspect(&mut self, id: &VolumeId, mounted: Mounted, moment: &Moment) -> io::Result<Option<Suspect>> {
+    /// Judges a volume by the mount on its directory.
+    fn judge(&mut self, id: &VolumeId, mounted: Mounted, moment: &Moment) -> io::Result<Verdict> {
         let folder = self.pods.join(&id.folder());
         let is_covered = || !moment.holders(&folder).is_empty();
         let (state, data_at, other) = match mounted {
             Mounted::Nothing => (VolumeState::NotMounted, folder, None),
             Mounted::OnDisk(location) => (VolumeState::NodeDisk, location, None),
             // Mounted, and no container was started before the mount: all is well.
-            Mounted::Nfs if !is_covered() => return Ok(None),
+            Mounted::Nfs if !is_covered() => return Ok(Verdict::Mounted),
             Mounted::Nfs => (VolumeState::Hidden, folder, None),
             Mounted::Other(other) if is_covered() => (VolumeState::Hidden, folder, Some(other)),
             // The staging directory may be on another disk of the node.
@@ -142,23 +159,28 @@ impl Look<'_> {
             && id.plugin == Plugin::Csi
             && !volumes::exists(self.pods_dir, id)?
         {
-            return Ok(None);
+            return Ok(Verdict::None);
         }
         let is_nfs_mount = |mounter: &Mounter| {
             // mount.nfs4 is another name of the same program.
             mounter.process.name.starts_with("mount.nfs")
                 && is_for(mounter, id, &moment.paths_of(&data_at), moment)
         };
-        // A mounting NFS process shows that the driver is NFS, whichever it is.
-        let is_nfs = moment.mounters.iter().any(is_nfs_mount);
+        // An NFS mount shows that the volume is NFS, whichever driver it has: one in progress, one that
+        // another process has in a namespace of its own, and the volume's, if it came late.
+        let is_nfs = moment.mounters.iter().any(is_nfs_mount)
+            || moment.mounted_apart(id).is_some_and(|apart| apart.is_nfs)
+            || state == VolumeState::Hidden && other.is_none();
         let (driver, nfs) = match self.driver(id) {
             Ok((driver, Nfs::Depends)) if is_nfs => (driver, Nfs::Yes),
             Err(_) if is_nfs => ("a CSI driver that is not known".to_owned(), Nfs::Yes),
             // Whichever driver it is, something is mounted.
-            Err(_) if state == VolumeState::OtherFileSystem => return Ok(None),
+            Err(_) if state == VolumeState::OtherFileSystem => return Ok(Verdict::None),
             found => found?,
         };
-        let Some(lost) = is_lost(state, nfs, &driver, &data_at, other.as_ref()) else { return Ok(None) };
+        let Some(lost) = is_lost(state, nfs, &driver, &data_at, other.as_ref()) else {
+            return Ok(Verdict::None);
+        };
         let Beneath { usage, note, parts: hidden } = if state == VolumeState::Hidden {
             // The mount covers the directory for the node; a container that was started before
             // still sees it.
@@ -171,9 +193,10 @@ impl Look<'_> {
             };
             Beneath { usage, note: None, parts: Vec::new() }
         };
-        let holders = holders.into_iter().cloned().collect();
+        let holders = holders.into_iter().filter(|holder| holder.in_pods.is_none()).cloned().collect();
         let id = id.clone();
-        Ok(Some(Suspect { id, driver, nfs, lost, state, data_at, other, usage, note, hidden, holders }))
+        let suspect = Suspect { id, driver, nfs, lost, state, data_at, other, usage, note, hidden, holders };
+        Ok(Verdict::Suspect(Box::new(suspect)))
     }
 
     /// The name of who mounts a volume, and whether that is NFS.
@@ -234,6 +257,9 @@ impl Look<'_> {
 
     /// Counts through the eyes of a container what a later mount hides from all others.
     pub(super) fn count_through(&mut self, holder: &Holder) -> Result<Usage, String> {
+        if let (Some(rest), None) = (&holder.in_pods, &holder.obstacle) {
+            return self.count_part(&self.pods_dir.join(rest), holder);
+        }
         let root = self.proc_dir.join(holder.pid.to_string()).join("root");
         let seen = if let Some(obstacle) = &holder.obstacle {
             Err(obstacle.clone())
@@ -248,10 +274,20 @@ impl Look<'_> {
         seen.map_err(|error| format!("beneath the mount, through process {}: {error}", holder.pid))
     }
 
-    /// Returns true if what was doubtful is so a moment later.
-    fn is_still_lost(&self, suspect: &Suspect, moment: &Moment) -> bool {
-        moment.mounted(self.pods, &suspect.id.folder()) == Mounted::Nothing
-            && volumes::exists(self.pods_dir, &suspect.id).unwrap_or(true)
+    /// Counts in a part of a volume that the kubelet has mounted for a container.
+    fn count_part(&self, path: &Path, holder: &Holder) -> Result<Usage, String> {
+        let part = Location { device: self.pods.device.clone(), path: holder.root.clone() };
+        let seen = if self.own.locate(path) == Some(part) {
+            self.count(path).unwrap_or_else(|error| Err(io_fault::reason(&error)))
+        } else {
+            Err(ANOTHER_MOUNT.to_owned())
+        };
+        seen.map_err(|error| format!("beneath the mount, at {}: {error}", holder.point.display()))
+    }
+
+    /// Returns true if what was doubtful is mounted a moment later.
+    fn is_mounted(&self, suspect: &Suspect, moment: &Moment) -> bool {
+        moment.mounted(self.pods, &suspect.id.folder()) != Mounted::Nothing
     }
 }
 

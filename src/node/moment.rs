@@ -1,7 +1,7 @@
 //! Reads the node's `/proc` at one moment: the mounts as the kubelet sees them, the mounts of
 //! containers, and the processes that mount.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,9 @@ use super::{Error, proc_error};
 /// The step in the path of every directory that the kubelet has for a kind of plugins, such as `csi`
 /// and `flexvolume`.
 const PLUGINS: &str = "/plugins/kubernetes.io/";
+
+/// The kubelet's directory, in that of a Pod, of parts of volumes.
+const SUBPATHS: &str = "volume-subpaths";
 
 /// A mount table in which kubelet's mounts stand.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ pub(super) struct Moment {
     /// True if rpc.statd runs.
     pub(super) has_statd: bool,
     /// Volumes of CSI drivers that are mounted in a namespace of their own.
-    apart: Vec<Apart>,
+    apart: HashMap<VolumeId, Apart>,
     references: Vec<Reference>,
     /// Every mount point in the kubelet's eyes.
     points: BTreeSet<PathBuf>,
@@ -43,14 +46,17 @@ pub(super) struct Moment {
     holders: BTreeMap<PathBuf, Vec<Holder>>,
 }
 
-/// A volume that a process sees mounted, and kubelet may not.
+/// The mount of a volume that a process sees, and kubelet may not.
 #[derive(Debug)]
-struct Apart {
-    id: VolumeId,
-    process: Process,
+pub(super) struct Apart {
+    /// The first process of its namespace.
+    pub(super) process: Process,
+    /// True if it is NFS.
+    pub(super) is_nfs: bool,
 }
 
-/// A container's process, and where it has a directory mounted.
+/// A process that has a directory mounted, and where: a container's, or the node's own, for a mount
+/// from which the kubelet gives a container a part of a volume (`subPath`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Holder {
     /// The first process of its namespace.
@@ -66,6 +72,8 @@ pub(super) struct Holder {
     pub(super) closed: Vec<PathBuf>,
     /// The reason why the path must not be walked.
     pub(super) obstacle: Option<String>,
+    /// Of a mount of the node's own its path from the directory of Pods.
+    pub(super) in_pods: Option<PathBuf>,
 }
 
 /// The mount that a volume's directory leads to.
@@ -140,9 +148,7 @@ impl Moment {
         let mut mounted = Mounted::Nothing;
         for Reference { table, pods_dirs } in &self.references {
             for path in pods_dirs.iter().map(|pods_dir| pods_dir.join(folder)) {
-                let Some((mount, location)) = table.mount_of(&path).zip(table.locate(&path)) else {
-                    continue;
-                };
+                let Some((mount, location)) = table.find(&path) else { continue };
                 // One name that leads to another file system is enough: the others are copies of
                 // the same tree.
                 match &mounted {
@@ -165,9 +171,9 @@ impl Moment {
         from.map_while(|point| point.strip_prefix(folder).ok()).map(Path::to_owned).collect()
     }
 
-    /// A process that sees a volume mounted, in another namespace than kubelet's.
-    pub(super) fn mounted_apart(&self, id: &VolumeId) -> Option<&Process> {
-        self.apart.iter().find(|apart| apart.id == *id).map(|apart| &apart.process)
+    /// The mount of a volume in another namespace than kubelet's.
+    pub(super) fn mounted_apart(&self, id: &VolumeId) -> Option<&Apart> {
+        self.apart.get(id)
     }
 
     /// Returns the mount on a directory below that of Pods, as the kubelet sees it.
@@ -240,8 +246,8 @@ fn is_kubelets(namespace: &Namespace) -> bool {
 
 /// Returns the mounts of processes that see the directory of Pods and are neither the node nor the
 /// kubelet: a driver without `mountPropagation: Bidirectional` mounts for itself alone.
-fn apart(namespaces: &[Namespace], pods: &Location) -> Vec<Apart> {
-    let mut found = Vec::new();
+fn apart(namespaces: &[Namespace], pods: &Location) -> HashMap<VolumeId, Apart> {
+    let mut found = HashMap::<VolumeId, Apart>::new();
     for namespace in namespaces {
         let Some(process) = namespace.processes.first() else { continue };
         // A driver's container mounts the directory of Pods by a hostPath volume.
@@ -253,33 +259,44 @@ fn apart(namespaces: &[Namespace], pods: &Location) -> Vec<Apart> {
             let id = names.iter().find_map(|name| VolumeId::of_path(mount.point.strip_prefix(name).ok()?));
             let is_whole = |id: &VolumeId| id.plugin == Plugin::Csi && mount.point.ends_with(id.folder());
             if let Some(id) = id.or_else(|| VolumeId::of_target(&mount.point)).filter(is_whole) {
-                found.push(Apart { id, process: process.clone() });
+                // An NFS mount proves more than another one, in whichever namespace it is.
+                let is_nfs = mount.nfs.is_some();
+                if found.get(&id).is_none_or(|known| is_nfs && !known.is_nfs) {
+                    found.insert(id, Apart { process: process.clone(), is_nfs });
+                }
             }
         }
     }
     found
 }
 
-/// Returns the containers' mounts of the file system of the directory of Pods. A process that sees
-/// that directory itself is no Pod's container.
+/// Returns the mounts of the file system of the directory of Pods from which containers read and
+/// write: those of containers, and the node's own for parts of volumes.
 fn holders(namespaces: &[Namespace], pods: &Location) -> BTreeMap<PathBuf, Vec<Holder>> {
     let mut holders: BTreeMap<PathBuf, Vec<Holder>> = BTreeMap::new();
-    for namespace in namespaces.iter().filter(|namespace| !namespace.table.shows(pods)) {
+    for namespace in namespaces {
+        let Namespace { table, .. } = namespace;
         let Some(process) = namespace.processes.first() else { continue };
-        for mount in namespace.table.mounts().filter(|mount| mount.device == pods.device) {
-            let closed = namespace
-                .table
-                .mounts()
-                .filter(|other| other.device != pods.device && other.point.starts_with(&mount.point))
-                .map(|other| other.point.clone())
-                .collect();
+        let place = Place::of(namespace, pods);
+        // Sorted, so that a node with many mounts is not searched for each of them.
+        let others = table.mounts().filter(|other| other.device != pods.device);
+        let others: BTreeSet<&Path> = others.map(|other| &*other.point).collect();
+        for mount in table.mounts().filter(|mount| mount.device == pods.device) {
+            let in_pods = match place.holds(mount, pods) {
+                Use::ByContainer => None,
+                Use::BySubpath(path) => Some(path),
+                Use::None => continue,
+            };
+            let from = others.range::<Path, _>((Bound::Included(&*mount.point), Bound::Unbounded));
+            let closed = from.take_while(|point| point.starts_with(&mount.point));
             holders.entry(mount.root.clone()).or_default().push(Holder {
                 pid: process.pid,
                 name: process.name.clone(),
                 root: mount.root.clone(),
                 point: mount.point.clone(),
-                closed,
-                obstacle: namespace.table.obstacle(mount),
+                closed: closed.map(|point| point.to_path_buf()).collect(),
+                obstacle: table.obstacle(mount),
+                in_pods,
             });
         }
     }
@@ -288,4 +305,55 @@ fn holders(namespaces: &[Namespace], pods: &Location) -> BTreeMap<PathBuf, Vec<H
         holders.sort_unstable();
     }
     holders
+}
+
+/// Whose mounts those of a namespace are.
+enum Place {
+    /// A container's that does not see the directory of Pods.
+    Container,
+    /// One that sees it under these names; true for the node's own and the kubelet's.
+    SeesPods(Vec<PathBuf>, bool),
+}
+
+impl Place {
+    fn of(namespace: &Namespace, pods: &Location) -> Self {
+        if !namespace.table.shows(pods) {
+            return Self::Container;
+        }
+        Self::SeesPods(namespace.table.paths_of(pods), is_kubelets(namespace))
+    }
+
+    /// Says which container reads and writes through a mount.
+    fn holds(&self, mount: &Mount, pods: &Location) -> Use {
+        let Self::SeesPods(names, is_node) = self else { return Use::ByContainer };
+        // The directory of Pods itself, or all of the disk, is given to no Pod as its volume.
+        let root = mount.root.strip_prefix(&pods.path).ok();
+        if root.and_then(VolumeId::of_path).is_none() {
+            return Use::None;
+        }
+        match (names.iter().find_map(|name| mount.point.strip_prefix(name).ok()), is_node) {
+            (Some(rest), true) if is_subpath(rest) => Use::BySubpath(rest.to_owned()),
+            (None, false) => Use::ByContainer,
+            // A container that sees the node's own mounts has only copies of them there, and a mount
+            // that a person made on the node is in use by no container.
+            (Some(_), _) | (None, true) => Use::None,
+        }
+    }
+}
+
+/// The use of a mount.
+enum Use {
+    /// A container has it.
+    ByContainer,
+    /// The kubelet gives it to a container: its path from the directory of Pods.
+    BySubpath(PathBuf),
+    /// No container has it.
+    None,
+}
+
+/// Returns true if the kubelet mounts a part of a volume at a path from the directory of Pods:
+/// `UID/volume-subpaths/VOLUME/CONTAINER/INDEX` (`getSubpathBindTarget` of kubernetes
+/// `pkg/volume/util/subpath/subpath_linux.go`).
+fn is_subpath(path: &Path) -> bool {
+    path.components().nth(1).is_some_and(|step| step.as_os_str() == SUBPATHS)
 }

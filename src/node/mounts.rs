@@ -30,7 +30,11 @@ impl Location {
 pub(super) struct MountTable {
     mounts: HashMap<i32, Mount>,
     /// The mounts on each mount, with their paths.
-    on: HashMap<i32, HashMap<PathBuf, i32>>,
+    // By the bytes of a path: its steps take far longer to hash, and none here has an empty one.
+    on: HashMap<i32, HashMap<OsString, i32>>,
+    /// The mount at which every walk begins. Found once: a search for it at each step would take the
+    /// square of the time on a node with many mounts.
+    root: Option<i32>,
     /// Lines that could not be read.
     pub(super) malformed: usize,
 }
@@ -63,12 +67,14 @@ impl MountTable {
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match Mount::parse(line) {
                 Some(mount) => {
-                    table.on.entry(mount.parent).or_default().insert(mount.point.clone(), mount.id);
+                    let on = table.on.entry(mount.parent).or_default();
+                    on.insert(mount.point.clone().into_os_string(), mount.id);
                     table.mounts.insert(mount.id, mount);
                 }
                 None => table.malformed += 1,
             }
         }
+        table.root = table.find_root().map(|mount| mount.id);
         table
     }
 
@@ -76,9 +82,14 @@ impl MountTable {
     /// mount it is on. Goes down as the kernel does: the last of several mounts on one directory
     /// counts, and what a mount further up hides does not.
     pub(super) fn locate(&self, path: &Path) -> Option<Location> {
+        Some(self.find(path)?.1)
+    }
+
+    /// Returns the mount that `path` is on, and the location.
+    pub(super) fn find(&self, path: &Path) -> Option<(&Mount, Location)> {
         let mount = self.mount_of(path)?;
         let rest = path.strip_prefix(&mount.point).ok()?;
-        Some(Location { device: mount.device.clone(), path: joined(&mount.root, rest) })
+        Some((mount, Location { device: mount.device.clone(), path: joined(&mount.root, rest) }))
     }
 
     /// The mount that `path` is on.
@@ -159,6 +170,10 @@ impl MountTable {
     }
 
     fn root(&self) -> Option<&Mount> {
+        self.mounts.get(&self.root?)
+    }
+
+    fn find_root(&self) -> Option<&Mount> {
         let at_root = || self.mounts.values().filter(|mount| mount.point == Path::new("/"));
         at_root()
             // The root of a namespace has a parent outside of it (proc_pid_mountinfo(5)).
@@ -167,7 +182,7 @@ impl MountTable {
     }
 
     fn mounted_on(&self, id: i32, point: &Path) -> Option<&Mount> {
-        self.mounts.get(self.on.get(&id)?.get(point)?)
+        self.mounts.get(self.on.get(&id)?.get(point.as_os_str())?)
     }
 }
 

@@ -314,8 +314,12 @@ impl Work<'_, '_> {
         });
         let context =
             reason::Context { seen: self.seen, volume, mount, shown: &shown, sharing: &self.sharing };
+        // Options that the driver adds are in no object.
+        let written = subject.options.effective().filter(|token| token.is_written());
+        let written: Vec<&MountOption<'_>> = written.map(|token| &token.option).collect();
+        let of_object = shown.differences(written.iter().copied());
         let mut differences: Vec<Difference> =
-            found.into_iter().map(|found| context.explain(found, &asked)).collect();
+            found.into_iter().map(|found| context.explain(found, &asked, &of_object)).collect();
         let (version, versions) = (shown.version(), subject.options.settings().versions);
         if let Some(version) =
             version.filter(|version| versions.contains(*version) && versions.iter().count() > 1)

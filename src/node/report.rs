@@ -63,9 +63,10 @@ pub struct AskedOptions {
 pub struct Summary {
     /// Directories of Pods.
     pub pods: usize,
-    /// Their volumes that kubelet or a CSI driver mounts: NFS, or perhaps NFS.
+    /// Their volumes that are NFS, or may be: the sum of those mounted, waiting and unread, and of
+    /// those reported that are not mounted.
     pub volumes: usize,
-    /// Volumes with something mounted.
+    /// Those with NFS mounted, or with something else that is reported.
     pub mounted: usize,
     /// Those that a process in the foreground is mounting; no container runs before it is done.
     pub waiting: usize,
@@ -73,8 +74,7 @@ pub struct Summary {
     pub lost: usize,
     /// The other volumes reported, of drivers whose volumes may be something else.
     pub uncertain: usize,
-    /// Volumes that are not mounted, and of which more could not be read: the driver, or the
-    /// directory.
+    /// Volumes of which too little could be read for a verdict: the driver, or the directory.
     pub unread: usize,
     /// Processes reported that mount a volume of a Pod.
     pub background: usize,

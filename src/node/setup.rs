@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 
-use super::conf::{Conf, Section, Setting};
+use super::conf::{Conf, Section, Setting, is_volume_point, may_be_server};
 use super::moment::Moment;
 use super::processes::Mounter;
 use super::readers::Readers;
@@ -88,7 +88,7 @@ pub(super) fn warnings(
     // The kubelet's own directory, if that of Pods has the name that the kubelet gives it.
     let pods_dir = &*moment.pods_dir;
     let root = pods_dir.parent().filter(|_| pods_dir.ends_with("pods")).unwrap_or(pods_dir);
-    let mut warnings = conf.map_or_else(Vec::new, |conf| of_conf(conf, &of_node, root));
+    let mut warnings = conf.map_or_else(Vec::new, |conf| of_conf(conf, &of_node, root, pods_dir));
     warnings.extend(without_statd(volumes, moment));
     // A CSI driver brings the programs of its container, or says what it needs.
     let of_kubelet = volumes.iter().filter(|id| {
@@ -146,8 +146,8 @@ fn name(id: &VolumeId) -> VolumeName {
 }
 
 /// Lists the lines of the files. `root` is the kubelet's directory, in which every volume is
-/// mounted.
-fn of_conf(conf: &Conf, volumes: &[OnNode], root: &Path) -> Vec<Warning> {
+/// mounted, and `pods_dir` that of Pods.
+fn of_conf(conf: &Conf, volumes: &[OnNode], root: &Path, pods_dir: &Path) -> Vec<Warning> {
     let about = |file: &Path, line: usize, message: String| Warning {
         kind: WarningKind::NfsmountConf,
         finding: false,
@@ -181,7 +181,11 @@ fn of_conf(conf: &Conf, volumes: &[OnNode], root: &Path) -> Vec<Warning> {
             volumes.iter().filter_map(|volume| volume.doubt(conf, setting)).collect();
         let (message, is_background) = match overridings.iter().find(|(other, _)| *other == setting) {
             Some((_, by)) => (overridden(setting, by), false),
-            None => in_force(setting, root, Remedy::of(&concerned)),
+            None if conf.swallows(setting) => (swallowed(setting), false),
+            None => {
+                let is_for_pods = |point: &str| is_volume_point(point, root, pods_dir);
+                in_force(setting, is_for_pods, Remedy::of(&concerned))
+            }
         };
         Warning {
             kind: WarningKind::NfsmountConf,
@@ -217,6 +221,14 @@ fn overridden(setting: &Setting, by: &Setting) -> String {
     format!("gives \"{text}\" to no mount, because {place} overrides it with \"{}\"{then}", by.text)
 }
 
+/// Describes a setting that an open quotation mark takes away from every mount.
+fn swallowed(setting: &Setting) -> String {
+    format!(
+        "gives \"{}\" to no mount, because mount.nfs drops an option with an open quotation mark, and each option after it",
+        setting.text
+    )
+}
+
 /// Where an option of a mount is set, which a line of the file adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remedy {
@@ -249,26 +261,22 @@ impl Remedy {
 
 /// Describes a setting that mounts get, and whether it makes those of Pods report success when they
 /// fail: with or without a volume on this node today, because the next Pod may bring one.
-fn in_force(setting: &Setting, root: &Path, remedy: Remedy) -> (String, bool) {
+fn in_force(setting: &Setting, is_for_pods: impl Fn(&str) -> bool, remedy: Remedy) -> (String, bool) {
     let (effect, is_background) = effect(&setting.text, remedy);
     let text = &setting.text;
     match &setting.section {
         Section::Global => (format!("gives \"{text}\" to every mount of this node{effect}"), is_background),
-        // mount.nfs compares with what is before the first colon of the source, and that is not empty.
-        Section::Server(server) if server.is_empty() || server.contains(':') => {
+        Section::Server(server) if !may_be_server(server) => {
             (format!("gives \"{text}\" to no mount, because no server is named \"{server}\""), false)
         }
         Section::Server(server) => {
             (format!("gives \"{text}\" to every mount from server \"{server}\"{effect}"), is_background)
         }
+        Section::MountPoint(point) if is_for_pods(point) => {
+            (format!("gives \"{text}\" to the mount at \"{point}\"{effect}"), is_background)
+        }
         Section::MountPoint(point) => {
-            // mount.nfs compares it in any case.
-            let lower = |path: &str| path.to_ascii_lowercase();
-            if Path::new(&lower(point)).starts_with(lower(&root.to_string_lossy())) {
-                (format!("gives \"{text}\" to the mount at \"{point}\"{effect}"), is_background)
-            } else {
-                (format!("gives \"{text}\" to the mount at \"{point}\", which is no volume of a Pod"), false)
-            }
+            (format!("gives \"{text}\" to the mount at \"{point}\", which is no volume of a Pod"), false)
         }
     }
 }

@@ -79,7 +79,7 @@ impl Suspect {
         let is_driver = self.state == VolumeState::NotMounted && background.is_empty();
         let apart = moment.mounted_apart(&self.id).filter(|_| is_driver);
         let mounted_apart =
-            apart.map(|process| report::Apart { pid: process.pid, name: process.name.clone() });
+            apart.map(|apart| report::Apart { pid: apart.process.pid, name: apart.process.name.clone() });
         let (pod, volume) = (lossy(&self.id.pod), lossy(&self.id.name));
         let copies: Vec<String> = parts
             .iter()

@@ -1,5 +1,9 @@
 //! The sections of nfsmount.conf, and the variables that one of them sets.
 
+use std::path::{Component, Path};
+
+use crate::node::volumes::VolumeId;
+
 /// Variables that stand for each other are followed so far; mount.nfs follows them without end.
 const VARIABLES: usize = 16;
 
@@ -42,6 +46,38 @@ impl Section {
             Self::Global => None,
             Self::Server(argument) | Self::MountPoint(argument) => Some(argument),
         }
+    }
+}
+
+/// Returns true if the mount of a server may name it so. mount.nfs compares the text with what is before
+/// the first colon of the source, which may be the start of an address in brackets, and knows no
+/// wildcard.
+pub(in crate::node) fn may_be_server(name: &str) -> bool {
+    let is_of_name = |character: char| {
+        character.is_ascii_alphanumeric()
+            || matches!(character, '-' | '.' | '_' | '[')
+            || !character.is_ascii()
+    };
+    !name.is_empty() && name.chars().all(is_of_name)
+}
+
+/// Returns true if a volume of a Pod, or what a driver mounts for one, may be mounted at a path.
+/// mount.nfs compares it as text in any case of letters: `/a/` and `/a/*` are no mount. `root` is the
+/// kubelet's directory, and `pods_dir` that of Pods.
+pub(in crate::node) fn is_volume_point(point: &str, root: &Path, pods_dir: &Path) -> bool {
+    let lower = |path: &Path| path.to_string_lossy().to_ascii_lowercase();
+    let point = lower(Path::new(point));
+    let path = Path::new(&point);
+    let is_normal = |step: Component<'_>| matches!(step, Component::RootDir | Component::Normal(_));
+    // Put together from its steps, a path that the kubelet makes is the same text.
+    let is_clean = path.components().all(is_normal)
+        && path.components().collect::<std::path::PathBuf>().as_os_str() == path.as_os_str();
+    if !is_clean || point.contains(['*', '?']) {
+        return false;
+    }
+    match path.strip_prefix(lower(pods_dir)) {
+        Ok(rest) => VolumeId::of_path(rest).is_some_and(|id| id.folder() == rest),
+        Err(_) => path.strip_prefix(lower(root)).is_ok_and(|rest| rest.components().count() > 1),
     }
 }
 
@@ -94,4 +130,41 @@ pub(super) fn value_of<'a>(
         value = &variables.iter().rev().find(is_it)?.value;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_for_a_volume_only_at_the_path_that_the_kubelet_mounts() {
+        let (root, pods_dir) = (Path::new("/var/lib/Kubelet"), Path::new("/var/lib/Kubelet/pods"));
+        for (point, expected) in [
+            ("/var/lib/kubelet/pods/u/volumes/kubernetes.io~nfs/pv", true),
+            ("/VAR/lib/kubelet/pods/u/VOLUMES/kubernetes.io~csi/pv/mount", true),
+            ("/var/lib/kubelet/plugins/kubernetes.io/csi/d/0a/globalmount", true),
+            ("/var/lib/kubelet/pods/u/volumes/kubernetes.io~nfs/pv/", false),
+            ("/var/lib/kubelet/pods/u//volumes/kubernetes.io~nfs/pv", false),
+            ("/var/lib/kubelet/pods/u/./volumes/kubernetes.io~nfs/pv", false),
+            ("/var/lib/kubelet/pods/u/x/../volumes/kubernetes.io~nfs/pv", false),
+            ("/var/lib/kubelet/pods/*/volumes/kubernetes.io~nfs/pv", false),
+            ("/var/lib/kubelet/pods/u/volumes/kubernetes.io~nfs", false),
+            ("/var/lib/kubelet/pods/u/volumes/kubernetes.io~nfs/pv/sub", false),
+            ("/var/lib/kubelet/pods", false),
+            ("/var/lib/kubelet", false),
+            ("/data", false),
+        ] {
+            assert_eq!(is_volume_point(point, root, pods_dir), expected, "{point}");
+        }
+    }
+
+    #[test]
+    fn a_server_has_no_wildcard_and_no_port() {
+        for name in ["nas", "127.0.0.1", "[fe80", "nas_1.example.com"] {
+            assert!(may_be_server(name), "{name}");
+        }
+        for name in ["", "127.0.0.*", "10.0.0.0/8", "nas:/x", " nas", "nas?", "@group"] {
+            assert!(!may_be_server(name), "{name}");
+        }
+    }
 }

@@ -21,10 +21,23 @@ pub(super) struct Context<'c, 'a> {
 }
 
 impl Context<'_, '_> {
-    /// Says why a setting differs; `asked` are the options of the object.
-    pub(super) fn explain(&self, found: shown::Difference, asked: &[&MountOption<'_>]) -> Difference {
+    /// Says why a setting differs; `asked` are the options that mount.nfs gets by the object, and
+    /// `of_object` is what differs from those alone that it names itself.
+    pub(super) fn explain(
+        &self,
+        found: shown::Difference,
+        asked: &[&MountOption<'_>],
+        of_object: &[shown::Difference],
+    ) -> Difference {
         let (reason, with, why) = self.reason(&found, asked);
-        let says = if found.is_written { "but the object sets" } else { "but the default of the object is" };
+        let written = of_object
+            .iter()
+            .any(|other| other.is_written && other.keyword == found.keyword && other.asked == found.asked);
+        let says = match (found.is_written, written) {
+            (true, true) => "but the object sets",
+            (true, false) => "but the driver sets",
+            (false, _) => "but the default of the object is",
+        };
         let message = format!(
             "{} is mounted, {says} {}{}: {why}",
             setting(found.keyword, &found.mounted),
@@ -35,7 +48,7 @@ impl Context<'_, '_> {
             option: found.keyword,
             object: found.asked,
             mounted: found.mounted,
-            written: found.is_written,
+            written,
             finding: found.decider != Decider::Server,
             reason,
             with,
@@ -144,7 +157,8 @@ fn is_soft(found: &shown::Difference) -> bool {
 
 /// A setting as an option is written.
 fn setting(keyword: &str, value: &str) -> String {
-    let is_word = matches!(keyword, "hard" | "ro" | "noac" | "nocto") || value == keyword;
+    let is_word =
+        matches!(keyword, "hard" | "ro" | "noac" | "nocto" | "rdirplus" | "sync") || value == keyword;
     match value.parse::<u32>() {
         _ if value == shown::NOT_SET => format!("no \"{keyword}\""),
         _ if is_word => format!("\"{value}\""),

@@ -272,7 +272,7 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
         summary.lost,
     )?;
     for (count, what) in [
-        (summary.uncertain, "unknown"),
+        (summary.uncertain + summary.unread, "unknown"),
         (summary.waiting, "being mounted"),
         (summary.background, "mounted in the background"),
         (report.differing(), "not as the object asks"),

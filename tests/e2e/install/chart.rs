@@ -28,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         helm("a_scan_has_an_account_of_its_own_and_no_more_rights_than_it_needs", scan_alone),
         helm("the_program_is_told_the_names_of_its_objects", names),
         helm("the_webhook_for_pods_is_there_alone_and_has_its_condition", inline_alone),
+        helm("the_commands_of_the_alerts_name_the_namespace_of_the_release", alert_commands),
         helm("the_notes_say_how_to_try_it", notes),
         helm("an_older_kubernetes_is_refused", older_kubernetes),
         helm("the_condition_on_sources_is_left_out_where_the_policy_declares_kubelets_plugins", plugins),
@@ -208,6 +209,31 @@ fn names(helm: Helm) -> Result<(), Failed> {
             objects.iter().any(|object| object["kind"] == kind && object["metadata"]["name"] == "guard"),
             "{kind}"
         );
+    }
+    Ok(())
+}
+
+/// Each command reads what is in a namespace where the chart puts it.
+fn alert_commands(helm: Helm) -> Result<(), Failed> {
+    for (is_enabled, of_node_check) in [(true, "storage"), (false, "nfs-mount-guard-node-check")] {
+        let sets = format!("monitoring.prometheusRule.enabled=true,nodeCheck.enabled={is_enabled}");
+        let objects = documents(&helm.template("r", "storage", &["--set", &sets]));
+        let is_there = objects
+            .iter()
+            .any(|object| object["kind"] == "DaemonSet" && object["metadata"]["namespace"] == of_node_check);
+        assert_eq!(is_there, is_enabled);
+        let rules = objects.iter().find(|object| object["kind"] == "PrometheusRule").ok_or("the alerts")?;
+        let mut seen = [0; 2];
+        for rule in rules["spec"]["groups"][0]["rules"].as_array().ok_or("rules")? {
+            let description = rule["annotations"]["description"].as_str().unwrap_or_default();
+            let Some((_, rest)) = description.split_once("kubectl -n ") else { continue };
+            let (namespace, command) = rest.split_once(' ').ok_or("a command")?;
+            let is_node_check = command.contains("name=nfs-mount-guard-node-check ");
+            let expected = if is_node_check { of_node_check } else { "storage" };
+            assert_eq!(namespace, expected, "{description}");
+            seen[usize::from(is_node_check)] += 1;
+        }
+        assert!(seen.iter().all(|count| *count > 3), "{seen:?}");
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::fs;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
-use super::mounts::{namespaces, script};
+use super::mounts::{namespaces, script, script_as_it_is};
 use super::{Pods, run};
 use crate::component;
 use crate::schema;
@@ -16,6 +16,8 @@ pub(super) fn trials() -> Vec<Trial> {
     };
     vec![
         trial("names_a_driver_that_mounts_in_its_container_only", apart),
+        trial("believes_the_mount_of_a_driver_that_is_not_known", apart_by_unknown_driver),
+        trial("shows_how_to_look_beneath_a_mount", beneath_by_hand),
         trial("the_copy_line_saves_the_files", copies),
         trial("says_what_must_not_be_done", must_not),
     ]
@@ -47,6 +49,42 @@ fn apart() -> Result<(), Failed> {
         }
         schema::fits("node-check.schema.json", &report)?;
     }
+    Ok(())
+}
+
+/// The mount of a process says what the volume is, though the driver is not in the table.
+fn apart_by_unknown_driver() -> Result<(), Failed> {
+    let text = "command mount --make-rprivate /; cp $(command -v sleep) $dir/plugin
+         unshare -m --propagation unchanged bash -c '
+           mount -t tmpfs nas:/x $pods/u/volumes/kubernetes.io~csi/pv/mount; exec $dir/plugin 60' & sleep 0.5
+         $check --pods-dir $pods";
+    for (is_nfs, code) in [(true, 1), (false, 0)] {
+        let pods = Pods::new();
+        fs::write(pods.csi("u", "pv", "my-nas.example.com").join("hello"), "hello\n")?;
+        let (report, seen) = if is_nfs { script(&pods, text) } else { script_as_it_is(&pods, text) };
+        let volume = &report["volumes"][0];
+        assert_eq!((&volume["lost"], seen), (&json!(is_nfs), code), "{report:#}");
+        assert_eq!(volume["mountedApart"]["name"], "plugin", "{report:#}");
+        assert_eq!(report["summary"]["uncertain"], i32::from(!is_nfs), "{report:#}");
+        schema::fits("node-check.schema.json", &report)?;
+    }
+    Ok(())
+}
+
+/// docs/node-check.md gives the line for files beneath a mount that no container shows.
+fn beneath_by_hand() -> Result<(), Failed> {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/node-check.md"))?;
+    let line = page.lines().find(|line| line.contains("unshare --mount")).ok_or("a line")?;
+    let pods = Pods::new();
+    fs::write(pods.nfs("u", "VOLUME").join("hello"), "hello\n")?;
+    let line = line.trim().trim_start_matches("sudo ").replace("/var/lib/kubelet/pods/UID", "$pods/u");
+    let line = line.replace("sh -c '", "sh -c \"").replace("VOLUME'", "VOLUME\"");
+    let text = format!(
+        "f=$pods/u/volumes/kubernetes.io~nfs/VOLUME; mount -t tmpfs none $f
+         {line} | grep -q hello; [ ! -e $f/hello ]; mountpoint -q $f; $check --pods-dir $pods"
+    );
+    let (report, code) = script(&pods, &text);
+    assert_eq!((&report["summary"]["mounted"], code), (&json!(1), 0), "{line}: {report:#}");
     Ok(())
 }
 

@@ -36,6 +36,7 @@ pub(super) fn trials() -> Vec<Trial> {
         with_mount_nfs("overlooks_no_background_that_a_version_of_mount_nfs_may_use", servers),
         with_mount_nfs("says_which_line_ends_mount_nfs", nameless),
         trial("finds_background_before_a_mount_fails", beforehand),
+        trial("knows_names_that_no_mount_has", compares_names),
         trial("says_which_file_and_line_and_which_volumes", places),
         trial("reads_a_file_that_is_named_and_none_of_a_container", named),
         trial("says_whose_file_each_driver_reads", readers),
@@ -200,7 +201,22 @@ fn written() -> Result<(), Failed> {
         // A blank that C does not take for one.
         (format!("{GLOBAL}\u{a0}timeo=8\nretrans\u{a0}=3\nBackground=True\u{a0}\n\x0bbg=True\x0c\n"), vec![]),
     ];
-    compare(&cases);
+    // A value of one character is never trimmed, whatever it is.
+    let odd = ["Background=\r\n", "bg=\r\n", "bg=\x0c\n", "bg= \r\r # c\n", "soft=\r\n", "bg=\t\n"];
+    // A quotation mark within a value holds together what follows it, up to the next one.
+    let marks = [
+        "bg=a\"x\n",
+        "timeo=True\"x\n",
+        "Background=True\ntimeo=7\"\n",
+        "timeo=7\"\nBackground=True\n",
+        "timeo=\"7\"\nBackground=True\"#\"\n",
+        "bg,timeo=7\n",
+    ];
+    // Names of servers and mount points are compared as text.
+    let names = ["[Server \"127.0.0.*\"]\nbg=True\n", "[MountPoint \"FOLDER/\"]\nbg=True\n"];
+    let more = odd.iter().chain(&marks).map(|text| format!("{GLOBAL}{text}"));
+    let more = more.chain(names.map(ToOwned::to_owned)).map(|text| (text, vec![]));
+    compare(&cases.into_iter().chain(more).collect::<Vec<_>>());
     Ok(())
 }
 
@@ -334,11 +350,38 @@ fn beforehand() -> Result<(), Failed> {
         (r#"[Server "other.example.com"]\nbg=True\n"#, 1),
         (r"[NFSMount_Global_Options]\nForeground=True\nSoft=True\n", 0),
         (r"# Background=True\n", 0),
+        (r"[NFSMount_Global_Options]\r\nBackground=\r\n", 1),
+        (r"[NFSMount_Global_Options]\nbg=\f\n", 1),
+        (r#"[NFSMount_Global_Options]\nbg=a"x\n"#, 0),
+        // Appended in the reverse order: the mark comes first, and then bg.
+        (r#"[NFSMount_Global_Options]\nbg=True\ntimeo=7"\n"#, 0),
+        (r#"[NFSMount_Global_Options]\ntimeo=7"\nbg=True\n"#, 1),
+        (r#"[Server "127.0.0.*"]\nbg=True\n"#, 0),
     ] {
         let (report, seen) = with_file(text, "");
         assert_eq!(seen, code, "{text}: {report:#}");
         assert_eq!(report["volumes"], json!([]), "{text}");
         schema::fits("node-check.schema.json", &report)?;
+    }
+    Ok(())
+}
+
+/// mount.nfs compares names of servers and mount points as text: what it gives to none is no finding.
+fn compares_names() -> Result<(), Failed> {
+    let pods = Pods::new();
+    let folder = pods.nfs("u", "pv").display().to_string();
+    let file = pods.path().join("node.conf");
+    for (heading, is_finding) in [
+        (format!("[MountPoint \"{folder}\"]"), true),
+        (format!("[MountPoint \"{folder}/\"]"), false),
+        (format!("[MountPoint \"{}/*\"]", pods.name()), false),
+        (format!("[MountPoint \"{}\"]", pods.name()), false),
+        ("[Server \"10.0.0.1\"]".to_owned(), true),
+        ("[Server \"10.0.0.*\"]".to_owned(), false),
+    ] {
+        fs::write(&file, format!("{heading}\nbg=True\n"))?;
+        let (report, _) = pods.check(&["--nfsmount-conf", &file.display().to_string()]);
+        assert_eq!(report["warnings"][0]["finding"], is_finding, "{heading}: {report:#}");
     }
     Ok(())
 }
@@ -443,8 +486,12 @@ fn readers() -> Result<(), Failed> {
     assert_eq!(report["nfsmountConf"]["files"], json!([name]));
     schema::fits("node-check.schema.json", &report)?;
     let text = String::from_utf8(run(&["--pods-dir", &node.name(), "--nfsmount-conf", &name]).stdout)?;
-    let words = "nfs.csi.k8s.io reads the nfsmount.conf of the driver's container: unless feature.propagateHostMountOptions";
-    assert!(text.contains(words), "{text}");
+    for words in [
+        "nfs.csi.k8s.io reads the nfsmount.conf of the driver's container: unless feature.propagateHostMountOptions",
+        "my-nas.example.com reads the nfsmount.conf of the node or of the driver's container: it is not known which",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use libtest_mimic::{Failed, Trial};
 use serde_json::json;
 
-use super::mounts::{namespaces, script_as_it_is};
+use super::mounts::{namespaces, script, script_as_it_is};
 use super::objects::{Recorded, csi, list};
 use super::{Pods, run};
 use crate::component;
@@ -16,6 +16,11 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::test(format!("node_check::file_systems::{name}"), test)
     };
     vec![
+        component::trial(
+            "node_check::file_systems::counts_only_volumes_that_are_or_may_be_nfs",
+            namespaces,
+            |()| counted(),
+        ),
         component::trial(
             "node_check::file_systems::finds_a_file_system_in_the_place_of_nfs",
             namespaces,
@@ -165,4 +170,39 @@ fn by_objects() -> Result<(), Failed> {
     let output = run(&["--pods-dir", &pods.name()]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     Ok(())
+}
+
+/// A ramfs stands for the file systems of drivers that are not NFS; `script` takes a tmpfs for NFS.
+fn counted() -> Result<(), Failed> {
+    let pods = Pods::new();
+    for volume in ["bare-1", "bare-2", "bare-3", "disk"] {
+        pods.csi("u", volume, "ebs.csi.aws.com");
+    }
+    pods.csi("u", "secrets", "secrets-store.csi.k8s.io");
+    pods.csi("u", "share", "nfs.csi.k8s.io");
+    let text = "c=$pods/u/volumes/kubernetes.io~csi
+         mount -t ramfs /dev/xvdb $c/disk/mount; mount -t ramfs tmpfs $c/secrets/mount
+         mount -t tmpfs nas:/x $c/share/mount
+         for format in text npd; do ${check% --format json} --format $format --pods-dir $pods >>$pods/u/said || true; done
+         $check --pods-dir $pods";
+    let (report, code) = script(&pods, text);
+    assert_eq!(
+        (&report["summary"]["volumes"], &report["summary"]["mounted"], code),
+        (&json!(1), &json!(1), 0)
+    );
+    let said = fs::read_to_string(pods.path().join("u/said"))?;
+    for words in ["1 volume that may be NFS: 1 mounted, 0 not mounted\n", "1 of 1 NFS volume mounted\n"] {
+        assert!(said.contains(words), "{said}");
+    }
+    // With a volume of each state the numbers add up.
+    fs::write(pods.nfs("u", "lost").join("hello"), "hello\n")?;
+    pods.csi("u", "unknown", "my-nas.example.com");
+    let broken = pods.csi("u", "broken", "my-nas.example.com");
+    fs::write(broken.with_file_name("vol_data.json"), "{}")?;
+    fs::write(pods.path().join("u/said"), "")?;
+    let (report, _) = script(&pods, text);
+    let said = fs::read_to_string(pods.path().join("u/said"))?;
+    let words = "4 volumes that may be NFS: 1 mounted, 1 not mounted, 2 unknown, 1 unreadable\n";
+    assert!(said.contains(words), "{said} {report:#}");
+    schema::fits("node-check.schema.json", &report)
 }

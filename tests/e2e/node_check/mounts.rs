@@ -26,6 +26,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("takes_no_other_mount_for_it", other_mounts),
         trial("finds_the_folder_of_a_driver_that_gave_the_pod_the_nodes_disk", staged_on_disk),
         trial("finds_what_a_container_has_open_beneath_a_mount", hidden),
+        trial("finds_a_subpath_that_the_node_mounted_before_the_volume", hidden_subpath),
         trial("copies_each_directory_that_containers_have_open_beneath_a_mount", hidden_parts),
         trial("sees_the_node_from_a_container_with_other_paths", from_a_container),
         trial("enters_nothing_that_only_it_sees_mounted", stale_copy),
@@ -217,7 +218,7 @@ container() { unshare -m bash -ec '
 ";
 
 fn hidden() -> Result<(), Failed> {
-    for (within, files, is_partial) in [("", 2, false), ("/sub", 1, false)] {
+    for (within, files, is_partial) in [("", 2, false), ("/sub", 1, true)] {
         let pods = Pods::new();
         let folder = pods.nfs("u", "pv");
         fs::create_dir(folder.join("sub"))?;
@@ -239,6 +240,9 @@ fn hidden() -> Result<(), Failed> {
             (&json!(files), &json!(is_partial)),
             "{report:#}"
         );
+        let note = volume["note"].as_str().unwrap_or_default();
+        let words = "only parts of the volume could be reached (subPath): sub; other files beneath";
+        assert_eq!(note.starts_with(words), is_partial, "{report:#}");
         schema::fits("node-check.schema.json", &report)?;
         // Without the mount it is just not mounted, and in use.
         let text = format!(
@@ -261,6 +265,57 @@ fn hidden() -> Result<(), Failed> {
     );
     let (report, code) = script(&pods, &text);
     assert_eq!((found(&report), code), (vec![], 0), "{report:#}");
+    Ok(())
+}
+
+/// The kubelet binds a part of a volume for a container, and the volume is mounted later. No container
+/// need run for that.
+fn hidden_subpath() -> Result<(), Failed> {
+    const SUBPATH: &str = "f=$pods/u/volumes/kubernetes.io~nfs/pv; t=$pods/u/volume-subpaths/pv/app/0
+         mkdir -p $t; mount -t tmpfs none $dir";
+    let pods = Pods::new();
+    let folder = pods.nfs("u", "pv");
+    fs::create_dir(folder.join("sub"))?;
+    fs::write(folder.join("hello"), "hello\n")?;
+    fs::write(folder.join("sub/hello"), "hello\n")?;
+    let text = format!(
+        "{SUBPATH}; mount --bind $f/sub $t; mount -t tmpfs none $f
+         code=0; $check --pods-dir $pods >$dir/report || code=$?; mount -t tmpfs none /mnt
+         sed -n 's,^ *\"copy\": \"\\(.*\\)\"\\,$,\\1,p' $dir/report | sed s,/a/safe/place,/mnt,g | bash -eu >&2
+         [ $(cat /mnt/u/pv/sub/hello) = hello ]; cat $dir/report; exit $code"
+    );
+    let (report, code) = script(&pods, &text);
+    let volume = &report["volumes"][0];
+    assert_eq!((&volume["state"], code), (&json!("hidden"), 1), "{report:#}");
+    assert_eq!((&volume["data"]["files"], &volume["data"]["atLeast"]), (&json!(1), &json!(true)));
+    assert!(volume["note"].as_str().is_some_and(|note| note.contains("(subPath): sub;")), "{report:#}");
+    let from = pods.path().join("u/volume-subpaths/pv/app/0").display().to_string();
+    assert!(volume["copy"].as_str().is_some_and(|copy| copy.contains(&from)), "{report:#}");
+    // The node is no container that uses it.
+    assert_eq!(volume["holders"], json!([]), "{report:#}");
+    schema::fits("node-check.schema.json", &report)?;
+    // One of the share itself is as it should be, and so is a directory that a person has mounted.
+    for more in [
+        "mount -t tmpfs none $f; mkdir $f/sub",
+        "mkdir $dir/x; mount --bind $f $dir/x; t=$dir/y; mkdir $t; mount -t tmpfs none $f; mkdir $f/sub",
+    ] {
+        let (report, code) =
+            script(&pods, &format!("{SUBPATH}; {more}; mount --bind $f/sub $t; $check --pods-dir $pods"));
+        assert_eq!((found(&report), code), (vec![], 0), "{more}: {report:#}");
+    }
+    // A container that sees the kubelet's directory may have a volume of its own.
+    let text = format!(
+        "{CONTAINER} {SUBPATH}; container $f \"mkdir host; mount --rbind $pods host\"
+         mount -t tmpfs none $f; $check --pods-dir $pods"
+    );
+    let (report, code) = script(&pods, &text);
+    let volume = &report["volumes"][0];
+    assert_eq!((&volume["state"], code), (&json!("hidden"), 1), "{report:#}");
+    assert_eq!(
+        (&volume["data"]["files"], &volume["holders"][0]["path"]),
+        (&json!(2), &json!("/data")),
+        "{report:#}"
+    );
     Ok(())
 }
 

@@ -122,7 +122,10 @@ fn note_missing() -> Result<(), Failed> {
     // It is counted: with those that are mounted, pending, lost and uncertain it makes all.
     assert_eq!(report["summary"]["unread"], 1, "{report:#}");
     let (text, _) = pods.text();
-    assert!(text.contains("1 volume that may be NFS: 0 mounted, 0 not mounted, 1 unreadable"), "{text}");
+    assert!(
+        text.contains("1 volume that may be NFS: 0 mounted, 0 not mounted, 1 unknown, 1 unreadable"),
+        "{text}"
+    );
     let plugin = run(&["--pods-dir", &pods.name(), "--format", "npd"]);
     assert_eq!((plugin.status.code(), &*plugin.stdout), (Some(2), &b"unknown: 1 unreadable\n"[..]));
     // The kubelet takes a volume down in this order: nothing is left to judge.

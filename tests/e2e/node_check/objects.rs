@@ -20,6 +20,8 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::test(format!("node_check::objects::{name}"), test)
     };
     vec![
+        trial("says_the_driver_sets_what_it_adds", drivers_options),
+        trial("compares_words_that_are_shown_where_they_are_on", shown_words),
         trial("a_mount_that_is_as_its_object_asks_is_no_finding", as_asked),
         trial("names_each_difference_with_its_reason", reasons),
         trial("explains_a_mount_only_by_one_whose_object_asks_for_it", explained_by_others),
@@ -308,6 +310,45 @@ fn explained_by_others() -> Result<(), Failed> {
         assert_eq!(reasons(&report, volume), both("shared-superblock", "unknown"), "{report:#}");
     }
     assert_eq!(report["objects"]["volumes"][0]["differences"][0]["with"], "volume d of Pod u", "{report:#}");
+    Ok(())
+}
+
+/// Options that the driver adds are in no object, and are compared all the same.
+fn drivers_options() -> Result<(), Failed> {
+    let mut node = Recorded::new();
+    let mounted = V42.replace("vers=4.2", "vers=4.1").replace("timeo=600", "timeo=60");
+    node.csi("u", "a", "efs.csi.aws.com", 901, &mounted);
+    let objects = list(vec![csi("a", "efs.csi.aws.com", &["retrans=5"])]);
+    let (report, code) = node.check(&objects, &[]);
+    assert_eq!(code, 1, "{report:#}");
+    let found = report["objects"]["volumes"][0]["differences"].as_array().ok_or("differences")?;
+    let said = |option: &str| -> (Value, String) {
+        let found = found.iter().find(|one| one["option"] == option).unwrap_or_else(|| panic!("{report:#}"));
+        (found["written"].clone(), found["message"].as_str().unwrap_or_default().to_owned())
+    };
+    let (written, message) = said("timeo");
+    assert!(written == false && message.contains("but the driver sets \"timeo=600\" (60 s)"), "{message}");
+    let (written, message) = said("retrans");
+    assert!(written == true && message.contains("but the object sets \"retrans=5\""), "{message}");
+    schema::fits("node-check.schema.json", &report)
+}
+
+/// Words that the kernel shows only if they are on.
+fn shown_words() -> Result<(), Failed> {
+    for (asked, option) in
+        [("sync", "sync"), ("fsc", "fsc"), ("nordirplus", "rdirplus"), ("write=eager", "write")]
+    {
+        for (mounted, expected) in [(V42.to_owned(), 1), (format!("{V42},{asked}"), 0)] {
+            let mut node = Recorded::new();
+            node.nfs("u", "a", 901, &mounted);
+            let (report, code) = node.check(&list(vec![nfs("a", &["nfsvers=4.2", asked])]), &[]);
+            assert_eq!(code, expected, "{asked}: {report:#}");
+            assert_eq!(report["objects"]["volumes"][0]["notShown"], json!([]), "{asked}: {report:#}");
+            let found = differences(&report, "a");
+            assert!(found.iter().all(|found| found[0] == option), "{asked}: {report:#}");
+            assert_eq!(found.len(), usize::try_from(expected)?, "{asked}: {report:#}");
+        }
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 //! `tests/kernel-truth/`.
 
 mod found;
+mod more;
 
 use std::borrow::Cow;
 
@@ -100,6 +101,9 @@ impl<'a> Shown<'a> {
             found.add("ro", &"ro", &"rw", &[OptionId::Ro], Decider::Mount);
         }
         found.values(self, is_v3);
+        found.words(self);
+        found.sizes(self);
+        found.addresses(self, is_v3);
         found.flags(self, is_v3);
         found.differences
     }
@@ -114,7 +118,9 @@ impl<'a> Shown<'a> {
             let Some(entry) = option.entry() else { return false };
             let is_of_version = self.version().is_none_or(|version| entry.versions.contains(version));
             let has_effect = self.version() == Some(Version::V3) || !is_for_v3(entry.id);
-            is_of_version && has_effect && is_shown(entry.id, entry.negated)
+            // The directory of a cache is shown by no kernel that was read.
+            let is_cache_path = entry.id == OptionId::Fsc && option.value().is_some();
+            is_of_version && has_effect && !is_cache_path && is_shown(entry.id, entry.negated)
         };
         asked.into_iter().filter(|option| !is_seen(option)).collect()
     }
@@ -159,7 +165,22 @@ const fn is_shown(word: OptionId, negated: bool) -> bool {
         | OptionId::Port
         | OptionId::Ro
         | OptionId::Sharecache
-        | OptionId::Resvport => true,
+        | OptionId::Resvport
+        | OptionId::Sync
+        | OptionId::Async
+        | OptionId::Fsc
+        | OptionId::Rdirplus
+        | OptionId::Write
+        | OptionId::Bsize
+        | OptionId::Namlen
+        | OptionId::Migration
+        | OptionId::Posix
+        | OptionId::Alignwrite
+        | OptionId::FatalNeterrors
+        | OptionId::Clientaddr
+        | OptionId::Mountproto
+        | OptionId::Mountvers
+        | OptionId::Mountport => true,
         OptionId::Exec
         | OptionId::Suid
         | OptionId::Dev

@@ -210,8 +210,11 @@ impl Found<'_, '_> {
     pub(super) fn flags(&mut self, shown: &Shown<'_>, is_v3: bool) {
         for (keyword, word, negated) in FLAGS {
             let Some(option) = last(self.asked.iter().copied(), word) else { continue };
-            let is_negated = option.entry().is_some_and(|entry| entry.negated);
-            if option.value().is_some() || is_for_v3(word) && !is_v3 || !is_shown(word, is_negated) {
+            let Some(entry) = option.entry() else { continue };
+            let is_negated = entry.negated;
+            let is_of_version = shown.version().is_none_or(|version| entry.versions.contains(version));
+            let has_effect = is_of_version && (is_v3 || !is_for_v3(word));
+            if option.value().is_some() || !has_effect || !is_shown(word, is_negated) {
                 continue;
             }
             // `hard` takes `softreval` back (`nfs_fs_context_parse_param`, `Opt_hard`).
@@ -231,7 +234,11 @@ const LONGEST_TIME: u32 = u32::MAX / 1000;
 const USUAL_PORT: u32 = 2049;
 
 /// Flags, and whether it is the negation that is shown.
-const FLAGS: [(&str, OptionId, bool); 9] = [
+const FLAGS: [(&str, OptionId, bool); 13] = [
+    ("fsc", OptionId::Fsc, false),
+    ("migration", OptionId::Migration, false),
+    ("posix", OptionId::Posix, false),
+    ("noalignwrite", OptionId::Alignwrite, true),
     ("nosharecache", OptionId::Sharecache, true),
     ("noresvport", OptionId::Resvport, true),
     ("softreval", OptionId::Softreval, false),

@@ -103,5 +103,50 @@ fn what_no_mount_shows_is_said() {
     let shown = Shown::new(V42.split(','));
     let asked = options("fg,retry=2,hard,nolock,sloppy,timeo=600,clientaddr=1.2.3.4,x-y,exec,noexec");
     let unseen: Vec<&str> = shown.unseen(&asked).into_iter().map(MountOption::text).collect();
-    assert_eq!(unseen, ["fg", "retry=2", "nolock", "sloppy", "clientaddr=1.2.3.4", "x-y", "exec"]);
+    assert_eq!(unseen, ["fg", "retry=2", "nolock", "sloppy", "x-y", "exec"]);
+}
+
+#[test]
+fn what_is_shown_only_where_it_is_on_is_compared_if_it_is_asked_for() {
+    let with = |more: &str| format!("{V42},{more}");
+    let v3 = "rw,vers=3,hard,proto=tcp,timeo=600,retrans=2,sec=sys,mountaddr=10.9.0.1,mountvers=3,mountport=60291,mountproto=udp,local_lock=none,addr=10.9.0.1";
+    for (asked, shown, found) in [
+        ("sync", V42, difference("sync", "sync", "async", true)),
+        ("sync,async", V42, vec![]),
+        ("async", &with("sync"), difference("sync", "async", "sync", true)),
+        ("async,noac", &with("noac,sync"), vec![]),
+        ("async,sync", &with("sync"), vec![]),
+        ("fsc", V42, difference("fsc", "fsc", NOT_SET, true)),
+        ("nofsc", &with("fsc"), difference("fsc", NOT_SET, "fsc", true)),
+        ("nordirplus", V42, difference("rdirplus", "nordirplus", "rdirplus", true)),
+        ("rdirplus=none", &with("nordirplus"), vec![]),
+        ("rdirplus=force", V42, difference("rdirplus", "rdirplus=force", "rdirplus", true)),
+        ("rdirplus", &with("nordirplus"), difference("rdirplus", "rdirplus", "nordirplus", true)),
+        ("write=eager", V42, difference("write", "eager", "lazy", true)),
+        ("write=lazy", V42, vec![]),
+        ("write=lazy", &with("write=eager"), difference("write", "lazy", "eager", true)),
+        ("noalignwrite", V42, difference("noalignwrite", "noalignwrite", NOT_SET, true)),
+        ("posix", V42, difference("posix", "posix", NOT_SET, true)),
+        // Of NFSv4.0 only.
+        ("migration", V42, vec![]),
+        ("bsize=4096", &with("bsize=8192"), difference("bsize", "4096", "8192", true)),
+        ("bsize=4000", &with("bsize=2048"), vec![]),
+        ("namlen=300", V42, difference("namlen", "300", "255", true)),
+        ("clientaddr=10.9.1.2", V42, difference("clientaddr", "10.9.1.2", "10.9.1.1", true)),
+        ("vers=3,mountproto=tcp", v3, difference("mountproto", "tcp", "udp", true)),
+        ("vers=3,mountport=0,mountvers=3", v3, vec![]),
+        (
+            "fatal_neterrors=none",
+            &with("fatal_neterrors=ENETDOWN:ENETUNREACH"),
+            difference("fatal_neterrors", "none", "ENETDOWN:ENETUNREACH", true),
+        ),
+        ("fatal_neterrors=ENETUNREACH:ENETDOWN", &with("fatal_neterrors=ENETDOWN:ENETUNREACH"), vec![]),
+    ] {
+        assert_eq!(differences(asked, shown), found, "{asked} {shown}");
+        assert_eq!(
+            Shown::new(shown.split(',')).unseen(&options(asked)).len(),
+            usize::from(asked == "migration"),
+            "{asked}"
+        );
+    }
 }

@@ -20,7 +20,7 @@ impl ConfOf {
         match self {
             Self::Node(why) | Self::Shared(why) => format!("of the node: {why}"),
             Self::Container(why) => format!("of the driver's container: {why}"),
-            Self::Unknown => "not known whether of the node or of the driver's container".to_owned(),
+            Self::Unknown => "of the node or of the driver's container: it is not known which".to_owned(),
         }
     }
 }
