@@ -379,11 +379,8 @@ impl Builder {
         self.content.hash(&mut hasher);
         let settings = RULES.iter().zip(&self.content.rules).enumerate();
         let active = settings.filter(|(_, (rule, setting))| self.content.runs(rule, setting.action));
-        Policy {
-            active: active.map(|(at, _)| at).collect(),
-            fingerprint: Fingerprint::of(hasher.finish()),
-            content: self.content,
-        }
+        let active = active.map(|(at, _)| at).collect();
+        Policy { active, fingerprint: Fingerprint::of(hasher.finish()), content: self.content }
     }
 
     fn setting(&mut self, rule: &Rule) -> Option<&mut RuleSetting> {
