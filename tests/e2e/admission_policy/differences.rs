@@ -122,10 +122,14 @@ fn rewritten_by_a_shell(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Returns true if the object has `bg` in a `path`, which is no place of options and which a driver
-/// refuses unless it begins at the root.
-pub fn is_in_refused_path(object: &Value) -> bool {
+/// Returns true if the object has `bg` in a `path`, which is no place of options and which Alibaba's
+/// driver refuses unless it begins at the root.
+fn is_in_refused_path(object: &Value) -> bool {
     let spec = &object["spec"];
+    let driver = spec["csi"]["driver"].as_str().or_else(|| spec["flexVolume"]["driver"].as_str());
+    if !matches!(driver, Some("nasplugin.csi.alibabacloud.com" | "alicloud/nas")) {
+        return false;
+    }
     let maps = [&spec["csi"]["volumeAttributes"], &spec["flexVolume"]["options"]];
     let is_relative = |(key, value): (&String, &Value)| {
         let path = value.as_str().unwrap_or_default();
