@@ -24,8 +24,9 @@ const APPLY: &str = "application/apply-patch+yaml";
 pub enum Served {
     /// This one.
     By(Api),
-    /// None of those that were asked for.
-    Nowhere,
+    /// None of those that were asked for; the resource that is missing where the other one of the
+    /// same API is served.
+    Nowhere(Option<(Api, &'static str)>),
     /// The API server does not say.
     Unknown(String),
 }
@@ -41,6 +42,7 @@ pub struct Written {
 
 /// The first of these APIs that the API server serves.
 pub async fn served(pager: &mut Pager, apis: &[Api]) -> Served {
+    let mut missing = None;
     for api in apis {
         let uri = format!("/apis/{}", api.api_version());
         let ask = Ask { resource: "apis", method: Method::GET, uri: &uri, accept: JSON, body: None };
@@ -48,8 +50,12 @@ pub async fn served(pager: &mut Pager, apis: &[Api]) -> Served {
             Answer::Page(bytes) => {
                 let list = serde_json::from_slice::<Resources>(&bytes).unwrap_or_default();
                 let has = |name: &str| list.resources.iter().any(|resource| resource.name == name);
-                if [false, true].into_iter().all(|is_namespaced| has(api.resource(is_namespaced))) {
-                    return Served::By(*api);
+                let resources = [false, true].map(|is_namespaced| api.resource(is_namespaced));
+                match resources.map(has) {
+                    [true, true] => return Served::By(*api),
+                    [true, false] => missing = missing.or(Some((*api, api.resource(true)))),
+                    [false, true] => missing = missing.or(Some((*api, api.resource(false)))),
+                    [false, false] => {}
                 }
             }
             Answer::Refused(status) if status.code == 404 => {}
@@ -59,7 +65,7 @@ pub async fn served(pager: &mut Pager, apis: &[Api]) -> Served {
             Answer::Silence(reason) => return Served::Unknown(reason),
         }
     }
-    Served::Nowhere
+    Served::Nowhere(missing)
 }
 
 #[derive(Default, Deserialize)]

@@ -101,18 +101,28 @@ pub struct Run {
     /// Requests to the API server.
     pub requests: u64,
     /// Results that the reports have no room for; none if they stay as they were.
-    pub not_shown: usize,
+    pub not_shown: NotShown,
+}
+
+/// Results that are counted and for which the reports have no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NotShown {
+    /// Of the cluster: the limit of `--max-results`.
+    pub of_cluster: usize,
+    /// Of namespaces: [`MOST_RESULTS`] and [`MOST_BYTES`] of each report.
+    pub of_namespaces: usize,
 }
 
 /// Returns the reports of a scan that saw everything, but for the heartbeat: those of the cluster
 /// with at most `most` results together, and one of each namespace with exposed Pods. Take the
-/// report before it is limited. `kept` are results of rules that it did not run. The number is that of
-/// the results of the cluster that are not in them.
-pub fn reports(api: Api, report: &Report, kept: &Kept, most: usize) -> (Vec<Wanted>, usize) {
+/// report before it is limited. `kept` are results of rules that it did not run. The second value is
+/// how many results are not in them.
+pub fn reports(api: Api, report: &Report, kept: &Kept, most: usize) -> (Vec<Wanted>, NotShown) {
     let rows = shards::rows(report);
-    let (mut wanted, not_shown) = shards::reports(api, report, &rows, &kept.cluster, most);
-    wanted.extend(exposure::reports(api, report, &kept.namespaces));
-    (wanted, not_shown)
+    let (mut wanted, of_cluster) = shards::reports(api, report, &rows, &kept.cluster, most);
+    let (exposed, of_namespaces) = exposure::reports(api, report, &kept.namespaces);
+    wanted.extend(exposed);
+    (wanted, NotShown { of_cluster, of_namespaces })
 }
 
 /// Returns the heartbeat: that a scan was, whether it saw everything, and counts of all rules. An
@@ -131,8 +141,11 @@ pub fn heartbeat(api: Api, report: &Report, run: &Run, most: usize) -> Wanted {
     if !report.policy.not_run.is_empty() {
         add("notRun", listed(&report.policy.not_run));
     }
-    if run.not_shown > 0 {
-        add("notShown", run.not_shown.to_string());
+    let NotShown { of_cluster, of_namespaces } = run.not_shown;
+    for (key, count) in [("notShown", of_cluster), ("notShownInNamespaces", of_namespaces)] {
+        if count > 0 {
+            add(key, count.to_string());
+        }
     }
     add("objects", report.summary.documents.to_string());
     add("policyHash", report.policy.hash.clone());
@@ -152,9 +165,14 @@ pub fn heartbeat(api: Api, report: &Report, run: &Run, most: usize) -> Wanted {
         counted =
             format!("{counted}; {rules} not run (--select, --ignore): their results are of earlier scans");
     }
-    if run.not_shown > 0 {
-        let results = counted_of(run.not_shown, "result");
+    if of_cluster > 0 {
+        let results = counted_of(of_cluster, "result");
         counted = format!("{counted}; {results} not shown, because the reports are limited (--max-results)");
+    }
+    if of_namespaces > 0 {
+        let results = counted_of(of_namespaces, "result");
+        counted =
+            format!("{counted}; {results} of namespaces not shown: a report has at most {MOST_RESULTS}");
     }
     let message = match report.errors.split_first() {
         None => counted,

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::cluster::pages::Pager;
 use crate::cluster::reports::{self, Served};
 use crate::report::live::REPORTS;
-use crate::report::policy_report::{self, Api, Run};
+use crate::report::policy_report::{self, Api, NotShown, Run};
 use crate::report::{ReadError, Report};
 
 /// The value of `--reports`.
@@ -47,7 +47,16 @@ impl Reports {
         }
         match reports::served(pager, self.apis()).await {
             Served::By(api) => Ok(Some(api)),
-            Served::Nowhere => Err((true, self.unserved())),
+            Served::Nowhere(Some((api, missing))) => {
+                let (group, version) = (api.group(), api.api_version());
+                Err((
+                    true,
+                    format!(
+                        "--reports: the API server serves {version} without {missing}; install the CRD {missing}.{group}"
+                    ),
+                ))
+            }
+            Served::Nowhere(None) => Err((true, self.unserved())),
             Served::Unknown(reason) => {
                 Err((false, format!("cannot ask the API server which reports it serves: {reason}")))
             }
@@ -77,7 +86,7 @@ pub(super) fn error(message: String) -> ReadError {
 /// that it did not run stay. A report that cannot be written is among the errors.
 pub(super) async fn write(pager: &mut Pager, api: Api, report: &mut Report, most: usize, took: Duration) {
     let saw_all = report.errors.iter().all(ReadError::is_of_object);
-    let (mut notes, mut not_shown) = (Vec::new(), 0);
+    let (mut notes, mut not_shown) = (Vec::new(), NotShown::default());
     if saw_all {
         match reports::kept(pager, api, report).await {
             Ok(kept) => {

@@ -17,9 +17,13 @@ use crate::report::{FindingReport, Report, SubjectReport};
 /// Most Pods that a message names.
 const MOST_PODS: usize = 3;
 
-/// Returns one report a namespace, with a result a workload, volume and rule, and those that stay.
-/// Its summary counts all.
-pub(super) fn reports(api: Api, report: &Report, kept: &BTreeMap<String, Vec<KeptResult>>) -> Vec<Wanted> {
+/// Returns one report a namespace, with a result a workload, volume and rule, and those that stay,
+/// and how many have no room in theirs. Its summary counts all.
+pub(super) fn reports(
+    api: Api,
+    report: &Report,
+    kept: &BTreeMap<String, Vec<KeptResult>>,
+) -> (Vec<Wanted>, usize) {
     let mut namespaces: BTreeMap<&str, Vec<&Exposed>> = BTreeMap::new();
     for entry in report.exposed.iter().filter(|entry| is_reported(entry.action)) {
         if let Some(namespace) = namespace(entry) {
@@ -30,7 +34,7 @@ pub(super) fn reports(api: Api, report: &Report, kept: &BTreeMap<String, Vec<Kep
         namespaces.entry(namespace).or_default();
     }
     if namespaces.is_empty() {
-        return Vec::new();
+        return (Vec::new(), 0);
     }
     let exposed: BTreeSet<&str> = report.exposed.iter().map(|entry| &*entry.subject).collect();
     let named = report.subjects.iter().map(|subject| (subject.title(), subject));
@@ -41,7 +45,8 @@ pub(super) fn reports(api: Api, report: &Report, kept: &BTreeMap<String, Vec<Kep
         let kept = kept.get(name).map(Vec::as_slice).unwrap_or_default();
         of(api, report, name, &entries, &subjects, kept, &mut ids)
     };
-    namespaces.into_iter().map(one).collect()
+    let (reports, left_out): (Vec<Wanted>, Vec<usize>) = namespaces.into_iter().map(one).unzip();
+    (reports, left_out.into_iter().sum())
 }
 
 /// Returns the namespace of the Pods that are exposed; `None` where none is.
@@ -58,7 +63,7 @@ fn of(
     subjects: &BTreeMap<String, &SubjectReport>,
     kept: &[KeptResult],
     ids: &mut Fingerprints,
-) -> Wanted {
+) -> (Wanted, usize) {
     let mut summary = Summary::default();
     let mut bytes = 0;
     let mut results: Vec<Box<RawValue>> = Vec::new();
@@ -86,7 +91,8 @@ fn of(
         }
     }
     let results = results.iter().map(|json| &**json).collect();
-    write(api, Some(namespace.to_owned()), NAME.to_owned(), &Body { summary, results, most: MOST_RESULTS })
+    let body = Body { summary, results, most: MOST_RESULTS };
+    (write(api, Some(namespace.to_owned()), NAME.to_owned(), &body), body.not_shown())
 }
 
 fn result<'r>(

@@ -1,5 +1,6 @@
 //! A report as an object of the cluster.
 
+use std::collections::BTreeMap;
 use std::hash::Hasher as _;
 
 use serde::Serialize;
@@ -11,6 +12,10 @@ use super::{Api, NAME};
 /// The annotation with the hash of what a report says: one that has it is not written
 /// again.
 pub const ANNOTATION: &str = "nfs-mount-guard.io/content-hash";
+
+/// The annotation with the number of results that the summary of a report counts and for which it
+/// has no room.
+const NOT_SHOWN: &str = "nfs-mount-guard.io/not-shown";
 
 /// The value of the label `app.kubernetes.io/component` of every report.
 pub const COMPONENT: &str = "scan";
@@ -39,6 +44,10 @@ pub(super) struct Summary {
 }
 
 impl Summary {
+    const fn all(self) -> usize {
+        self.pass + self.fail + self.warn + self.error + self.skip
+    }
+
     pub(super) const fn add(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Pass => self.pass += 1,
@@ -56,6 +65,13 @@ pub(super) struct Body<'b> {
     pub(super) results: Vec<&'b RawValue>,
     /// Most results of all reports of the cluster.
     pub(super) most: usize,
+}
+
+impl Body<'_> {
+    /// Returns the number of results that are counted and not in the report.
+    pub(super) fn not_shown(&self) -> usize {
+        self.summary.all().saturating_sub(self.results.len())
+    }
 }
 
 #[derive(Serialize)]
@@ -79,7 +95,7 @@ struct Metadata<'o> {
     namespace: Option<&'o str>,
     labels: Labels,
     #[serde(skip_serializing_if = "Option::is_none")]
-    annotations: Option<Annotations<'o>>,
+    annotations: Option<BTreeMap<&'static str, &'o str>>,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -90,12 +106,6 @@ struct Labels {
     managed_by: &'static str,
     #[serde(rename = "app.kubernetes.io/component")]
     component: &'static str,
-}
-
-#[derive(Serialize)]
-struct Annotations<'o> {
-    #[serde(rename = "nfs-mount-guard.io/content-hash")]
-    content: &'o str,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -109,11 +119,18 @@ struct Limits {
     max_results: usize,
 }
 
-/// Returns the report in JSON, with the hash of what it says.
+/// Returns the report in JSON, with the hash of what it says, and the number of results that it has
+/// no room for.
 pub(super) fn write(api: Api, namespace: Option<String>, name: String, body: &Body<'_>) -> Wanted {
     let labels = Labels { name: NAME, managed_by: NAME, component: COMPONENT };
     let configuration = Configuration { limits: Limits { max_results: body.most } };
+    let left_out = body.not_shown();
+    let not_shown = (left_out > 0).then(|| left_out.to_string());
     let object = |content: Option<&str>| {
+        let annotations: BTreeMap<&str, &str> = [(ANNOTATION, content), (NOT_SHOWN, not_shown.as_deref())]
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect();
         let object = Object {
             api_version: api.api_version(),
             kind: api.kind(namespace.is_some()),
@@ -121,7 +138,7 @@ pub(super) fn write(api: Api, namespace: Option<String>, name: String, body: &Bo
                 name: &name,
                 namespace: namespace.as_deref(),
                 labels,
-                annotations: content.map(|content| Annotations { content }),
+                annotations: (!annotations.is_empty()).then_some(annotations),
             },
             source: api.has_source().then_some(NAME),
             configuration: api.has_source().then_some(configuration),

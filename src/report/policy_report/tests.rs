@@ -258,7 +258,12 @@ fn each_action_has_its_result_and_what_is_only_counted_has_none() {
 
 #[test]
 fn a_heartbeat_counts_all_rules_and_says_what_was_not_seen() {
-    let run = Run { ended: 1_790_000_000, took: Duration::from_millis(1250), requests: 7, not_shown: 0 };
+    let run = Run {
+        ended: 1_790_000_000,
+        took: Duration::from_millis(1250),
+        requests: 7,
+        not_shown: NotShown::default(),
+    };
     let mut report = empty();
     report.subjects =
         vec![volume(1, vec![finding(1, Reported::Deny, "m"), finding(17, Reported::Audit, "m")])];

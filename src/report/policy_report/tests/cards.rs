@@ -57,7 +57,7 @@ fn policy_reporter_reads_one_card_a_result() {
         exposed("PersistentVolume/pv-1", Some("Deployment/shop/app"), 1, ExposureState::Running),
         exposed("PersistentVolume/pv-1", Some("Deployment/shop/other"), 1, ExposureState::Running),
     ];
-    let run = Run { ended: 1, took: Duration::ZERO, requests: 1, not_shown: 0 };
+    let run = Run { ended: 1, took: Duration::ZERO, requests: 1, not_shown: NotShown::default() };
     for api in Api::ALL {
         let read = |report: &Report| -> Vec<Card> {
             let mut all = reports(api, report, &Kept::default(), 2000).0;

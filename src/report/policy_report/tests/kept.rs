@@ -67,7 +67,7 @@ fn again_of(reports: &[Wanted]) -> Vec<Box<RawValue>> {
 fn the_heartbeat_names_the_rules_that_were_not_run() {
     let mut report = empty();
     report.complete = true;
-    let run = Run { ended: 0, took: Duration::ZERO, requests: 3, not_shown: 0 };
+    let run = Run { ended: 0, took: Duration::ZERO, requests: 3, not_shown: NotShown::default() };
     let beat = |report: &Report| parsed(&[heartbeat(Api::OpenReports, report, &run, 2000)]).remove(0);
     assert!(!beat(&report).to_string().contains("not run"));
     report.policy.not_run = vec![Code(2), Code(24)];
