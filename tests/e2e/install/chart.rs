@@ -1,6 +1,7 @@
 //! The chart by itself: Helm reads it, the real API server takes all it makes,
 //! and values that mean nothing are refused.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         helm("the_program_is_told_the_names_of_its_objects", names),
         helm("the_webhook_for_pods_is_there_alone_and_has_its_condition", inline_alone),
         helm("the_commands_of_the_alerts_name_the_namespace_of_the_release", alert_commands),
+        helm("the_commands_of_the_alerts_have_the_names_of_the_release", alert_names),
         helm("the_notes_say_how_to_try_it", notes),
         helm("an_older_kubernetes_is_refused", older_kubernetes),
         helm("the_condition_on_sources_is_left_out_where_the_policy_declares_kubelets_plugins", plugins),
@@ -209,6 +211,42 @@ fn names(helm: Helm) -> Result<(), Failed> {
             objects.iter().any(|object| object["kind"] == kind && object["metadata"]["name"] == "guard"),
             "{kind}"
         );
+    }
+    Ok(())
+}
+
+/// Each command names what the chart makes, whatever its names are.
+fn alert_names(helm: Helm) -> Result<(), Failed> {
+    let all = "monitoring.prometheusRule.enabled=true,nodeCheck.enabled=true,scan.enabled=true,\
+certificates.mode=built-in";
+    for (release, names) in
+        [("r", ""), ("nfs-mount-guard", ""), ("r", ",nameOverride=nas"), ("r", ",fullnameOverride=guard")]
+    {
+        let objects = documents(&helm.template(release, "storage", &["--set", &format!("{all}{names}")]));
+        let mut labels = BTreeSet::new();
+        let mut deployments = BTreeSet::new();
+        for object in &objects {
+            for template in [&object["spec"]["template"], &object["spec"]["jobTemplate"]["spec"]["template"]]
+            {
+                labels.extend(template["metadata"]["labels"]["app.kubernetes.io/name"].as_str());
+            }
+            if object["kind"] == "Deployment" {
+                deployments.extend(object["metadata"]["name"].as_str());
+            }
+        }
+        let rules = objects.iter().find(|object| object["kind"] == "PrometheusRule").ok_or("the alerts")?;
+        let mut found = (BTreeSet::new(), BTreeSet::new());
+        for rule in rules["spec"]["groups"][0]["rules"].as_array().ok_or("rules")? {
+            let description = rule["annotations"]["description"].as_str().unwrap_or_default();
+            for word in description.split(' ') {
+                // The configuration of the policy has the labels of the webhook.
+                found.0.extend(word.strip_prefix("app.kubernetes.io/name="));
+                found.1.extend(word.strip_prefix("deployment/"));
+            }
+        }
+        assert_eq!(found.0, labels, "{release} {names}");
+        assert_eq!(found.1.len(), 1, "{:?}", found.1);
+        assert!(found.1.is_subset(&deployments), "{:?} {deployments:?}", found.1);
     }
     Ok(())
 }
