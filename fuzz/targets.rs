@@ -76,7 +76,7 @@ pub fn readings(bytes: &[u8]) {
         |piece: &str| background_word(piece, Latitude { folds: false, trims: false }).is_some();
     assert!(!may_go_to_background(text) || pieces.iter().any(|piece| is_background(piece.text)), "{text:?}");
     for piece in pieces.iter().filter(|piece| is_background(piece.text)) {
-        let instead = foreground_instead(piece.text);
+        let instead = foreground_instead(piece.text, text);
         assert!(!is_background(&instead) && !instead.contains(','), "{instead:?}");
         let quotes = |text: &str| text.matches('"').count() % 2;
         assert!(quotes(&instead) == quotes(piece.text), "{instead:?}");

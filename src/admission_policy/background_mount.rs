@@ -345,7 +345,7 @@ fn repaired(texts: &str, all: &str) -> String {
     !option.matches('^(-o )?' + {around} + (variables.keepsCase ? r'b[\x22\x27\\]*g' : r'(?i:b[\x22\x27\\]*g)') + {around} + '(=|$)') ?
       option :
     (!option.contains('\\') || !option.contains('"') && !option.contains("'") && !option.endsWith('\\')) &&
-      option.split('"').size() % 2 == 1 && option.split("'").size() % 2 == 1 ? 'fg' :
+      option.split('"').size() % 2 == 1 && (!e.contains(',') || option.split("'").size() % 2 == 1) ? 'fg' :
     option.split('=', 2)[0].lowerAscii().replace('b', 'f') +
       (option.contains('=') ? '=' + option.split('=', 2)[1] : ''))
     .join(','))"#,

@@ -71,7 +71,8 @@ pub struct Explanation {
     pub options: Vec<OptionUse>,
     /// Options of which only one can win.
     pub conflicts: Vec<Conflict>,
-    /// The reason why every mount with these options fails; `None` where one may succeed.
+    /// The reason why every mount with these options fails; `None` where one may succeed. With
+    /// `dead_server`, a mount whose server does not answer reports success all the same.
     pub refused: Option<String>,
     /// The component that refuses it: `mount`, which exits with 32, or `kernels`, where older ones
     /// take it, or `driver` or `kubelet`, which never call it.
@@ -214,8 +215,10 @@ impl Explanation {
         let is_inline_refused = subject.volume.is_some() && subject.driver.inline.is_never_mounted();
         let is_mounted =
             may_be_nfs && refused.is_none() && !is_claim && hidden.is_none() && !is_inline_refused;
+        let is_behind_server = may_be_nfs && refusals::is_behind_server(subject, refused_by);
         let readings = readings(subject);
-        let undecided = if is_mounted { dead_server::undecided(subject) } else { Vec::new() };
+        let undecided =
+            if is_mounted || is_behind_server { dead_server::undecided(subject) } else { Vec::new() };
         let background = if may_be_nfs { background::of(subject, !undecided.is_empty()) } else { None };
         Self {
             kind: subject.kind.as_str(),
@@ -250,7 +253,8 @@ impl Explanation {
                 && background.as_ref().is_some_and(|background| background.passes),
             background: background.map(|background| background.finding),
             notes: if is_mounted { notes::of(subject, &undecided) } else { notes::of_inline(subject) },
-            dead_server: (is_mounted && undecided.is_empty()).then(|| dead_server::of(subject)),
+            dead_server: ((is_mounted || is_behind_server) && undecided.is_empty())
+                .then(|| dead_server::of(subject)),
             undecided,
         }
     }

@@ -8,6 +8,7 @@ use crate::finding::{Finding, Severity};
 use crate::nfs::acceptance::{self, Overlooked};
 use crate::nfs::kernel::Kernel;
 use crate::nfs::option::MountOption;
+use crate::nfs::version::Versions;
 use crate::policy::Policy;
 use crate::rules::{BACKGROUND_MOUNT, UNREAD_OPTIONS, is_refused_by_driver};
 use crate::subject::Subject;
@@ -52,6 +53,16 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
         "mount"
     };
     Some((finding.message.to_string(), by))
+}
+
+/// Returns true if `bg` makes mount report success where the server does not answer, although no
+/// mount succeeds where it does: of `NFSv3`, mount.nfs asks the server before it calls the kernel, which
+/// refuses the option (measured: `vers=3,bg,timeo=abc` exit 0).
+pub(super) fn is_behind_server(subject: &Subject<'_>, refused_by: Option<&str>) -> bool {
+    let versions = acceptance::requested_versions(subject.options.effective_options());
+    matches!(refused_by, Some("mount" | "kernels"))
+        && subject.may_go_to_background()
+        && !versions.and(Versions::V3).is_empty()
 }
 
 /// Returns true if a finding is about an empty element, which only a driver refuses.

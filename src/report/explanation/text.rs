@@ -87,7 +87,11 @@ impl fmt::Display for Explanation {
             writeln!(f, "  background {}", plain(background))?;
         }
         if let Some(refused) = &self.refused {
-            let unless = if self.is_refusal_open { ", unless a layer reads bg" } else { "" };
+            let unless = match &self.dead_server {
+                Some(_) => " if the server answers",
+                None if self.is_refusal_open => ", unless a layer reads bg",
+                None => "",
+            };
             let who = match self.refused_by {
                 Some("driver") if Mounter::of(self.kind) == Mounter::Controller => {
                     "the driver refuses to make a snapshot"
@@ -97,7 +101,11 @@ impl fmt::Display for Explanation {
                 Some("kernels") => "kernels since 5.6 reject the mount (exit 32)",
                 _ => "the mount fails (exit 32)",
             };
-            return writeln!(f, "  every try  {who}{unless}: {}", plain(refused));
+            writeln!(f, "  every try  {who}{unless}: {}", plain(refused))?;
+            return self
+                .dead_server
+                .as_ref()
+                .map_or(Ok(()), |dead| write_dead_mount(f, dead, false, Mounter::of(self.kind)));
         }
         for note in &self.notes {
             writeln!(f, "  {:<10} {}", note.about, plain(&note.text))?;
@@ -153,16 +161,39 @@ fn write_dead_server(
     may_background: bool,
     who: Mounter,
 ) -> fmt::Result {
-    let (instead, then, held) = match who {
-        Mounter::Kubelet => (
-            "Pods write to the node's local disk",
-            "the Pod waits and the kubelet retries",
-            "the Pod stays Terminating and umount hangs",
+    write_dead_mount(f, dead, may_background, who)?;
+    let held = match who {
+        Mounter::Kubelet => "the Pod stays Terminating and umount hangs",
+        Mounter::Controller => "the snapshot waits and umount hangs",
+    };
+    let major = seconds(dead.major_timeout_milliseconds);
+    // The mount hides data that was written to the node's disk.
+    let kept = if dead.background || may_background { "" } else { "; no data is lost" };
+    let mounted = match dead.recovery {
+        "hard" => format!(
+            "I/O hangs until the server returns, {held} (the kernel logs \"server not responding\" after {major}){kept}"
         ),
+        recovery => {
+            let error = if recovery == "soft" { "EIO" } else { "ETIMEDOUT" };
+            let lost = if dead.loses_writes { ", and buffered writes are lost" } else { "" };
+            format!("I/O fails with {error} after {major}{lost}")
+        }
+    };
+    writeln!(f, "  dead server, once mounted: {mounted}")
+}
+
+/// Writes the effect of a dead server on the mount itself.
+fn write_dead_mount(
+    f: &mut fmt::Formatter<'_>,
+    dead: &DeadServer,
+    may_background: bool,
+    who: Mounter,
+) -> fmt::Result {
+    let (instead, then) = match who {
+        Mounter::Kubelet => ("Pods write to the node's local disk", "the Pod waits and the kubelet retries"),
         Mounter::Controller => (
             "a snapshot is ready that the server never received",
             "no snapshot is made and the driver's controller retries",
-            "the snapshot waits and umount hangs",
         ),
     };
     let mount_ends = human(Duration::from_secs(dead.mount_seconds));
@@ -183,21 +214,7 @@ background for {mount_ends}"
     } else {
         format!("{}; {then}", foreground_mount(dead, &mount_ends))
     };
-    writeln!(f, "  dead server, at the mount: {at_the_mount}")?;
-    let major = seconds(dead.major_timeout_milliseconds);
-    // The mount hides data that was written to the node's disk.
-    let kept = if dead.background || may_background { "" } else { "; no data is lost" };
-    let mounted = match dead.recovery {
-        "hard" => format!(
-            "I/O hangs until the server returns, {held} (the kernel logs \"server not responding\" after {major}){kept}"
-        ),
-        recovery => {
-            let error = if recovery == "soft" { "EIO" } else { "ETIMEDOUT" };
-            let lost = if dead.loses_writes { ", and buffered writes are lost" } else { "" };
-            format!("I/O fails with {error} after {major}{lost}")
-        }
-    };
-    writeln!(f, "  dead server, once mounted: {mounted}")
+    writeln!(f, "  dead server, at the mount: {at_the_mount}")
 }
 
 /// When a mount fails: the driver may give up before mount.nfs does.

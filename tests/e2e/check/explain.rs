@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::explain::{name}"), test);
     vec![
         trial("a_list_that_never_mounts_has_no_dead_server", a_refused_list),
+        trial("a_background_mount_hides_a_refusal_of_a_dead_server", a_hidden_refusal),
         trial("names_the_kernels_that_refuse", names_the_kernels),
         trial("names_the_winner_where_the_driver_appends", names_the_winner),
         trial("says_what_an_open_quote_takes_in", says_what_an_open_quote_takes_in),
@@ -53,6 +54,30 @@ fn explained(manifest: &str) -> String {
 fn as_json(manifest: &str) -> Value {
     let output = pipe(&["explain", "--no-policy", "-f", "-", "--format", "json"], manifest.as_bytes());
     serde_json::from_slice::<Value>(&output.stdout).expect("JSON")[0].take()
+}
+
+/// Measured: `vers=3,bg,timeo=abc` exits 0 if the server does not answer, and 32 with vers=4.1.
+fn a_hidden_refusal() -> Result<(), Failed> {
+    for (options, is_hidden) in [
+        ("vers=3, bg, colour", true),
+        ("bg, timeo=abc", true),
+        ("vers=3, fg, bg=1, rsize=x", true),
+        ("vers=4.1, bg, timeo=abc", false),
+        ("vers=3, bg, fg, timeo=abc", false),
+        ("vers=3, bg, port=x", false),
+    ] {
+        let text = explained(&nfs(options));
+        let said = if is_hidden {
+            "every try  the mount fails (exit 32) if the server answers: "
+        } else {
+            "every try  the mount fails (exit 32): "
+        };
+        assert!(text.contains(said), "{options}: {text}");
+        assert_eq!(text.contains("dead server, at the mount: mount exits 0 at once"), is_hidden, "{text}");
+        assert!(!text.contains("once mounted"), "{text}");
+        assert_eq!(as_json(&nfs(options))["deadServer"]["background"] == true, is_hidden, "{options}");
+    }
+    Ok(())
 }
 
 fn a_refused_list() -> Result<(), Failed> {

@@ -276,15 +276,16 @@ fn trimmed(keyword: &str) -> &str {
     keyword.trim_matches(is_around)
 }
 
-/// Returns the replacement for `piece`, whose keyword is `bg` to some layer: `fg`, or, where that
-/// would leave a quote without its partner or take away a backslash before a quote or a comma, the
-/// same text with `fg` for its letters.
-pub fn foreground_instead(piece: &str) -> String {
+/// Returns the replacement for `piece` of `element`, whose keyword is `bg` to some layer: `fg`, or,
+/// where that would leave a quote without its partner or take away a backslash before a quote or a
+/// comma, the same text with `fg` for its letters.
+pub fn foreground_instead(piece: &str, element: &str) -> String {
     let is_even = |mark: u8| piece.bytes().filter(|byte| *byte == mark).count() % 2 == 0;
     let escapes_nothing = !piece.contains('\\') || !piece.contains(['"', '\'']) && !piece.ends_with('\\');
     // Marks that are paired inside of the piece go with it; others belong to its neighbors, and
-    // stay.
-    if is_even(b'"') && is_even(b'\'') && escapes_nothing {
+    // stay. mount(8) and mount.nfs pair double quotes over elements, and single ones not at all.
+    let is_single_paired = is_even(b'\'') || !element.contains(',');
+    if is_even(b'"') && is_single_paired && escapes_nothing {
         return "fg".to_owned();
     }
     foreground_letters(piece)
@@ -389,7 +390,12 @@ mod tests {
             ("bg=\"b", "fg=\"b"),
             ("\"BG\\\"=B", "\"fg\\\"=B"),
         ] {
-            assert_eq!(foreground_instead(piece), wanted, "{piece}");
+            assert_eq!(foreground_instead(piece, "hard,bg"), wanted, "{piece}");
+        }
+        for (piece, element, wanted) in
+            [("b'g", "b'g", "fg"), ("'bg", "'bg,x'", "'fg"), ("\"bg", "\"bg", "\"fg")]
+        {
+            assert_eq!(foreground_instead(piece, element), wanted, "{piece} of {element}");
         }
     }
 }

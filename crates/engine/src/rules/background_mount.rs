@@ -309,7 +309,10 @@ fn report(
     let is_json = !subject.driver.known.is_read()
         && element.is_some_and(|element| element.trim_start().starts_with('['));
     // fg, not a removal: without either word nfsmount.conf of the node decides.
-    let with = if is_json { reading::foreground_letters(piece) } else { reading::foreground_instead(piece) };
+    let with = match element {
+        Some(element) if !is_json => reading::foreground_instead(piece, element),
+        _ => reading::foreground_letters(piece),
+    };
     let edits = vec![Edit::Replace { site: site.clone(), with: with.into() }];
     check.findings.push(Finding {
         code: check.rule.code,

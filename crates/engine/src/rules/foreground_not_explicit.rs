@@ -55,7 +55,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let is_disguised = || carrier.is_some_and(|it| background_word(text, subject.latitude(it)).is_some());
         let is_bg = token.is_background(fold) || text.bytes().any(is_mark) && is_disguised();
         // One fault, one finding: the repair of NMG001 writes the fg.
-        is_bg && !text.contains(',') && foreground_instead(text) == "fg"
+        let element = token.site.as_ref().and_then(|site| check.element_at(site));
+        is_bg && !text.contains(',') && foreground_instead(text, element.unwrap_or(text)) == "fg"
     };
     let settled = subject.options.effective().any(|token| token.option.text() == "fg" || becomes_fg(token));
     if !settled {
