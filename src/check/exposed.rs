@@ -335,6 +335,7 @@ fn of_claimed(
     pods: Vec<&MountingPod>,
     without_pods: Option<ExposureState>,
 ) -> Vec<Exposed> {
+    let is_ephemeral = claim.is_some_and(|claim| pods.iter().any(|pod| pod.owns(claim)));
     let mut workloads: BTreeMap<&str, Vec<ExposedPod>> = BTreeMap::new();
     for pod in pods {
         workloads.entry(&pod.workload).or_default().push(ExposedPod::from(pod));
@@ -365,6 +366,7 @@ fn of_claimed(
         state: *state,
         in_effect: code != BACKGROUND_MOUNT.code || !subject.tie.is_background_idle,
         action,
+        is_ephemeral,
     };
     let pairs =
         groups.iter().flat_map(|group| rules.iter().map(move |(code, action)| ((*code, *action), group)));

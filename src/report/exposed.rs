@@ -1,5 +1,6 @@
 //! Finds the exposed Pods: those that mount a volume with a finding now.
 
+mod cure;
 mod text;
 
 use std::borrow::Cow;
@@ -38,6 +39,9 @@ pub struct Exposed {
     /// The treatment of the finding.
     #[serde(skip)]
     pub action: Reported,
+    /// True if the claim was made for a Pod and goes with it.
+    #[serde(skip)]
+    pub is_ephemeral: bool,
 }
 
 impl Exposed {
@@ -119,7 +123,7 @@ impl ExposureSummary {
             (state, of_state.map(Exposed::row).collect::<BTreeSet<_>>().len())
         };
         let counts = ExposureState::ALL.into_iter().map(count).filter(|(_, count)| *count > 0).collect();
-        Cow::Owned(Self { counts, cure: text::cure(report, report.exposed.iter()) })
+        Cow::Owned(Self { counts, cure: cure::cure(report, report.exposed.iter()) })
     }
 
     /// Returns the number of a state.

@@ -91,6 +91,7 @@ fn exposed(subject: &str, workload: Option<&str>, pods: usize, state: ExposureSt
         state,
         in_effect: true,
         action: Reported::Deny,
+        is_ephemeral: false,
     }
 }
 

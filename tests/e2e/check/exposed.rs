@@ -296,7 +296,9 @@ nfsvers=4.1,hard,bg,timeo=600,retrans=2. Volumes that exist keep their own copy.
 node-3.",
         "  3. Correct each PersistentVolume: spec.mountOptions can be changed in place, volumeAttributes only by recreating the \
 volume. Before you recreate one, set its persistentVolumeReclaimPolicy to Retain, ",
-        "  4. Restart the workloads. A running Pod keeps the mount that it has",
+        "  4. Save what is needed of generic ephemeral volumes: each is deleted with its Pod, ",
+        "  5. Restart the workloads. A running Pod keeps the mount that it has",
+        " Keep this list until then: once the volumes are corrected, their Pods are no longer in it.\n",
     ] {
         assert!(rest.contains(line), "{line:?} in\n{rest}");
     }

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::binding::Uid;
+use super::binding::{ClaimName, Uid};
 use super::manifest::Text;
 
 /// The fields that are read of a Pod.
@@ -146,6 +146,16 @@ pub struct MountingPod {
     pub workload: Box<str>,
     /// The names of the claims that it mounts.
     pub claims: Box<[Box<str>]>,
+    /// True if some of them were made for it: generic ephemeral volumes.
+    pub has_ephemeral: bool,
+}
+
+impl MountingPod {
+    /// Returns true if the claim was made for the Pod, and is deleted with it.
+    pub fn owns(&self, claim: &ClaimName) -> bool {
+        let is_named_so = || claim.name.strip_prefix(&*self.name).is_some_and(|rest| rest.starts_with('-'));
+        self.has_ephemeral && claim.namespace == self.namespace && is_named_so()
+    }
 }
 
 impl Pod<'_> {
@@ -177,6 +187,7 @@ impl Pod<'_> {
             since: since.unwrap_or_default().into(),
             workload: metadata.workload(namespace, name).into(),
             claims,
+            has_ephemeral: volumes().any(|volume| volume.ephemeral.is_some()),
         })
     }
 }

@@ -21,6 +21,8 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("the_pods_of_a_claim_are_unknown_when_a_document_cannot_be_read", unreadable_documents),
         trial("objects_of_several_files_are_joined_as_those_of_one", files),
         trial("a_volume_and_a_claim_that_name_each_other_are_bound", reserved),
+        trial("parameters_of_a_class_are_changed_by_creating_it_again", parameters),
+        trial("an_ephemeral_volume_goes_with_its_pod", ephemeral),
     ]
 }
 
@@ -102,6 +104,43 @@ fn only_a_class() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Parameters of a class are immutable (kubernetes `pkg/apis/storage/validation`,
+/// `ValidateStorageClassUpdate`), its mountOptions are not.
+fn parameters() -> Result<(), Failed> {
+    let mut class = class()?;
+    let items = |class: &Value| [class.clone(), pod("web", None, ("node-1", "Running"), claim("data"))];
+    assert!(!text(&items(&class)).contains("Parameters are immutable"), "{class}");
+    class["provisioner"] = "nfs.example.com".into();
+    class["parameters"] = json!({"nfsOptions": "bg,hard", "server": "nas.example.com"});
+    class.as_object_mut().ok_or("a class")?.remove("mountOptions");
+    let said = text(&items(&class));
+    let wanted = "these options: StorageClass/shared: parameters.nfsOptions bg,hard. Parameters are immutable: delete the class \
+and create it again, which changes no volume. Volumes that exist keep their own copy.\n";
+    assert!(said.contains(wanted), "{said}");
+    Ok(())
+}
+
+/// A generic ephemeral volume is deleted with its Pod: correcting it is of no use.
+fn ephemeral() -> Result<(), Failed> {
+    let volumes = json!([{"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]);
+    let own = volume("pv-1", Some("shop/web-0-scratch"), "Bound");
+    let pod_of_it = pod("web-0", Some(("StatefulSet", "web")), ("node-1", "Running"), volumes);
+    let said = text(&[own.clone(), pod_of_it.clone()]);
+    for step in [
+        "Save what is needed of generic ephemeral volumes: each is deleted with its Pod",
+        "Restart the workloads.",
+    ] {
+        assert!(said.contains(step), "{said}");
+    }
+    assert!(!said.contains("Correct each PersistentVolume") && !said.contains("Keep this list"), "{said}");
+    // A claim that only has such a name stays.
+    let other = volume("pv-2", Some("shop/web-1-data"), "Bound");
+    let pod_of_other = pod("web-1", None, ("node-1", "Running"), claim("web-1-data"));
+    let said = text(&[own, pod_of_it, other, pod_of_other]);
+    assert!(said.contains("Correct each PersistentVolume") && said.contains("generic ephemeral"), "{said}");
+    Ok(())
+}
+
 fn unreadable() -> Result<(), Failed> {
     let mut bad = pod("web", None, ("node-1", "Running"), claim("data"));
     bad["spec"]["nodeName"] = json!(7);
@@ -120,7 +159,15 @@ fn unreadable() -> Result<(), Failed> {
             said.contains("  unknown NMG001 PersistentVolume/pv, claim shop/data: Pods not known\n"),
             "{said}"
         );
-        assert!(said.contains("Restart the workloads."), "{said}");
+        // The nodes are those of Pods that are to be found first.
+        let steps = [
+            "Find the Pods of the claims",
+            "on the nodes of these Pods.",
+            "Correct each PersistentVolume",
+            "Restart the workloads.",
+        ];
+        let places: Vec<Option<usize>> = steps.iter().map(|step| said.find(step)).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} in {said}");
     }
     Ok(())
 }
