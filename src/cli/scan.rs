@@ -27,7 +27,7 @@ use crate::cluster::scan_status::ScanStatus;
 use crate::cluster::webhook_policy::{self, ConfigMapName};
 use crate::policy::Policy;
 use crate::policy_file;
-use crate::report::live::CLUSTER;
+use crate::report::live::{CLUSTER, WEBHOOK_POLICY};
 use crate::report::{PolicyOrigin, ReadError, Report};
 use reports::Reports;
 
@@ -266,7 +266,7 @@ impl Scanning<'_> {
         let pace = Pace { page_size: args.page_size, qps: args.qps };
         let mut pager = Pager::new(client, server, pace).with_notice(notice);
         self.reload(is_first);
-        let (policy, name) = self.policy(&mut pager).await?;
+        let (policy, name) = self.policy(&mut pager, report).await?;
         report.policy = name;
         if let Some(name) = &args.namespace
             && namespace::is_missing(&mut pager, name).await
@@ -352,14 +352,23 @@ impl Scanning<'_> {
 
     /// Returns the policy of this scan. That of the webhook is used where the flags name no other,
     /// and compared where they do.
-    async fn policy(&self, pager: &mut Pager) -> anyhow::Result<(Policy, PolicyOrigin)> {
+    async fn policy(&self, pager: &mut Pager, report: &mut Report) -> anyhow::Result<(Policy, PolicyOrigin)> {
         let Some(place) = &self.args.webhook_policy else {
             return self.own.borrow().clone().context("there is a policy without --webhook-policy");
         };
-        let text = webhook_policy::read(pager, place).await.map_err(|error| match error {
-            webhook_policy::Error::Missing(_) => error.into(),
-            other => anyhow::Error::new(InputError(other.to_string())),
-        })?;
+        let own = self.own.borrow().clone();
+        let text = match (webhook_policy::read(pager, place).await, own) {
+            (Ok(text), _) => text,
+            (Err(error @ webhook_policy::Error::Missing(_)), _) => return Err(error.into()),
+            // It is compared only.
+            (Err(error), Some(own)) => {
+                let message = error.to_string();
+                report.errors.push(ReadError { file: WEBHOOK_POLICY.to_owned(), ..reports::error(message) });
+                report.complete = false;
+                return Ok(own);
+            }
+            (Err(error), None) => return Err(InputError(error.to_string()).into()),
+        };
         let webhooks = policy_file::parse(&text, &place.to_string())?;
         let hash = webhooks.fingerprint().to_string();
         let (policy, mut name) = match self.own.borrow().clone() {

@@ -7,28 +7,30 @@
 //! are now (apiserver `pkg/storage/errors.go`, `NewExpiredError`).
 
 mod error;
+mod exchange;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::http::{Method, Request};
-use http_body_util::BodyExt as _;
 use kube::Client;
-use kube::client::Body;
 use kube::core::Status;
 use serde::Deserialize;
 use tokio::task::{JoinError, JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::connect::{CONNECTING, SILENCE, Server};
-use super::{explain, is_timed_out};
+use super::connect::Server;
 pub use error::Error;
+pub(super) use exchange::{Answer, Ask};
+use exchange::{Late, exchange};
 
 /// Tries of one page at an API server that does not answer.
 const TRIES: u32 = 4;
 
-/// The same where each try is a long wait.
-const LATE_TRIES: u32 = 2;
+/// The same where it answers that it cannot do it now: overload passes.
+const BUSY_TRIES: u32 = 6;
+
+/// The longest wait that an API server may ask for before the next try.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A wait for an answer as long as this is reported, and each further one.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -106,88 +108,11 @@ struct HeadMetadata {
     remaining_item_count: Option<u64>,
 }
 
-/// One request.
-#[derive(Debug, Clone)]
-pub(super) struct Ask<'a> {
-    /// The resource that it is counted as.
-    pub(super) resource: &'static str,
-    pub(super) method: Method,
-    pub(super) uri: &'a str,
-    /// The form of the answer.
-    pub(super) accept: &'static str,
-    /// The body, and its form.
-    pub(super) body: Option<(&'static str, &'a str)>,
-}
-
-impl<'a> Ask<'a> {
-    const fn list(listed: Listed, uri: &'a str) -> Self {
-        Self { resource: listed.resource, method: Method::GET, uri, accept: listed.form, body: None }
-    }
-
-    fn request(&self) -> Result<Request<Body>, String> {
-        let request = Request::builder().method(&self.method).uri(self.uri).header("accept", self.accept);
-        let request = match self.body {
-            Some((form, body)) => request.header("content-type", form).body(body.as_bytes().to_vec().into()),
-            None => request.body(Body::empty()),
-        };
-        request.map_err(|error| error.to_string())
-    }
-}
-
-/// A request that was given up.
-#[derive(Debug, thiserror::Error)]
-enum Late {
-    #[error("no connection within {} s", CONNECTING.as_secs())]
-    Connection,
-    #[error("it accepts the connection, and does not answer within {} s", SILENCE.as_secs())]
-    Answer,
-}
-
-/// One request and its answer.
-async fn exchange(client: Client, request: Request<Body>) -> Result<Answer, Late> {
-    let response = match timeout(SILENCE, client.send(request)).await {
-        Err(_) => return Err(Late::Answer),
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) if is_timed_out(&error) => return Err(Late::Connection),
-        Ok(Err(error)) => return Ok(Answer::Silence(explain(&error))),
-    };
-    let code = response.status();
-    let body = match response.into_body().collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => return Ok(Answer::Silence(format!("the answer broke off: {}", explain(&error)))),
-    };
-    if code.is_success() {
-        return Ok(Answer::Page(body.to_vec()));
-    }
-    let mut status: Status = serde_json::from_slice(&body).unwrap_or_else(|_| foreign(&body));
-    status.code = code.as_u16();
-    Ok(Answer::Refused(Box::new(status)))
-}
-
-/// Returns an answer that is none of the API server's: one that some other server, or a proxy, gives
-/// in a line of text.
-fn foreign(body: &[u8]) -> Status {
-    let text = String::from_utf8_lossy(body);
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    let message = line.chars().take(LONGEST_LINE).collect();
-    Status { message, ..Status::default() }
-}
-
-/// Most characters of a text that is no answer of the API server.
-const LONGEST_LINE: usize = 120;
-
 /// Objects as they are.
 pub(super) const JSON: &str = "application/json";
 
 /// Objects without all but their metadata.
 pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-
-/// The result of one request.
-pub(super) enum Answer {
-    Page(Vec<u8>),
-    Refused(Box<Status>),
-    Silence(String),
-}
 
 impl Pager {
     /// Asks `client` at this pace.
@@ -245,7 +170,12 @@ impl Pager {
                         reader.page(bytes, remaining);
                         return Ok(());
                     };
-                    (uri_of(&token), Some((bytes, remaining)))
+                    let next = uri_of(&token);
+                    if next == uri {
+                        let reason = "it returned the same continue token twice".to_owned();
+                        return Err(self.gone(listed, reason, pages));
+                    }
+                    (next, Some((bytes, remaining)))
                 }
                 // The revision was compacted, by default after 5 min.
                 Answer::Refused(status) if status.code == 410 => {
@@ -310,7 +240,7 @@ impl Pager {
         loop {
             let (answer, most) = match self.awaited(&mut begun, ask).await {
                 Ok(Ok(answer)) => (answer, TRIES),
-                Ok(Err(late)) => (Answer::Silence(late.to_string()), LATE_TRIES),
+                Ok(Err(late)) => (Answer::Silence(late.to_string()), late.tries()),
                 Err(error) => (Answer::Silence(error.to_string()), TRIES),
             };
             let code = match &answer {
@@ -321,7 +251,10 @@ impl Pager {
             *self.requests.entry((ask.resource, code)).or_default() += 1;
             match answer {
                 Answer::Silence(_) if tries < most => {}
-                Answer::Refused(status) if tries < most && matches!(status.code, 429 | 500..=599) => {}
+                Answer::Refused(status) if tries < BUSY_TRIES && is_busy(status.code) => {
+                    let asked = status.details.map_or(0, |details| details.retry_after_seconds);
+                    wait = wait.max(Duration::from_secs(asked.into()).min(LONGEST_WAIT));
+                }
                 answer => return answer,
             }
             tries += 1;
@@ -365,6 +298,14 @@ impl Pager {
                 message,
             },
             404 => Error::Unknown { resource: listed.resource, server: self.server.to_string() },
+            // A proxy may say so of a server that does not run.
+            code if is_busy(code) && (code == 429 || status.status.is_some()) => Error::Gone {
+                resource: listed.resource,
+                server: self.server.to_string(),
+                reason: format!("it answered {code} {message} at {BUSY_TRIES} tries"),
+                seen: "; it cannot serve the list now: run scan again later, or with a smaller --qps"
+                    .to_owned(),
+            },
             code => self.gone(listed, format!("it answered {code} {message}").trim_end().to_owned(), pages),
         }
     }
@@ -377,6 +318,11 @@ impl Pager {
         };
         Error::Gone { resource: listed.resource, server: self.server.to_string(), reason, seen }
     }
+}
+
+/// Returns true if the server can do nothing now, and may later.
+const fn is_busy(code: u16) -> bool {
+    matches!(code, 429 | 500..=599)
 }
 
 /// A token as a query has it: all but letters and digits written as `%XX`.

@@ -4,17 +4,23 @@
 //! Server-side apply, so that nothing is read before it is written; and what a report
 //! says has a hash, so that nothing is written that did not change.
 
+mod existing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::Method;
 use kube::core::Status;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::FIELD_MANAGER;
-use super::pages::{Answer, Ask, Error, JSON, Listed, METADATA, PageReader, Pager, encoded};
+use super::pages::{Answer, Ask, Error, JSON, Listed, METADATA, Pager, encoded};
+use crate::count::counted;
 use crate::report::Report;
-use crate::report::policy_report::{ANNOTATION, Api, COMPONENT, Kept, NAME, Wanted};
+use crate::report::policy_report::{Api, COMPONENT, Kept, NAME, Wanted};
+use existing::{Existing, Results};
+
+/// Most refusals of one kind of report until no other is tried, while none was written.
+const MOST_REFUSED: usize = 3;
 
 /// The form of server-side apply; JSON is YAML.
 const APPLY: &str = "application/apply-patch+yaml";
@@ -131,39 +137,85 @@ pub async fn write(pager: &mut Pager, api: Api, wanted: &[Wanted]) -> Written {
             return written;
         }
     }
-    let mut refused = BTreeSet::new();
+    let mut refusals = [Refusals::default(), Refusals::default()];
     for report in wanted {
         let key = (report.namespace.clone(), report.name.clone());
-        let is_namespaced = report.namespace.is_some();
         let is_there = existing.reports.remove(&key).is_some_and(|found| found.is_same(report));
-        if is_there || refused.contains(&is_namespaced) {
+        let [of_cluster, of_namespaces] = &mut refusals;
+        let refusals = if report.namespace.is_some() { of_namespaces } else { of_cluster };
+        if is_there {
+            refusals.has_written = true;
+            continue;
+        }
+        if refusals.is_of_all() {
+            refusals.untried += 1;
             continue;
         }
         match apply(pager, api, report).await {
-            Ok(()) => {}
+            Ok(()) => refusals.has_written = true,
             Err(Fault::NamespaceGone(note)) => written.notes.push(note),
-            Err(Fault::Forbidden(error)) => {
-                refused.insert(is_namespaced);
-                written.errors.push(error);
-            }
+            Err(Fault::Refused(code, error)) => refusals.add(code, error),
             Err(Fault::Other(error)) => {
                 written.errors.push(error);
                 return written;
             }
         }
     }
+    for (is_namespaced, refusals) in [false, true].into_iter().zip(refusals) {
+        written.errors.extend(refusals.told(api.kind(is_namespaced)));
+    }
     // A report that could not be written may still be right: only what is not wanted goes.
     let wanted: BTreeSet<(Option<&str>, &str)> =
         wanted.iter().map(|report| (report.namespace.as_deref(), &*report.name)).collect();
+    let mut failures = 0;
     for (namespace, name) in existing.reports.keys() {
         let is_cured =
             is_ours(namespace.as_deref(), name) && !wanted.contains(&(namespace.as_deref(), &**name));
         if is_cured && let Err(error) = remove(pager, api, namespace.as_deref(), name).await {
             written.errors.push(error);
-            return written;
+            // One that stays spoils no other, but without an answer each would be waited for.
+            failures += 1;
+            if failures == MOST_REFUSED {
+                break;
+            }
         }
     }
     written
+}
+
+/// The reports of one kind that the API server refused.
+#[derive(Debug, Default)]
+struct Refusals {
+    /// The first error of each code, and how many have it.
+    errors: BTreeMap<u16, (String, usize)>,
+    has_written: bool,
+    untried: usize,
+}
+
+impl Refusals {
+    fn add(&mut self, code: u16, error: String) {
+        self.errors.entry(code).or_insert((error, 0)).1 += 1;
+    }
+
+    /// Returns true if all others will be refused as well: the right is missing, and not in one namespace.
+    fn is_of_all(&self) -> bool {
+        self.errors.values().map(|(_, count)| count).sum::<usize>() >= MOST_REFUSED && !self.has_written
+    }
+
+    /// Returns the errors about reports of a kind.
+    fn told(self, kind: &'static str) -> impl Iterator<Item = String> {
+        let untried = (self.untried > 0).then(|| {
+            format!(
+                "{} not tried, because the first {MOST_REFUSED} were refused; remove their cause, and run scan again",
+                counted(self.untried, kind)
+            )
+        });
+        let one = move |(error, count): (String, usize)| match count - 1 {
+            0 => error,
+            more => format!("{error} (and {more} more)"),
+        };
+        self.errors.into_values().map(one).chain(untried)
+    }
 }
 
 /// Writes the heartbeat.
@@ -173,7 +225,7 @@ pub async fn write(pager: &mut Pager, api: Api, wanted: &[Wanted]) -> Written {
 /// Returns the error and its remedy.
 pub async fn beat(pager: &mut Pager, api: Api, heartbeat: &Wanted) -> Result<(), String> {
     apply(pager, api, heartbeat).await.map_err(|fault| match fault {
-        Fault::NamespaceGone(text) | Fault::Forbidden(text) | Fault::Other(text) => text,
+        Fault::NamespaceGone(text) | Fault::Refused(_, text) | Fault::Other(text) => text,
     })
 }
 
@@ -191,8 +243,8 @@ const fn listed(api: Api, is_namespaced: bool) -> Listed {
 enum Fault {
     /// Its namespace is being deleted, or is.
     NamespaceGone(String),
-    /// A right is missing.
-    Forbidden(String),
+    /// It is refused: a right is missing, or something in the cluster rejects it in its namespace.
+    Refused(u16, String),
     /// No other report can be written either.
     Other(String),
 }
@@ -236,12 +288,22 @@ async fn apply(pager: &mut Pager, api: Api, report: &Wanted) -> Result<(), Fault
         return Err(Fault::NamespaceGone(note));
     }
     Err(match status.code {
-        403 => Fault::Forbidden(format!(
-            "not allowed to write {title} (403): {}; grant \"create\" and \"patch\" on {resource} in {}",
-            status.message,
-            api.group()
-        )),
+        403 => Fault::Refused(
+            403,
+            format!(
+                "not allowed to write {title} (403): {}; grant \"create\" and \"patch\" on {resource} in {}, if no other cause is named",
+                status.message,
+                api.group()
+            ),
+        ),
         404 => Fault::Other(removed(api)),
+        code @ (400 | 409 | 413 | 422) => Fault::Refused(
+            code,
+            format!(
+                "cannot write {title}: the API server answered {code} {}; remove what rejects it",
+                status.message
+            ),
+        ),
         code => {
             Fault::Other(format!("cannot write {title}: the API server answered {code} {}", status.message))
         }
@@ -281,103 +343,4 @@ fn is_without_namespace(status: &Status) -> bool {
     let Some(details) = &status.details else { return false };
     let is_ending = details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating");
     status.code == 404 && details.kind == "namespaces" || status.code == 403 && is_ending
-}
-
-/// The results of the reports that there are, each with the report's namespace.
-#[derive(Default)]
-struct Results {
-    reports: Vec<(Option<String>, Vec<Box<RawValue>>)>,
-}
-
-#[derive(Deserialize)]
-struct WholePage {
-    #[serde(default)]
-    items: Vec<WholeReport>,
-}
-
-#[derive(Deserialize)]
-struct WholeReport {
-    metadata: ItemMetadata,
-    #[serde(default)]
-    results: Vec<Box<RawValue>>,
-}
-
-impl PageReader for Results {
-    fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
-        let Ok(page) = serde_json::from_slice::<WholePage>(&bytes) else { return };
-        for WholeReport { metadata, results } in page.items {
-            let namespace = metadata.namespace.filter(|namespace| !namespace.is_empty());
-            if is_ours(namespace.as_deref(), &metadata.name) {
-                self.reports.push((namespace, results));
-            }
-        }
-    }
-
-    fn forget(&mut self) {
-        self.reports.clear();
-    }
-}
-
-/// The reports that there are, by namespace and name.
-#[derive(Default)]
-struct Existing {
-    reports: BTreeMap<(Option<String>, String), ExistingReport>,
-}
-
-/// The known fields of an existing report.
-struct ExistingReport {
-    content: String,
-    /// True if no other writer has a field of it.
-    is_alone: bool,
-}
-
-impl ExistingReport {
-    fn is_same(&self, wanted: &Wanted) -> bool {
-        self.is_alone && self.content == wanted.content
-    }
-}
-
-#[derive(Deserialize)]
-struct Page {
-    #[serde(default)]
-    items: Vec<PageItem>,
-}
-
-#[derive(Deserialize)]
-struct PageItem {
-    metadata: ItemMetadata,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct ItemMetadata {
-    name: String,
-    namespace: Option<String>,
-    annotations: BTreeMap<String, String>,
-    managed_fields: Vec<Manager>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Manager {
-    manager: String,
-    operation: String,
-}
-
-impl PageReader for Existing {
-    fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
-        let Ok(page) = serde_json::from_slice::<Page>(&bytes) else { return };
-        for PageItem { metadata } in page.items {
-            let content = metadata.annotations.get(ANNOTATION).cloned().unwrap_or_default();
-            let managers = &metadata.managed_fields;
-            let is_alone = !managers.is_empty()
-                && managers.iter().all(|one| one.manager == FIELD_MANAGER && one.operation == "Apply");
-            let key = (metadata.namespace.filter(|namespace| !namespace.is_empty()), metadata.name);
-            self.reports.insert(key, ExistingReport { content, is_alone });
-        }
-    }
-
-    fn forget(&mut self) {
-        // The other list stays: what is listed again replaces itself.
-    }
 }

@@ -14,6 +14,9 @@ pub const CLUSTER: &str = "cluster";
 /// The `file` of an error about the reports in the cluster.
 pub const REPORTS: &str = "reports";
 
+/// The `file` of an error about the policy of the webhook, with which that of a scan is compared.
+pub const WEBHOOK_POLICY: &str = "webhook policy";
+
 /// The hash of a claim.
 pub fn of_claim(claim: &ClaimName) -> u64 {
     identity(&claim.namespace, &claim.name)
@@ -97,8 +100,8 @@ impl Report {
 }
 
 impl ReadError {
-    /// Returns true if it is about one object, and not about a list or a report.
+    /// Returns true if it is about one object, and not about a list, a report or the policy.
     pub fn is_of_object(&self) -> bool {
-        self.file != CLUSTER && self.file != REPORTS
+        ![CLUSTER, REPORTS, WEBHOOK_POLICY].contains(&&*self.file)
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod again;
 mod expired;
 mod faults;
 mod readers;
+mod refusals;
 mod reports;
 mod templates;
 pub(crate) mod wrong;
@@ -44,6 +45,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_service_account_of_a_pod_is_enough", in_a_pod),
     ];
     trials.extend(faults::trials());
+    trials.extend(refusals::trials());
     trials.extend(again::trials());
     trials.extend(reports::trials());
     trials.extend(readers::trials());
@@ -399,7 +401,7 @@ fn forbidden(cluster: &mut Cluster) -> Result<(), Failed> {
         "Correct the classes, because",
         "Correct each PersistentVolume: ",
         "Find the Pods of the claims whose Pods are not known",
-        "NMG001: before you delete a Pod or a volume, run \"nfs-mount-guard node-check\" on its node.",
+        "NMG001: before you delete a Pod or a volume, run \"nfs-mount-guard node-check\" on the nodes of these Pods.",
         "Restart the workloads.",
         "not allowed to list pods (403): ",
     ] {

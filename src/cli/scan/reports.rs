@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::cluster::pages::Pager;
 use crate::cluster::reports::{self, Served};
-use crate::report::live::REPORTS;
+use crate::report::live::{REPORTS, WEBHOOK_POLICY};
 use crate::report::policy_report::{self, Api, NotShown, Run};
 use crate::report::{ReadError, Report};
 
@@ -85,7 +85,7 @@ pub(super) fn error(message: String) -> ReadError {
 /// writes the heartbeat only: objects that it did not see may be there as before. Results of rules
 /// that it did not run stay. A report that cannot be written is among the errors.
 pub(super) async fn write(pager: &mut Pager, api: Api, report: &mut Report, most: usize, took: Duration) {
-    let saw_all = report.errors.iter().all(ReadError::is_of_object);
+    let saw_all = report.errors.iter().all(|error| error.is_of_object() || error.file == WEBHOOK_POLICY);
     let (mut notes, mut not_shown) = (Vec::new(), NotShown::default());
     if saw_all {
         match reports::kept(pager, api, report).await {
