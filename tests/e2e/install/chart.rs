@@ -219,9 +219,13 @@ fn names(helm: Helm) -> Result<(), Failed> {
 fn alert_names(helm: Helm) -> Result<(), Failed> {
     let all = "monitoring.prometheusRule.enabled=true,nodeCheck.enabled=true,scan.enabled=true,\
 certificates.mode=built-in";
-    for (release, names) in
-        [("r", ""), ("nfs-mount-guard", ""), ("r", ",nameOverride=nas"), ("r", ",fullnameOverride=guard")]
-    {
+    for (release, names) in [
+        ("r", ""),
+        ("nfs-mount-guard", ""),
+        ("r", ",nameOverride=nas"),
+        ("r", ",fullnameOverride=guard"),
+        ("r", ",monitoring.prometheusRule.disabled=null"),
+    ] {
         let objects = documents(&helm.template(release, "storage", &["--set", &format!("{all}{names}")]));
         let mut labels = BTreeSet::new();
         let mut deployments = BTreeSet::new();
@@ -236,6 +240,13 @@ certificates.mode=built-in";
         }
         let rules = objects.iter().find(|object| object["kind"] == "PrometheusRule").ok_or("the alerts")?;
         let mut found = (BTreeSet::new(), BTreeSet::new());
+        let is_old = |rule: &Value| rule["alert"] == "NfsMountGuardScanOld";
+        let old =
+            rules["spec"]["groups"][0]["rules"].as_array().ok_or("rules")?.iter().find(|rule| is_old(rule));
+        let jobs = objects.iter().find(|object| object["kind"] == "CronJob").ok_or("a CronJob")?;
+        let name = jobs["metadata"]["name"].as_str().ok_or("a name")?;
+        let expression = old.and_then(|rule| rule["expr"].as_str()).ok_or("an expression")?;
+        assert!(expression.contains(&format!("{{cronjob=~\"{name}\"}}")), "{name}: {expression}");
         for rule in rules["spec"]["groups"][0]["rules"].as_array().ok_or("rules")? {
             let description = rule["annotations"]["description"].as_str().unwrap_or_default();
             for word in description.split(' ') {
