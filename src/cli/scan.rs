@@ -1,5 +1,6 @@
 //! `scan`: judges what is in a cluster, and names the Pods that are exposed.
 
+mod policy;
 mod reports;
 
 use std::cell::RefCell;
@@ -26,7 +27,6 @@ use crate::cluster::scan::{Extent, namespace, scan};
 use crate::cluster::scan_status::ScanStatus;
 use crate::cluster::webhook_policy::{self, ConfigMapName};
 use crate::policy::Policy;
-use crate::policy_file;
 use crate::report::live::{CLUSTER, WEBHOOK_POLICY};
 use crate::report::{PolicyOrigin, ReadError, Report};
 use reports::Reports;
@@ -124,7 +124,12 @@ impl Args {
         }
         let (own, baseline) =
             self.prepare().inspect_err(|error| self.failed(&mut Report::new(unknown()), error))?;
-        let scanning = Scanning { args: &self, own: RefCell::new(own), baseline: baseline.as_ref() };
+        let scanning = Scanning {
+            args: &self,
+            own: RefCell::new(own),
+            webhooks: RefCell::new(None),
+            baseline: baseline.as_ref(),
+        };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -200,6 +205,8 @@ struct Scanning<'s> {
     args: &'s Args,
     /// The policy of a file or a profile, as it was read last; `None` for the webhook's.
     own: RefCell<Option<NamedPolicy>>,
+    /// The policy of the webhook, as it was read last.
+    webhooks: RefCell<Option<Policy>>,
     baseline: Option<&'s Baseline>,
 }
 
@@ -357,21 +364,28 @@ impl Scanning<'_> {
             return self.own.borrow().clone().context("there is a policy without --webhook-policy");
         };
         let own = self.own.borrow().clone();
-        let text = match (webhook_policy::read(pager, place).await, own) {
-            (Ok(text), _) => text,
-            (Err(error @ webhook_policy::Error::Missing(_)), _) => return Err(error.into()),
-            // It is compared only.
-            (Err(error), Some(own)) => {
-                let message = error.to_string();
+        let webhooks = match policy::read(pager, place).await {
+            Ok(webhooks) => webhooks,
+            Err(error) => {
+                let last = self.webhooks.borrow().clone();
+                let is_wrong_use = error.is::<webhook_policy::Error>();
+                if last.is_none() && (is_wrong_use || own.is_none()) {
+                    return Err(error);
+                }
+                // It is compared only, or the last one stays in use.
+                let message = format!("{error:#}");
                 report.errors.push(ReadError { file: WEBHOOK_POLICY.to_owned(), ..reports::error(message) });
                 report.complete = false;
-                return Ok(own);
+                match (last, &own) {
+                    (Some(last), _) => last,
+                    (None, Some(own)) => return Ok(own.clone()),
+                    (None, None) => return Err(error),
+                }
             }
-            (Err(error), None) => return Err(InputError(error.to_string()).into()),
         };
-        let webhooks = policy_file::parse(&text, &place.to_string())?;
+        *self.webhooks.borrow_mut() = Some(webhooks.clone());
         let hash = webhooks.fingerprint().to_string();
-        let (policy, mut name) = match self.own.borrow().clone() {
+        let (policy, mut name) = match own {
             Some(own) => own,
             None => self.args.reporting.judgement.named(Some(&webhooks), Some(place.to_string()))?,
         };
@@ -387,7 +401,7 @@ impl Scanning<'_> {
     }
 }
 
-/// Returns an exec plugin or a token that does not work is no wrong use.
+/// Takes an exec plugin or a token that does not work for no wrong use.
 fn told(error: connect::Error) -> anyhow::Error {
     match error {
         connect::Error::User { .. } => InputError(error.to_string()).into(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::http::header::USER_AGENT;
 use axum::http::{HeaderValue, Uri};
 use kube::Client;
-use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, Cluster, Config, InClusterError, KubeConfigOptions, Kubeconfig};
 
 use faults::Fault;
 pub(super) use faults::{authentication, unauthenticated};
@@ -28,6 +28,9 @@ pub(super) const SILENCE: Duration = Duration::from_secs(60);
 /// then the one that ends a wait for the first.
 const PAUSE: Duration = Duration::from_secs(65);
 
+/// The reason why there is no service account where no variable names an API server.
+const NO_POD: &str = "this is not a Pod";
+
 /// The place of the cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Where {
@@ -41,11 +44,11 @@ pub struct Where {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Nothing names a cluster.
+    /// Nothing names a cluster; why a service account does not.
     #[error(
-        "no cluster: give --kubeconfig FILE, or set KUBECONFIG (a Pod uses its service account, and this is not a Pod)"
+        "no cluster: give --kubeconfig FILE, or set KUBECONFIG (a Pod uses its service account, and {0})"
     )]
-    Nowhere,
+    Nowhere(String),
     /// The kubeconfig cannot be used.
     #[error("{place}: {reason}")]
     Kubeconfig {
@@ -106,6 +109,15 @@ pub async fn connect(at: &Where) -> Result<(Client, Server), Error> {
     Ok((client, server))
 }
 
+/// Returns the reason why there is no service account of a Pod.
+fn of_no_pod(error: &InClusterError) -> String {
+    if std::env::var_os("KUBERNETES_SERVICE_HOST").is_none() {
+        return NO_POD.to_owned();
+    }
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("that of this Pod cannot be used: {error}{cause}; is automountServiceAccountToken false?")
+}
+
 async fn config(at: &Where) -> Result<(Config, Chosen), Error> {
     let has_default = || {
         std::env::var_os("KUBECONFIG").is_some_and(|list| !list.is_empty())
@@ -113,14 +125,14 @@ async fn config(at: &Where) -> Result<(Config, Chosen), Error> {
     };
     // As kubectl: a kubeconfig comes before the service account of a Pod.
     if at.kubeconfig.is_none() && at.context.is_none() && !has_default() {
-        let config = Config::incluster().map_err(|_| Error::Nowhere)?;
+        let config = Config::incluster().map_err(|error| Error::Nowhere(of_no_pod(&error)))?;
         let place = "service account".to_owned();
         return Ok((config, Chosen { place, has_authority: true, ..Chosen::default() }));
     }
     let (place, read) = match &at.kubeconfig {
         Some(file) => (format!("--kubeconfig: {}", file.display()), faults::read(file)),
         None if has_default() => (default_place(), faults::read_default()),
-        None => return Err(Error::Nowhere),
+        None => return Err(Error::Nowhere(NO_POD.to_owned())),
     };
     let bad = |reason: String| Error::Kubeconfig { place: place.clone(), reason };
     let kubeconfig = read.map_err(&bad)?;

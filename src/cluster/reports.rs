@@ -20,7 +20,10 @@ use crate::report::policy_report::{Api, COMPONENT, Kept, NAME, Wanted};
 use existing::{Existing, Results};
 
 /// Most refusals of one kind of report until no other is tried, while none was written.
-const MOST_REFUSED: usize = 3;
+const MOST_REFUSED: usize = 20;
+
+/// Most reports that cannot be deleted until no other is tried.
+const MOST_FAILURES: usize = 3;
 
 /// The form of server-side apply; JSON is YAML.
 const APPLY: &str = "application/apply-patch+yaml";
@@ -175,7 +178,7 @@ pub async fn write(pager: &mut Pager, api: Api, wanted: &[Wanted]) -> Written {
             written.errors.push(error);
             // One that stays spoils no other, but without an answer each would be waited for.
             failures += 1;
-            if failures == MOST_REFUSED {
+            if failures == MOST_FAILURES {
                 break;
             }
         }

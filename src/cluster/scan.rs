@@ -6,6 +6,7 @@
 //! names its claim.
 
 mod drivers;
+mod earlier;
 pub mod namespace;
 mod templates;
 
@@ -21,6 +22,7 @@ use crate::report::{FileReport, ReadError, Report, Reported, Snippet, SubjectRep
 use crate::source::Skip;
 use crate::subject::pod::MountingPod;
 use drivers::Drivers;
+use earlier::Earlier;
 
 const CLASSES: Listed = Listed {
     resource: "storageclasses",
@@ -83,6 +85,7 @@ pub async fn scan(
     {
         let mut reader = Judging::new(check, version, progress, listed, extent);
         let listed_all = pager.list(listed, listed.path, "", &mut reader).await;
+        reader.end(&listed_all);
         report.add(reader.file);
         if listed == VOLUMES {
             quiet = reader.quiet;
@@ -132,6 +135,7 @@ async fn pods(
     let judging = Judging::new(check, "v1", progress, PODS, extent);
     let mut reader = Pods { judging, claims: &claims };
     let listed_all = pager.list(PODS, &path, &selector, &mut reader).await;
+    reader.judging.end(&listed_all);
     // Half of the Pods, or one that cannot be read, do not show every user of a volume.
     report.lacks_pods = listed_all.is_err() || !reader.judging.file.errors.is_empty();
     report.add(reader.judging.file);
@@ -235,6 +239,7 @@ struct Judging<'c> {
     /// Objects whose findings are only counted: how many are kept, and at most.
     counted: (usize, usize),
     notes_names: bool,
+    earlier: Earlier,
 }
 
 impl<'c> Judging<'c> {
@@ -255,6 +260,15 @@ impl<'c> Judging<'c> {
             quiet: Quiet::default(),
             counted: (0, extent.most),
             notes_names: extent.notes_names,
+            earlier: Earlier::default(),
+        }
+    }
+
+    /// Keeps what earlier passes found if the last one did not come to the end of the list.
+    fn end(&mut self, listed_all: &Result<(), Error>) {
+        let earlier = std::mem::take(&mut self.earlier);
+        if listed_all.is_err() {
+            earlier.add_to(&mut self.file);
         }
     }
 
@@ -331,8 +345,8 @@ impl PageReader for Judging<'_> {
     }
 
     fn forget(&mut self) {
-        (self.file, self.seen, self.quiet) = (FileReport::default(), 0, Quiet::default());
-        self.counted.0 = 0;
+        self.earlier.take(std::mem::take(&mut self.file));
+        (self.seen, self.quiet, self.counted.0) = (0, Quiet::default(), 0);
     }
 }
 

@@ -5,7 +5,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 use super::faults::{PAGE, Server, empty, list};
-use super::{BAD, claim, pod, volume};
+use super::{BAD, GOOD, claim, pod, volume};
 
 pub(super) fn trials() -> Vec<Trial> {
     let trial =
@@ -16,15 +16,14 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("an_overloaded_server_is_no_wrong_address", overloaded),
         trial("a_list_that_never_ends_is_given_up", endless),
         trial("an_answer_without_end_is_given_up", huge),
+        trial("findings_of_a_list_that_expired_stay", expired),
     ]
 }
 
 /// A scan with a volume and a running Pod in each namespace; the API server answers 422 to the reports
 /// of those in `refused`, and has one of a namespace whose Pods are gone.
-fn reported(
-    namespaces: &'static [&'static str],
-    refused: &'static [&'static str],
-) -> Result<(Value, Vec<String>), Failed> {
+fn reported(namespaces: &[String], refused: &[String]) -> Result<(Value, Vec<String>), Failed> {
+    let (namespaces, refused) = (namespaces.to_vec(), refused.to_vec());
     let server = Server::start(move |path, _| match path {
         "/apis/openreports.io/v1alpha1" => Some((
             200,
@@ -81,7 +80,7 @@ fn messages(report: &Value) -> Vec<&str> {
 }
 
 fn one_namespace() -> Result<(), Failed> {
-    let (report, written) = reported(&["a", "b", "c", "d", "e"], &["b"])?;
+    let (report, written) = reported(&["a", "b", "c", "d", "e"].map(String::from), &["b".to_owned()])?;
     let tried = |name: &str| written.iter().any(|path| path.contains(&format!("/namespaces/{name}/")));
     assert!(["a", "b", "c", "d", "e", "cured"].into_iter().all(tried), "{written:?}");
     let expected = "cannot write Report b/nfs-mount-guard: the API server answered 422 denied by \
@@ -91,19 +90,19 @@ ValidatingAdmissionPolicy; remove what rejects it";
 }
 
 fn every_namespace() -> Result<(), Failed> {
-    let all = &["a", "b", "c", "d", "e"];
-    let (report, written) = reported(all, all)?;
-    assert_eq!(written.iter().filter(|path| path.contains("fieldManager")).count(), 3, "{written:?}");
+    let all: Vec<String> = (10..32).map(|number| format!("ns{number}")).collect();
+    let (report, written) = reported(&all, &all)?;
+    assert_eq!(written.iter().filter(|path| path.contains("fieldManager")).count(), 20, "{written:?}");
     let messages = messages(&report);
     assert_eq!(messages.len(), 2, "{messages:?}");
     assert!(
-        messages[0].starts_with("cannot write Report a/") && messages[0].ends_with(" (and 2 more)"),
+        messages[0].starts_with("cannot write Report ns10/") && messages[0].ends_with(" (and 19 more)"),
         "{messages:?}"
     );
     assert_eq!(
         messages.last(),
         Some(
-            &"2 Reports not tried, because the first 3 were refused; remove their cause, and run scan again"
+            &"2 Reports not tried, because the first 20 were refused; remove their cause, and run scan again"
         )
     );
     // A report of a cured namespace goes all the same.
@@ -147,6 +146,31 @@ fn endless() -> Result<(), Failed> {
     let [message] = *messages(&report) else { panic!("{report}") };
     assert!(message.contains("it returned the same continue token twice (after 2 pages)"), "{message}");
     assert_eq!(server.asked().iter().filter(|path| path.starts_with(PAGE)).count(), 2);
+    Ok(())
+}
+
+/// The second pass does not come to the page on which the first one found something.
+fn expired() -> Result<(), Failed> {
+    let server = Server::start(|path, times| match (path, times) {
+        (PAGE, 1) => {
+            list("PersistentVolumeList", &[volume("first", None, BAD), volume("both", None, BAD)], "old")
+        }
+        (PAGE, _) => {
+            list("PersistentVolumeList", &[volume("both", None, BAD), volume("good", None, GOOD)], "old")
+        }
+        (path, _) if path.contains("continue=") => {
+            Some((410, json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "expired"})))
+        }
+        (other, _) => empty(other),
+    });
+    let (report, exit) = server.scan(&[])?;
+    assert_eq!((exit, &report["complete"]), (Some(1), &json!(false)));
+    let subjects = report["subjects"].as_array().ok_or("subjects")?;
+    let mut names: Vec<&str> = subjects.iter().filter_map(|subject| subject["name"].as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["both", "first"]);
+    assert_eq!(report["summary"]["denied"], 2);
+    assert!(messages(&report)[0].contains("its pages expired 3 times"), "{report}");
     Ok(())
 }
 
