@@ -195,11 +195,11 @@ impl Pace {
     }
 }
 
-/// The volumes of a look, those after `last` first, and then the others: one that gets no answer must
+/// The volumes of a look, those after `silent` first, and then the others: one that gets no answer must
 /// not keep those after it from their turn.
-fn in_turn(mut lost: Vec<Lost>, last: Option<&Key>) -> Vec<Lost> {
+fn in_turn(mut lost: Vec<Lost>, silent: Option<&Key>) -> Vec<Lost> {
     lost.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-    let start = last.map_or(0, |last| lost.partition_point(|lost| lost.key <= *last));
+    let start = silent.map_or(0, |silent| lost.partition_point(|lost| lost.key <= *silent));
     lost.rotate_left(start);
     lost
 }
@@ -213,11 +213,11 @@ pub async fn create(
     counts: Arc<Counts>,
     say: impl Fn(&str),
 ) {
-    let (mut pace, mut last) = (Pace::default(), None::<Key>);
+    let (mut pace, mut silent) = (Pace::default(), None::<Key>);
     while latest.changed().await.is_ok() {
-        let lost = in_turn(latest.borrow_and_update().clone(), last.as_ref());
+        let lost = in_turn(latest.borrow_and_update().clone(), silent.as_ref());
         pace.keep(&lost, Instant::now());
-        let mut silent = 0;
+        let mut unanswered = 0;
         for lost in &lost {
             let now = OffsetDateTime::now_utc().unix_timestamp();
             let now = now.div_euclid(i64::try_from(PAUSE.as_secs()).unwrap_or(i64::MAX));
@@ -247,9 +247,9 @@ pub async fn create(
             ));
             if !is_answer {
                 // The others may wait for another webhook or backend, or for none.
-                last = Some(lost.key.clone());
-                silent += 1;
-                if silent == SILENT {
+                silent = Some(lost.key.clone());
+                unanswered += 1;
+                if unanswered == SILENT {
                     break;
                 }
             }

@@ -32,7 +32,7 @@ const SECOND_LOOK: Duration = Duration::from_millis(200);
 const ANOTHER_MOUNT: &str = "this process sees another file system mounted there than the node does; \
 a hostPath volume wants mountPropagation: HostToContainer";
 
-/// The reason why a process without CAP_SYS_PTRACE, such as that of the DaemonSet, sees no file
+/// The reason why a process without `CAP_SYS_PTRACE`, such as that of the DaemonSet, sees no file
 /// beneath a mount.
 const NOT_PERMITTED: &str = "permission denied; run node-check as root on the node";
 

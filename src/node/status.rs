@@ -236,10 +236,9 @@ mod tests {
     #[test]
     fn bytes_that_are_not_counted_are_not_zero() {
         let mut lost = ["exact", "more", "unknown"].map(|name| volume(name, VolumeState::Hidden, 5));
-        if let [_, more, unknown] = &mut lost {
-            more.data = more.data.map(|data| Data { at_least: true, ..data });
-            unknown.data = None;
-        }
+        let [_, more, unknown] = &mut lost;
+        more.data = more.data.map(|data| Data { at_least: true, ..data });
+        unknown.data = None;
         let shown = text(&report(lost.to_vec(), 3), Looks::default());
         for line in ["uncounted_volumes 2", "complete 0", "lost_bytes{uid=\"u\",volume=\"more\"} 5"] {
             assert!(shown.contains(&format!("nfs_mount_guard_node_{line}\n")), "{line}: {shown}");

@@ -103,7 +103,7 @@ fn replaced() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The DaemonSet has DAC_READ_SEARCH alone, and /proc/PID/root asks for more.
+/// The DaemonSet has `DAC_READ_SEARCH` alone, and /proc/PID/root asks for more.
 fn not_permitted() -> Result<(), Failed> {
     let pods = Pods::new();
     fs::write(pods.nfs("u", "pv").join("hello"), "hello\n")?;
