@@ -1,4 +1,4 @@
-//! What looks like the kubelet, a user of a volume, the node's file or another volume, and is not.
+//! Things that look like the kubelet, a user of a volume, the node's file or another volume, and are not.
 
 use std::fs;
 
@@ -69,7 +69,7 @@ fn users() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The kubelet mounts one file for a container. What an editor renames to its name is another one.
+/// The kubelet mounts one file for a container. An editor renames another one to its name.
 fn replaced() -> Result<(), Failed> {
     const BG: &str = "printf '[NFSMount_Global_Options]\\nbg=True\\n'";
     for (change, code, errors) in [
