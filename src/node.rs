@@ -124,7 +124,8 @@ impl Node<'_> {
         let own = MountTable::parse(&own);
         let other_node = |mounts: PathBuf| Error::OtherNode { mounts, pods_dir: pods_dir.clone() };
         let pods = own.locate(&pods_dir).ok_or_else(|| other_node(OWN_MOUNTS.into()))?;
-        let listing = volumes::list(&pods_dir).map_err(|error| self.pods_error(error))?;
+        let points: HashSet<&Path> = own.mounts().map(|mount| &*mount.point).collect();
+        let listing = volumes::list(&pods_dir, &points).map_err(|error| self.pods_error(error))?;
         if listing.pods == 0 && listing.errors.is_empty() {
             self.expect_none(&pods_dir)?;
         }
@@ -133,7 +134,7 @@ impl Node<'_> {
             .ok_or_else(|| other_node(self.proc_dir.join("1/mountinfo")))?;
         let sees_node = moment.is_seen_with(&own);
         let conf = match self.nfsmount_conf {
-            Some(path) => Some(Conf::read_named(path)),
+            Some(path) => Some(Conf::read_named(path, &own)),
             None => sees_node.then(|| Conf::read(Path::new(NFSMOUNT_CONF))),
         };
         let gives_options = conf.as_ref().is_some_and(|conf| !conf.settings().is_empty());

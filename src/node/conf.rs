@@ -8,13 +8,16 @@
 
 mod order;
 mod quotes;
+mod replaced;
 mod section;
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::mounts::MountTable;
 use crate::source::io_fault;
+use replaced::{gone, renamed};
 use section::{Heading, Variable, heading, value_of};
 pub(super) use section::{Section, is_volume_point, may_be_server};
 
@@ -73,7 +76,10 @@ impl Conf {
 
     /// As [`Self::read`], for a path that a person gave: one at which nothing is, neither the file
     /// nor the directory beside it, is a problem.
-    pub(super) fn read_named(path: &Path) -> Self {
+    pub(super) fn read_named(path: &Path, own: &MountTable) -> Self {
+        if let Some(problem) = renamed(path, own) {
+            return Self { problems: vec![(path.to_owned(), problem)], ..Self::default() };
+        }
         let mut conf = Self::read(path);
         let folder = directory(path);
         if conf.files.is_empty() && conf.problems.is_empty() && !folder.is_dir() {
@@ -179,6 +185,9 @@ impl Conf {
             .collect();
         // versionsort(3): 9.conf is before 10.conf.
         names.sort_unstable_by(|a, b| order::versions(a, b));
+        if let Some(error) = fs::metadata(&folder).ok().and_then(|metadata| gone(&metadata, &folder)) {
+            return self.problems.push((folder, error.to_string()));
+        }
         for name in names {
             let path = folder.join(name);
             if !path.is_dir() {
@@ -306,10 +315,11 @@ const fn is_space(character: char) -> bool {
 }
 
 /// Returns the option that mount.nfs appends for a value; only the long words turn into each other.
-/// `default...` sets the start of a negotiation, and is no option.
+/// `default...` sets the start of a negotiation, and is no option, unless it is `False`: mount.nfs
+/// appends `nodefaultproto`, and the kernel knows no such option.
 fn option(name: &str, value: &str) -> Option<String> {
     let is = |word: &str| value.eq_ignore_ascii_case(word);
-    if name.starts_with("default") {
+    if name.starts_with("default") && !is("false") {
         return None;
     }
     Some(match (name, alias(name)) {
@@ -373,9 +383,13 @@ fn blocks(has: &str, name: &str) -> bool {
 }
 
 fn text_of(path: &Path) -> io::Result<String> {
+    let metadata = fs::metadata(path)?;
     // Opening a named pipe would wait for a writer.
-    if !fs::metadata(path)?.is_file() {
+    if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+    }
+    if let Some(error) = gone(&metadata, path) {
+        return Err(error);
     }
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_LIMIT).read_to_end(&mut bytes)?;

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{Hash as _, Hasher as _};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +33,9 @@ const PAUSE: Duration = Duration::from_secs(600);
 
 /// Longest wait for the API server to take one.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// Requests of one look that may get no answer: those of the others wait for the next one.
+const SILENT: usize = 3;
 
 /// Most bytes of a Pod's name in that of an Event, which has 253.
 const NAME_LENGTH: usize = 200;
@@ -97,7 +101,7 @@ impl Seen {
     ) -> (Vec<Lost>, Option<String>) {
         let is_lost = |volume: &&Volume| volume.lost;
         let found: Vec<&Volume> = report.volumes.iter().filter(is_lost).collect();
-        let key = |volume: &Volume| (volume.pod.clone(), volume.volume.clone());
+        let key = |volume: &Volume| (volume.pod.clone(), volume.label.clone());
         self.lost.retain(|known, _| found.iter().any(|volume| key(volume) == *known));
         if found.is_empty() {
             return (Vec::new(), None);
@@ -153,20 +157,51 @@ fn pod_name(folder: &str) -> Option<(String, PodName)> {
     is_whole.then_some((uid, PodName { namespace, name }))
 }
 
-/// When the last Event of each volume was created.
+/// The last Event of each volume.
 #[derive(Debug, Default)]
-struct Pace(BTreeMap<Key, Instant>);
+struct Pace(BTreeMap<Key, Paced>);
+
+/// An Event that the API server was asked to create.
+#[derive(Debug, Clone, Copy)]
+struct Paced {
+    at: Instant,
+    /// The ten minutes of which it has its name.
+    window: i64,
+    /// True if the API server has it for sure.
+    is_created: bool,
+}
 
 impl Pace {
-    /// True if a volume may have another one.
-    fn is_due(&self, key: &Key, now: Instant) -> bool {
-        self.0.get(key).is_none_or(|created| now.duration_since(*created) >= PAUSE)
+    /// The ten minutes that give the next Event of a volume its name; `None` if it may have none yet. One
+    /// that got no answer is asked for again by the same name, because the API server may have it.
+    fn due(&self, key: &Key, now: Instant, window: i64) -> Option<i64> {
+        match self.0.get(key) {
+            Some(paced) if !paced.is_created => Some(paced.window),
+            Some(paced) if now.duration_since(paced.at) < PAUSE => None,
+            _ => Some(window),
+        }
     }
 
-    fn created(&mut self, key: &Key, now: Instant) {
-        self.0.retain(|_, created| now.duration_since(*created) < PAUSE);
-        self.0.insert(key.clone(), now);
+    fn asked(&mut self, key: &Key, paced: Paced) {
+        self.0.insert(key.clone(), paced);
     }
+
+    /// Forgets what says nothing of the next Event of any of these volumes.
+    fn keep(&mut self, lost: &[Lost], now: Instant) {
+        self.0.retain(|key, paced| {
+            let is_recent = now.duration_since(paced.at) < PAUSE;
+            if paced.is_created { is_recent } else { lost.iter().any(|lost| lost.key == *key) }
+        });
+    }
+}
+
+/// The volumes of a look, those after `silent` first, and then the others: one that gets no answer must
+/// not keep those after it from their turn.
+fn in_turn(mut lost: Vec<Lost>, silent: Option<&Key>) -> Vec<Lost> {
+    lost.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+    let start = silent.map_or(0, |silent| lost.partition_point(|lost| lost.key <= *silent));
+    lost.rotate_left(start);
+    lost
 }
 
 /// Creates Events for the volumes that each look finds lost, until there are no more looks.
@@ -178,42 +213,68 @@ pub async fn create(
     counts: Arc<Counts>,
     say: impl Fn(&str),
 ) {
-    let mut pace = Pace::default();
+    let (mut pace, mut silent) = (Pace::default(), None::<Key>);
     while latest.changed().await.is_ok() {
-        let lost = latest.borrow_and_update().clone();
+        let lost = in_turn(latest.borrow_and_update().clone(), silent.as_ref());
+        pace.keep(&lost, Instant::now());
+        let mut unanswered = 0;
         for lost in &lost {
-            if !pace.is_due(&lost.key, Instant::now()) {
-                continue;
-            }
+            let now = OffsetDateTime::now_utc().unix_timestamp();
+            let now = now.div_euclid(i64::try_from(PAUSE.as_secs()).unwrap_or(i64::MAX));
+            let Some(window) = pace.due(&lost.key, Instant::now(), now) else { continue };
             let events: Api<Event> = Api::namespaced(client.clone(), &lost.pod.namespace);
-            let event = lost.event(&node);
+            let event = lost.event(&node, window);
             let parameters = PostParams::default();
             let failure = match timeout(ANSWER, events.create(&parameters, &event)).await {
-                Ok(Ok(_)) => {
-                    counts.created.fetch_add(1, Ordering::Relaxed);
-                    pace.created(&lost.key, Instant::now());
-                    continue;
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) if is_there(&error) => None,
+                Ok(Err(error)) => {
+                    Some((crate::cluster::explain(&error), matches!(error, kube::Error::Api(_))))
                 }
-                Ok(Err(error)) => (crate::cluster::explain(&error), matches!(error, kube::Error::Api(_))),
-                Err(_) => (format!("no answer in {} s", ANSWER.as_secs()), false),
+                Err(_) => Some((format!("no answer in {} s", ANSWER.as_secs()), false)),
+            };
+            let is_created = failure.is_none();
+            pace.asked(&lost.key, Paced { at: Instant::now(), window, is_created });
+            let Some((reason, is_answer)) = failure else {
+                counts.created.fetch_add(1, Ordering::Relaxed);
+                continue;
             };
             counts.failed.fetch_add(1, Ordering::Relaxed);
-            let (reason, is_of_event) = failure;
             let PodName { namespace, name } = &lost.pod;
             say(&format!(
                 "event not created, the next look tries again: Pod {namespace}/{name}, volume {}: {reason}",
                 plain(&lost.key.1)
             ));
-            // Without a connection the others fail as well.
-            if !is_of_event {
-                break;
+            if !is_answer {
+                // The others may wait for another webhook or backend, or for none.
+                silent = Some(lost.key.clone());
+                unanswered += 1;
+                if unanswered == SILENT {
+                    break;
+                }
             }
         }
     }
 }
 
+/// Returns true if the API server has an Event of this name: the answer to an earlier request was lost,
+/// or was to this process before a restart.
+fn is_there(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409 && status.reason == "AlreadyExists")
+}
+
+/// The name of an Event, the same for each request for it: no process may create one twice.
+fn event_name(pod: &str, key: &Key, window: i64) -> String {
+    let short: String = pod.chars().take(NAME_LENGTH).collect();
+    let mut hasher = fnv::FnvHasher::default();
+    (key, window).hash(&mut hasher);
+    // A name ends each of its parts with a letter or digit (RFC 1123).
+    format!("{}.{:016x}", short.trim_end_matches(['-', '.']), hasher.finish())
+}
+
 impl Lost {
-    fn event(&self, node: &str) -> Event {
+    /// The Event; `window` is the ten minutes that give it its name.
+    fn event(&self, node: &str, window: i64) -> Event {
         let (uid, volume) = &self.key;
         let PodName { namespace, name } = &self.pod;
         let volume = plain(volume);
@@ -229,10 +290,9 @@ impl Lost {
             ),
         };
         let is_repeated = self.looks > 1;
-        let short: String = name.chars().take(NAME_LENGTH).collect();
         Event {
             metadata: ObjectMeta {
-                name: Some(format!("{short}.{:x}", OffsetDateTime::now_utc().unix_timestamp_nanos())),
+                name: Some(event_name(name, &self.key, window)),
                 namespace: Some(namespace.clone()),
                 ..ObjectMeta::default()
             },
@@ -271,17 +331,57 @@ mod tests {
         ("uid".to_owned(), volume.to_owned())
     }
 
+    fn lost(volume: &str) -> Lost {
+        let pod = PodName { namespace: "shop".to_owned(), name: "web-0".to_owned() };
+        let (first, state) = (OffsetDateTime::UNIX_EPOCH, VolumeState::NotMounted);
+        Lost { pod, key: key(volume), state, first, last: first, looks: 1 }
+    }
+
     #[test]
     fn a_volume_has_one_event_in_ten_minutes() {
         let (mut pace, start) = (Pace::default(), Instant::now());
         let at = |minutes: u64| start + Duration::from_secs(60 * minutes);
-        assert!(pace.is_due(&key("a"), start));
-        pace.created(&key("a"), start);
-        assert!(!pace.is_due(&key("a"), at(9)));
-        assert!(pace.is_due(&key("b"), at(9)), "each volume has its own");
-        assert!(pace.is_due(&key("a"), at(10)));
-        pace.created(&key("b"), at(10));
+        let paced = |minutes, window, is_created| Paced { at: at(minutes), window, is_created };
+        assert_eq!(pace.due(&key("a"), start, 7), Some(7));
+        pace.asked(&key("a"), paced(0, 7, true));
+        assert_eq!(pace.due(&key("a"), at(9), 7), None);
+        assert_eq!(pace.due(&key("b"), at(9), 7), Some(7), "each volume has its own");
+        assert_eq!(pace.due(&key("a"), at(10), 8), Some(8));
+        // Without an answer it is the same Event.
+        pace.asked(&key("b"), paced(9, 7, false));
+        assert_eq!(pace.due(&key("b"), at(30), 10), Some(7));
+        pace.keep(&[lost("b")], at(30));
         assert_eq!(pace.0.len(), 1, "what may have another one is forgotten");
+        pace.keep(&[], at(30));
+        assert_eq!(pace.0.len(), 0, "and what is mounted again");
+    }
+
+    #[test]
+    fn the_volumes_after_one_without_an_answer_have_their_turn() {
+        let names = |lost: Vec<Lost>| lost.into_iter().map(|lost| lost.key.1).collect::<String>();
+        let all = || ["c", "a", "b"].map(lost).to_vec();
+        assert_eq!(names(in_turn(all(), None)), "abc");
+        assert_eq!(names(in_turn(all(), Some(&key("a")))), "bca");
+        assert_eq!(names(in_turn(all(), Some(&key("aa")))), "bca");
+        assert_eq!(names(in_turn(all(), Some(&key("c")))), "abc");
+        assert_eq!(names(in_turn(Vec::new(), Some(&key("c")))), "");
+    }
+
+    #[test]
+    fn the_name_of_an_event_is_that_of_its_volume_and_time() {
+        let name = event_name("web-0", &key("a"), 7);
+        assert_eq!(name, event_name("web-0", &key("a"), 7), "also after a restart");
+        assert_eq!(name.len(), "web-0.0123456789abcdef".len());
+        assert_ne!(name, event_name("web-0", &key("a"), 8));
+        assert_ne!(name, event_name("web-0", &key("b"), 7));
+        // Longer names are cut, and no part of a name ends with a mark.
+        for cut in ["-b", ".b", "-.-b", "b", ".-"] {
+            let name =
+                event_name(&format!("{}{cut}{}", "a".repeat(NAME_LENGTH - 1), "b".repeat(50)), &key("a"), 7);
+            let parts: Vec<&str> = name.split('.').collect();
+            assert!(name.len() <= 253 && parts.len() == 2, "{name}");
+            assert!(parts.iter().all(|part| part.ends_with(|c: char| c.is_ascii_alphanumeric())), "{name}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Finds the volumes of a node that are not as they should be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -30,6 +31,10 @@ const SECOND_LOOK: Duration = Duration::from_millis(200);
 /// The reason why a directory cannot be looked into.
 const ANOTHER_MOUNT: &str = "this process sees another file system mounted there than the node does; \
 a hostPath volume wants mountPropagation: HostToContainer";
+
+/// The reason why a process without `CAP_SYS_PTRACE`, such as that of the DaemonSet, sees no file
+/// beneath a mount.
+const NOT_PERMITTED: &str = "permission denied; run node-check as root on the node";
 
 /// The state of a volume in a first look.
 enum Verdict {
@@ -101,7 +106,18 @@ impl Look<'_> {
             suspects.retain(|suspect| !suspect.is_doubtful() || !is_being_mounted(&suspect.id, &latest));
             summary.waiting = all - suspects.len();
         }
-        let volumes: Vec<Volume> = suspects.into_iter().map(|suspect| suspect.report(&latest)).collect();
+        let mut names = HashMap::<(&OsStr, &OsStr), usize>::new();
+        for id in &listing.volumes {
+            *names.entry((&id.pod, &id.name)).or_default() += 1;
+        }
+        let has_twin = |id: &VolumeId| names.get(&(&*id.pod, &*id.name)).is_some_and(|count| *count > 1);
+        let volumes: Vec<Volume> = suspects
+            .into_iter()
+            .map(|suspect| {
+                let has_twin = has_twin(&suspect.id);
+                suspect.report(&latest, has_twin)
+            })
+            .collect();
         let background: Vec<Background> = latest
             .mounters
             .iter()
@@ -268,8 +284,15 @@ impl Look<'_> {
                 // Further mounts of the container in there are other file systems, which may hang.
                 self.counter.close(root.join(path.strip_prefix("/").unwrap_or(path)));
             }
-            let seen = self.count(&holder.within(&root));
-            seen.unwrap_or_else(|error| Err(io_fault::reason(&error)))
+            match self.counter.count(&holder.within(&root)) {
+                Ok(Some(usage)) => Ok(usage),
+                Ok(None) => Err(ANOTHER_MOUNT.to_owned()),
+                // The kernel asks for more than to read any file (proc_pid_root(5)).
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    Err(NOT_PERMITTED.to_owned())
+                }
+                Err(error) => Err(io_fault::reason(&error)),
+            }
         };
         seen.map_err(|error| format!("beneath the mount, through process {}: {error}", holder.pid))
     }
@@ -365,7 +388,7 @@ fn background(mounter: &Mounter, volumes: &[VolumeId], moment: &Moment) -> Backg
     }
 }
 
-pub(super) fn lossy(name: &std::ffi::OsStr) -> String {
+pub(super) fn lossy(name: &OsStr) -> String {
     name.to_string_lossy().into_owned()
 }
 

@@ -1,7 +1,7 @@
 //! Reads the node's `/proc` at one moment: the mounts as the kubelet sees them, the mounts of
 //! containers, and the processes that mount.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -41,10 +41,12 @@ pub(super) struct Moment {
     references: Vec<Reference>,
     /// Every mount point in the kubelet's eyes.
     points: BTreeSet<PathBuf>,
-    /// By the directory that a container has mounted, on the file system of the
-    /// directory of Pods.
-    holders: BTreeMap<PathBuf, Vec<Holder>>,
+    /// By the directory that a container has mounted, on each file system that is looked for.
+    holders: Holders,
 }
+
+/// Processes that have directories mounted: by device, and by directory on it.
+type Holders = HashMap<String, BTreeMap<PathBuf, Vec<Holder>>>;
 
 /// The mount of a volume that a process sees, and kubelet may not.
 #[derive(Debug)]
@@ -120,7 +122,7 @@ impl Moment {
                 return Err(proc_error(&first, error));
             }
         }
-        let holders = holders(&namespaces, pods);
+        let holders = holders(&namespaces, pods, &places_of_others(&namespaces, pods));
         let apart = apart(&namespaces, pods);
         // kubelet may mount in a namespace of its own, which the first process does not see.
         namespaces.sort_by_key(|namespace| !namespace.processes.iter().any(is_first));
@@ -226,10 +228,12 @@ impl Moment {
     }
 
     /// The containers that have mounted a directory or what is in it, those of directories further
-    /// up first, as far as it lies on the file system of the directory of Pods.
+    /// up first, as far as it lies on the file system of the directory of Pods, or on one that is
+    /// mounted in the place of a volume and is no NFS.
     pub(super) fn holders(&self, folder: &Location) -> Vec<&Holder> {
-        self.holders
-            .range(folder.path.clone()..)
+        let on_device = self.holders.get(&folder.device).into_iter();
+        on_device
+            .flat_map(|holders| holders.range(folder.path.clone()..))
             .take_while(|(path, _)| path.starts_with(&folder.path))
             .flat_map(|(_, holders)| holders)
             .collect()
@@ -241,7 +245,7 @@ fn is_first(process: &Process) -> bool {
 }
 
 fn is_kubelets(namespace: &Namespace) -> bool {
-    namespace.processes.iter().any(|process| is_first(process) || process.name == "kubelet")
+    namespace.processes.iter().any(|process| is_first(process) || process.is_kubelet)
 }
 
 /// Returns the mounts of processes that see the directory of Pods and are neither the node nor the
@@ -270,26 +274,44 @@ fn apart(namespaces: &[Namespace], pods: &Location) -> HashMap<VolumeId, Apart> 
     found
 }
 
-/// Returns the mounts of the file system of the directory of Pods from which containers read and
-/// write: those of containers, and the node's own for parts of volumes.
-fn holders(namespaces: &[Namespace], pods: &Location) -> BTreeMap<PathBuf, Vec<Holder>> {
-    let mut holders: BTreeMap<PathBuf, Vec<Holder>> = BTreeMap::new();
+/// The devices of what is mounted in the place of volumes, is no NFS, and lies on another file system
+/// than the directory of Pods.
+fn places_of_others(namespaces: &[Namespace], pods: &Location) -> HashSet<String> {
+    let mut devices = HashSet::new();
+    for namespace in namespaces.iter().filter(|namespace| is_kubelets(namespace)) {
+        let names = namespace.table.paths_of(pods);
+        let is_volume = |mount: &&Mount| {
+            let mut below = names.iter().filter_map(|name| mount.point.strip_prefix(name).ok());
+            mount.nfs.is_none()
+                && mount.device != pods.device
+                && below.any(|path| VolumeId::of_path(path).is_some())
+        };
+        devices.extend(namespace.table.mounts().filter(is_volume).map(|mount| mount.device.clone()));
+    }
+    devices
+}
+
+/// Returns the mounts from which containers read and write: those of containers, and the node's own
+/// for parts of volumes. Of the file system of the directory of Pods, and of the devices `others`.
+fn holders(namespaces: &[Namespace], pods: &Location, others: &HashSet<String>) -> Holders {
+    let mut holders = Holders::new();
     for namespace in namespaces {
         let Namespace { table, .. } = namespace;
         let Some(process) = namespace.processes.first() else { continue };
         let place = Place::of(namespace, pods);
         // Sorted, so that a node with many mounts is not searched for each of them.
-        let others = table.mounts().filter(|other| other.device != pods.device);
-        let others: BTreeSet<&Path> = others.map(|other| &*other.point).collect();
-        for mount in table.mounts().filter(|mount| mount.device == pods.device) {
-            let in_pods = match place.holds(mount, pods) {
+        let beside = table.mounts().filter(|other| other.device != pods.device);
+        let beside: BTreeSet<&Path> = beside.map(|other| &*other.point).collect();
+        for mount in table.mounts() {
+            let in_pods = match place.holds(mount, pods, others) {
                 Use::ByContainer => None,
                 Use::BySubpath(path) => Some(path),
                 Use::None => continue,
             };
-            let from = others.range::<Path, _>((Bound::Included(&*mount.point), Bound::Unbounded));
+            let from = beside.range::<Path, _>((Bound::Included(&*mount.point), Bound::Unbounded));
             let closed = from.take_while(|point| point.starts_with(&mount.point));
-            holders.entry(mount.root.clone()).or_default().push(Holder {
+            let of_device = holders.entry(mount.device.clone()).or_default();
+            of_device.entry(mount.root.clone()).or_default().push(Holder {
                 pid: process.pid,
                 name: process.name.clone(),
                 root: mount.root.clone(),
@@ -300,7 +322,7 @@ fn holders(namespaces: &[Namespace], pods: &Location) -> BTreeMap<PathBuf, Vec<H
             });
         }
     }
-    for holders in holders.values_mut() {
+    for holders in holders.values_mut().flat_map(BTreeMap::values_mut) {
         // /proc lists processes in no order that a report may depend on.
         holders.sort_unstable();
     }
@@ -324,8 +346,17 @@ impl Place {
     }
 
     /// Says which container reads and writes through a mount.
-    fn holds(&self, mount: &Mount, pods: &Location) -> Use {
+    fn holds(&self, mount: &Mount, pods: &Location, others: &HashSet<String>) -> Use {
+        let is_pods = mount.device == pods.device;
+        if !is_pods && !others.contains(&mount.device) {
+            return Use::None;
+        }
         let Self::SeesPods(names, is_node) = self else { return Use::ByContainer };
+        // A container that sees the directory of Pods has copies of all mounts in it, and a driver's
+        // has its own of the file systems that it mounts.
+        if !is_pods {
+            return Use::None;
+        }
         // The directory of Pods itself, or all of the disk, is given to no Pod as its volume.
         let root = mount.root.strip_prefix(&pods.path).ok();
         if root.and_then(VolumeId::of_path).is_none() {

@@ -6,6 +6,7 @@
 
 mod lacking;
 mod other;
+mod pod;
 mod reason;
 mod sharing;
 mod survey;
@@ -231,14 +232,13 @@ impl Work<'_, '_> {
         };
         let Some(indices) = name.and_then(|name| by_name.get(name)) else { return };
         // A Pod is known by its uid: the directory of an inline volume has the name of the Pod's volume.
-        let pod =
-            part.volume.and_then(|_| object.bound_volume()).and_then(|pod| Some(pod.uid()?.to_string()));
+        let pods = if part.volume.is_some() { pod::uids(object) } else { Vec::new() };
         let subject = part.subject(object, self.seen.policy);
         let bound = if part.volume.is_none() { object.bound_volume() } else { None };
         let export = bound.as_ref().and_then(|volume| volume.nfs_path());
         for index in indices {
             let is_its = self.volumes.get(*index).is_some_and(|volume| {
-                !volume.is_settled && (part.volume.is_none() || pod.as_deref() == Some(&*volume.name.pod))
+                !volume.is_settled && (part.volume.is_none() || pods.contains(&volume.name.pod))
             });
             if is_its {
                 then(self, *index, &subject, export);

@@ -20,6 +20,8 @@ pub(super) struct Process {
     pub(super) pid: i32,
     /// Its program's name, at most 15 characters of it.
     pub(super) name: String,
+    /// True if it is the kubelet: a process of that name that no Pod has.
+    pub(super) is_kubelet: bool,
     parent: i32,
     session: i32,
 }
@@ -74,7 +76,12 @@ pub(super) fn list(proc_dir: &Path) -> io::Result<Vec<Process>> {
 
 impl Process {
     fn read(proc_dir: &Path, pid: i32) -> Option<Self> {
-        Self::parse(pid, &String::from_utf8_lossy(&fs::read(file(proc_dir, pid, "stat")).ok()?))
+        let mut process =
+            Self::parse(pid, &String::from_utf8_lossy(&fs::read(file(proc_dir, pid, "stat")).ok()?))?;
+        // A process of a container can have any name.
+        process.is_kubelet = process.name == "kubelet"
+            && !fs::read_to_string(file(proc_dir, pid, "cgroup")).is_ok_and(|groups| is_of_pod(&groups));
+        Some(process)
     }
 
     /// Reads `PID (NAME) STATE PARENT GROUP SESSION ...`; a name may hold anything.
@@ -85,8 +92,22 @@ impl Process {
         let is_gone = matches!(fields.next()?, "Z" | "X");
         let parent = fields.next()?.parse().ok()?;
         let session = fields.nth(1)?.parse().ok()?;
-        (!is_gone).then(|| Self { pid, name: name.to_owned(), parent, session })
+        (!is_gone).then(|| Self { pid, name: name.to_owned(), is_kubelet: false, parent, session })
     }
+}
+
+/// Returns true if the text of `/proc/PID/cgroup` is that of a container of a Pod. The kubelet has a
+/// group `kubepods`, and in it `podUID` for each Pod, or `kubepods-podUID.slice`
+/// (`pkg/kubelet/cm/pod_container_manager_linux.go`). A process in a cgroup namespace of its own
+/// sees the path from there, which may lack the first step.
+fn is_of_pod(groups: &str) -> bool {
+    let is_pod = |step: &str| {
+        let name = step.strip_suffix(".slice").unwrap_or(step);
+        let uid = name.rsplit_once("pod").map_or("", |(_, uid)| uid);
+        let is_uid = |c: char| c.is_ascii_hexdigit() || matches!(c, '-' | '_');
+        step.contains("kubepods") || uid.len() >= 32 && uid.chars().all(is_uid)
+    };
+    groups.lines().any(|line| line.split('/').any(is_pod))
 }
 
 /// Those processes that mount NFS or are about to; `is_of_node` tells the node's
@@ -207,6 +228,23 @@ fn file(proc_dir: &Path, pid: i32, name: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_of_a_pod_is_known_by_its_group() {
+        for (groups, expected) in [
+            ("0::/system.slice/kubelet.service\n", false),
+            ("0::/../../../../system.slice/kubelet.service\n", false),
+            ("12:cpu:/\n0::/podman-1234.scope\n", false),
+            ("0::/docker/0123456789abcdef0123456789abcdef\n", false),
+            ("0::/kubepods.slice/kubepods-besteffort.slice/cri-containerd-1.scope\n", true),
+            ("11:memory:/kubepods/burstable/pod1b4e28ba-2fa1-11d2-883f-0016d3cca427/0123\n", true),
+            ("0::/../../pod1b4e28ba-2fa1-11d2-883f-0016d3cca427/0123\n", true),
+            ("0::/../kubelet-kubepods-pod1b4e28ba_2fa1_11d2_883f_0016d3cca427.slice/x\n", true),
+            ("0::/../../pod55aa55aa55aa55aa55aa55aa55aa55aa/0123\n", true),
+        ] {
+            assert_eq!(is_of_pod(groups), expected, "{groups}");
+        }
+    }
 
     #[test]
     fn the_last_of_bg_and_fg_of_a_command_counts() {

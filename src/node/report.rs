@@ -88,6 +88,10 @@ pub struct Volume {
     pub pod: String,
     /// The PersistentVolume, or the name in the Pod of a volume without one.
     pub volume: String,
+    /// Its name where no other volume of the Pod may have the same: with the kubelet's directory of its
+    /// plugin, if another one does.
+    #[serde(skip)]
+    pub label: String,
     /// The plugin that mounts it: `kubernetes.io/nfs` is the kubelet, any other name with a slash a
     /// `FlexVolume` driver, anything else a CSI driver.
     pub driver: String,

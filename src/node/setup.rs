@@ -309,6 +309,8 @@ fn effect(text: &str, remedy: Remedy) -> (String, bool) {
         return (format!(" without a version; set nfsvers {place}"), false);
     } else if has(&["udp"]) || text.contains("proto=udp") {
         " that does not set it: mounts over UDP fail or corrupt data; remove the line"
+    } else if names().any(|name| name.starts_with("nodefault")) {
+        ", which no kernel knows: it rejects the mount; remove the line"
     } else if has(&["sloppy"]) {
         ": the kernel ignores unknown options instead of rejecting them; remove the line"
     } else {

@@ -68,20 +68,20 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
         volumes,
     );
     let lost = Family::<VolumeLabels, Gauge>::default();
-    for (index, volume) in bare(report).enumerate() {
+    let counts = bare(report).filter_map(|volume| Some((volume, volume.data?)));
+    for (index, (volume, data)) in counts.enumerate() {
         let labels = match index {
             0..NAMED => VolumeLabels {
                 uid: plain(&volume.pod).into_owned(),
-                volume: plain(&volume.volume).into_owned(),
+                volume: plain(&volume.label).into_owned(),
             },
             _ => VolumeLabels::default(),
         };
-        let bytes = volume.data.map_or(0, |data| data.bytes);
-        lost.get_or_create(&labels).inc_by(i64::try_from(bytes).unwrap_or(i64::MAX));
+        lost.get_or_create(&labels).inc_by(i64::try_from(data.bytes).unwrap_or(i64::MAX));
     }
     registry.register_with_unit(
         "lost",
-        "Bytes on the node's local disk, by uid of the Pod and volume, of volumes that are not mounted; beyond 100 volumes, the rest together without a name",
+        "Bytes on the node's local disk, by uid of the Pod and volume, of volumes that are not mounted; at least so many if uncounted_volumes is not 0, and none for a volume whose files cannot be counted. Beyond 100 volumes, the rest together without a name",
         Unit::Bytes,
         lost,
     );
@@ -90,6 +90,12 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
         gauge.set(value);
         gauge
     };
+    let uncounted = bare(report).filter(|volume| volume.data.is_none_or(|data| data.at_least)).count();
+    registry.register(
+        "uncounted_volumes",
+        "Volumes that are not mounted and whose files are not counted, or not all: beyond 20,000 files and directories, after 2 s, or where they cannot be read",
+        gauge(number(uncounted)),
+    );
     registry.register(
         "background_mounts",
         "Processes of mount.nfs that still retry the mount of a Pod's volume in the background",
@@ -127,13 +133,13 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     );
     registry.register(
         "last_success_timestamp_seconds",
-        "End of the last complete check, in seconds since 1970; 0 before one",
+        "End of the last check that could read everything but the number of lost files, in seconds since 1970; 0 before one",
         gauge(looks.last_success),
     );
     registry.register(
         "complete",
-        "1 if the last check was complete, 0 if not",
-        gauge(i64::from(report.errors.is_empty() && !looks.has_failed)),
+        "1 if the last check was complete, 0 if not: something could not be read, or files on the local disk are not all counted",
+        gauge(i64::from(report.errors.is_empty() && uncounted == 0 && !looks.has_failed)),
     );
     for (name, help, value) in [
         ("interval", "Time between two checks", looks.interval),
@@ -181,6 +187,7 @@ mod tests {
         Volume {
             pod: "u".to_owned(),
             volume: name.to_owned(),
+            label: name.to_owned(),
             driver: "kubernetes.io/nfs".to_owned(),
             nfs: IsNfs::Known(true),
             lost: true,
@@ -224,6 +231,23 @@ mod tests {
         let rest = "nfs_mount_guard_node_lost_bytes{uid=\"\",volume=\"\"} 19800";
         assert!(series().any(|line| line == rest), "{text}");
         assert!(text.lines().count() < NAMED + 50, "{text}");
+    }
+
+    #[test]
+    fn bytes_that_are_not_counted_are_not_zero() {
+        let mut lost = ["exact", "more", "unknown"].map(|name| volume(name, VolumeState::Hidden, 5));
+        let [_, more, unknown] = &mut lost;
+        more.data = more.data.map(|data| Data { at_least: true, ..data });
+        unknown.data = None;
+        let shown = text(&report(lost.to_vec(), 3), Looks::default());
+        for line in ["uncounted_volumes 2", "complete 0", "lost_bytes{uid=\"u\",volume=\"more\"} 5"] {
+            assert!(shown.contains(&format!("nfs_mount_guard_node_{line}\n")), "{line}: {shown}");
+        }
+        assert!(!shown.contains("volume=\"unknown\""), "{shown}");
+        let shown = text(&report(vec![volume("exact", VolumeState::Hidden, 5)], 1), Looks::default());
+        for line in ["uncounted_volumes 0", "complete 1"] {
+            assert!(shown.contains(&format!("nfs_mount_guard_node_{line}\n")), "{line}: {shown}");
+        }
     }
 
     #[test]

@@ -46,7 +46,8 @@ impl Suspect {
     }
 
     /// The same for a report, at the moment of the last look.
-    pub(super) fn report(self, moment: &Moment) -> Volume {
+    /// `has_twin` where another volume of the Pod has its name.
+    pub(super) fn report(self, moment: &Moment, has_twin: bool) -> Volume {
         let paths = match self.state {
             VolumeState::NodeDisk => moment.paths_of(&self.data_at),
             VolumeState::NotMounted | VolumeState::OtherFileSystem | VolumeState::Hidden => Vec::new(),
@@ -64,14 +65,13 @@ impl Suspect {
             .collect();
         // The driver's own directory, rather than that of another Pod with the volume.
         let own = paths.iter().find(|path| !path.starts_with(&moment.pods_dir));
-        let path = shown(own.or_else(|| paths.iter().find(|path| **path != folder)).unwrap_or(&folder));
+        let path = own.or_else(|| paths.iter().find(|path| **path != folder)).unwrap_or(&folder).clone();
         let is_empty = data.is_some_and(|data| data.files == 0 && data.folders == 0 && !data.at_least);
         let parts = match self.state {
             VolumeState::Hidden => self.hidden,
             _ if is_empty => Vec::new(),
             _ => {
-                let from = PathBuf::from(&path);
-                vec![Part { mounts: moment.mounts_below(&from), from, rest: PathBuf::new() }]
+                vec![Part { mounts: moment.mounts_below(&path), from: path.clone(), rest: PathBuf::new() }]
             }
         };
         let notes: Vec<String> = note.into_iter().chain(left_out(&parts)).collect();
@@ -80,25 +80,25 @@ impl Suspect {
         let apart = moment.mounted_apart(&self.id).filter(|_| is_driver);
         let mounted_apart =
             apart.map(|apart| report::Apart { pid: apart.process.pid, name: apart.process.name.clone() });
-        let (pod, volume) = (lossy(&self.id.pod), lossy(&self.id.name));
+        let label = if has_twin { self.id.with_plugin() } else { PathBuf::from(&self.id.name) };
+        let target = Path::new(&self.id.pod).join(&label);
         let copies: Vec<String> = parts
             .iter()
-            .map(|part| {
-                rescue::copy(&part.from, &Path::new(&pod).join(&volume).join(&part.rest), &part.mounts)
-            })
+            .map(|part| rescue::copy(&part.from, &target.join(&part.rest), &part.mounts))
             .collect();
         Volume {
             copy: rescue::together(&copies),
             copies,
             mounted_apart,
-            pod,
-            volume,
+            pod: lossy(&self.id.pod),
+            volume: lossy(&self.id.name),
+            label: shown(&label),
             driver: self.driver,
             nfs: IsNfs::of(self.nfs),
             lost: self.lost,
             file_system: self.other.map(Other::report),
             state: self.state,
-            path,
+            path: shown(&path),
             data,
             note: (!notes.is_empty()).then(|| notes.join("; ")),
             holders: self

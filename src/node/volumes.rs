@@ -1,5 +1,6 @@
 //! The volume directories that kubelet keeps for its Pods.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _};
@@ -98,6 +99,12 @@ impl VolumeId {
         Path::new(&self.pod).join("volumes").join(self.plugin.folder()).join(&self.name)
     }
 
+    /// Its name after the kubelet's directory for its plugin: another plugin may have a volume of the
+    /// same name in the Pod.
+    pub(super) fn with_plugin(&self) -> PathBuf {
+        Path::new(self.plugin.folder()).join(&self.name)
+    }
+
     /// The volume that a path from the directory of Pods leads to or into.
     pub(super) fn of_path(path: &Path) -> Option<Self> {
         let mut steps = path.components().map(Component::as_os_str);
@@ -154,14 +161,15 @@ pub(super) struct Listing {
     pub(super) errors: Vec<(PathBuf, io::Error)>,
 }
 
-/// Lists the volumes of all Pods. Looks at names only: what is mounted may hang.
+/// Lists the volumes of all Pods. Looks at names only, and never at `points`, the mount points that
+/// this process sees: what is mounted may hang.
 ///
 /// # Errors
 ///
 /// When the directory itself cannot be read.
-pub(super) fn list(pods_dir: &Path) -> io::Result<Listing> {
+pub(super) fn list(pods_dir: &Path, points: &HashSet<&Path>) -> io::Result<Listing> {
     let mut listing = Listing::default();
-    for pod in folders(pods_dir)? {
+    for pod in folders(pods_dir, points)? {
         // Also a Pod without NFS has this directory; what has none is no Pod's.
         let volumes = Path::new(&pod).join("volumes");
         match fs::symlink_metadata(pods_dir.join(&volumes)) {
@@ -174,7 +182,7 @@ pub(super) fn list(pods_dir: &Path) -> io::Result<Listing> {
                 continue;
             }
         }
-        let plugins = match folders(&pods_dir.join(&volumes)) {
+        let plugins = match folders(&pods_dir.join(&volumes), points) {
             Ok(names) => names,
             Err(error) => {
                 if !is_absence(&error) {
@@ -185,7 +193,7 @@ pub(super) fn list(pods_dir: &Path) -> io::Result<Listing> {
         };
         for plugin in plugins.iter().filter_map(|name| Plugin::of_folder(name)) {
             let folder = volumes.join(plugin.folder());
-            match folders(&pods_dir.join(&folder)) {
+            match folders(&pods_dir.join(&folder), points) {
                 Ok(names) => listing.volumes.extend(names.into_iter().map(|name| VolumeId {
                     pod: pod.clone(),
                     name,
@@ -205,11 +213,18 @@ pub(super) fn list(pods_dir: &Path) -> io::Result<Listing> {
 pub(super) fn exists(pods_dir: &Path, volume: &VolumeId) -> io::Result<bool> {
     let folder = pods_dir.join(volume.folder());
     let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else { return Ok(false) };
-    match folders(parent) {
-        Ok(names) => Ok(names.iter().any(|found| found == name)),
-        Err(error) if is_absence(&error) => Ok(false),
-        Err(error) => Err(error),
+    let entries = match fs::read_dir(parent) {
+        Ok(entries) => entries,
+        Err(error) if is_absence(&error) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    // By its name alone: it may have been mounted since this process read its mounts.
+    for entry in entries {
+        if entry?.file_name() == name {
+            return Ok(true);
+        }
     }
+    Ok(false)
 }
 
 /// The CSI driver of a volume, as kubelet noted it. Kubelet makes the file and
@@ -263,14 +278,45 @@ pub(super) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// The names of the directories in a directory. Links count for nothing: kubelet makes none.
-fn folders(folder: &Path) -> io::Result<Vec<OsString>> {
+/// The names of the directories in a directory. Links count for nothing: kubelet makes none. An entry
+/// on which something is mounted is a directory, and is not looked at: a file system that keeps no
+/// types in its directories (ext4 without `filetype`, XFS with `ftype=0`) would need stat(2) for
+/// it, which waits for the server of the mount.
+fn folders(folder: &Path, points: &HashSet<&Path>) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
+        if points.contains(&*entry.path()) {
             names.push(entry.file_name());
+            continue;
+        }
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => names.push(entry.file_name()),
+            Ok(_) => {}
+            // It was removed since it was listed.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_point_is_not_looked_at() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path();
+        fs::create_dir(path.join("a")).expect("a folder");
+        // Only a look at it shows that it is a file.
+        for name in ["mounted", "file"] {
+            fs::write(path.join(name), "").expect("a file");
+        }
+        let point = path.join("mounted");
+        let mut names = folders(path, &HashSet::from([&*point])).expect("names");
+        names.sort_unstable();
+        assert_eq!(names, ["a", "mounted"]);
+    }
 }

@@ -1,6 +1,7 @@
 //! `node-check` on directories made like kubelet's, with real mounts and processes.
 //! The tests in tests/incident use a real kubelet.
 
+mod answers;
 mod background;
 mod causes;
 mod conf;
@@ -9,6 +10,7 @@ mod file_systems;
 mod flex;
 mod folders;
 mod hang;
+mod lookalikes;
 mod mounts;
 mod notes;
 mod npd;
@@ -40,6 +42,8 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(status::trials());
     trials.extend(events::trials());
     trials.extend(flex::trials());
+    trials.extend(lookalikes::trials());
+    trials.extend(answers::trials());
     trials
 }
 

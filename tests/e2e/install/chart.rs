@@ -100,6 +100,7 @@ fn refuses(helm: Helm) -> Result<(), Failed> {
         ("scan.interval=often", "does not match pattern"),
         ("nodeCheck.interval=often", "does not match pattern"),
         ("nodeCheck.podsDir=pods", "does not match pattern"),
+        ("nodeCheck.podLogsDir=pods", "does not match pattern"),
         ("monitoring.dashboard.enable=true", "additional properties 'enable' not allowed"),
     ] {
         let output = helm.run(&["template", "r", "manifests/chart", "--set", set]);

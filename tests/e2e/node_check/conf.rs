@@ -131,6 +131,8 @@ fn written() -> Result<(), Failed> {
         (format!("{GLOBAL}bg,soft=True\n"), vec![]),
         (format!("{GLOBAL}timeo=7,bg\n"), vec![]),
         ("[NFSMount_Global_Options]\r\nbackground=True\r\n".to_owned(), vec![]),
+        (format!("{GLOBAL}Defaultproto=False\ndefaultvers=False\ndefaultproto=TRUE\n"), vec![]),
+        (format!("{GLOBAL}Defaultproto=False\ndefaultx=FALSE\ntimeo=9\n"), vec![]),
         (format!("{GLOBAL}defaultvers=4\nsloppy=False\nac=False\nac=True\nTimeo=\n"), vec![]),
         (
             format!("{GLOBAL}timeo=9\n"),

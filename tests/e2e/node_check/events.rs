@@ -294,6 +294,18 @@ fn token(helm: Helm) -> Result<(), Failed> {
         with("ClusterRole")["rules"],
         json!([{"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}])
     );
+    let of = |name: &str| {
+        let volumes = spec["volumes"].as_array().into_iter().flatten();
+        volumes
+            .filter(|volume| volume["name"] == name)
+            .map(|volume| volume["hostPath"]["path"].clone())
+            .collect()
+    };
+    let is_at: Vec<Value> = of("pod-logs");
+    assert_eq!(is_at, ["/var/log/pods"]);
+    let elsewhere =
+        helm.template("guard", NAMESPACE, &["--set", &format!("{SETS},nodeCheck.podLogsDir=/data/logs")]);
+    assert!(elsewhere.contains("path: /data/logs\n") && !elsewhere.contains("/var/log/pods"), "{elsewhere}");
     let egress = json!([{"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]}]);
     assert_eq!(with("NetworkPolicy")["spec"]["egress"], egress);
     for mount in spec["containers"][0]["volumeMounts"].as_array().ok_or("mounts")? {

@@ -33,6 +33,11 @@ pub(super) fn trials() -> Vec<Trial> {
     };
     vec![
         trial("looks_past_a_server_that_never_answers", never_answers),
+        component::trial(
+            "node_check::hang::looks_past_it_where_directories_keep_no_types",
+            || fuse().and_then(|()| without_types()),
+            |()| untyped(),
+        ),
         trial("looks_at_1000_volumes_of_which_50_hang", many),
         trial("copies_past_a_mount_that_never_answers", copies),
         trial("walks_through_no_mount_of_a_container_that_never_answers", in_a_container),
@@ -47,6 +52,36 @@ fn fuse() -> Result<(), Missing> {
         return Ok(());
     }
     Err(Missing { reason: "the host gives no /dev/fuse".to_owned(), installable: false })
+}
+
+/// Makes and mounts `$1`, a file system whose directories do not say what an entry is.
+const UNTYPED: &str = "untyped() { truncate -s 16M $dir/image; mkfs.ext4 -q -F -O ^filetype $dir/image; mkdir -p \"$1\"; mount -o loop $dir/image \"$1\"; }
+";
+
+fn without_types() -> Result<(), Missing> {
+    let (report, _) = script(&Pods::new(), &format!("{UNTYPED} untyped $dir/k; echo '{{\"can\": true}}'"));
+    if report["can"] == true {
+        return Ok(());
+    }
+    Err(Missing { reason: "the host mounts no ext4 from a file".to_owned(), installable: false })
+}
+
+/// Without the type of an entry only stat(2) says that it is a directory.
+fn untyped() -> Result<(), Failed> {
+    let pods = Pods::new();
+    let text = format!(
+        "{HANG} {UNTYPED} untyped $dir/k; pods=$dir/k/pods; f=$pods/u/volumes
+         mkdir -p $f/kubernetes.io~nfs/hangs $f/kubernetes.io~nfs/lost $f/kubernetes.io~csi/csi/mount
+         echo hello >$f/kubernetes.io~nfs/lost/hello; echo x >$f/kubernetes.io~nfs/file
+         echo '{{\"driverName\": \"nfs.csi.k8s.io\"}}' >$f/kubernetes.io~csi/csi/vol_data.json
+         hang $f/kubernetes.io~nfs/hangs; hang $f/kubernetes.io~csi/csi/mount
+         code=0; timeout -s KILL 2 find $f/kubernetes.io~nfs -type d >&2 || code=$?; [ $code = 137 ]
+         timeout -s KILL 10 $check --pods-dir $pods"
+    );
+    let (report, code) = script(&pods, &text);
+    assert_eq!((found(&report), code), (not_mounted(&["lost"]), 1), "{report:#}");
+    assert_eq!(report["summary"]["mounted"], 2, "{report:#}");
+    Ok(())
 }
 
 fn never_answers() -> Result<(), Failed> {

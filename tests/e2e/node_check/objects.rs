@@ -511,12 +511,24 @@ fn inline_volumes() -> Result<(), Failed> {
         }}]},
         "status": {"phase": "Running"},
     });
-    let (report, code) = node.check(&list(vec![pod]), &[]);
+    let (report, code) = node.check(&list(vec![pod.clone()]), &[]);
     assert_eq!(code, 1, "{report:#}");
     assert_eq!(report["objects"]["volumes"].as_array().map(Vec::len), Some(1), "{report:#}");
     assert_eq!(report["objects"]["volumes"][0]["object"], "Pod/shop/writer spec.volumes[0]");
     assert_eq!(differences(&report, "data"), [["timeo", "50", "600", "unknown"]]);
     assert_eq!(report["objects"]["notCompared"][0]["reason"], "no-object");
+    // A static Pod has a hash for a uid on its node, and its mirror at the API server another one.
+    let hash = "55aa55aa55aa55aa55aa55aa55aa55aa";
+    let mut node = Recorded::new();
+    node.csi(hash, "data", "nfs.csi.k8s.io", 901, V42);
+    for (own, mirrored, count) in [(hash, "", 1), (uid, hash, 1), (uid, "", 0)] {
+        let mut pod = pod.clone();
+        pod["metadata"]["uid"] = json!(own);
+        pod["metadata"]["annotations"] = json!({"kubernetes.io/config.hash": mirrored});
+        let (report, _) = node.check(&list(vec![pod]), &[]);
+        let compared = report["objects"]["volumes"].as_array().map(Vec::len);
+        assert_eq!(compared, Some(count), "{own} {mirrored}: {report:#}");
+    }
     Ok(())
 }
 
