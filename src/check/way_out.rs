@@ -14,6 +14,16 @@ pub(super) fn ways_out(case: &Case<'_, '_>, verdict: &Verdict, actions: &[Report
     let written = verdict.patch().filter(|_| actions.contains(&Reported::Patch) && worst != Reported::Deny);
     match written {
         Some(elements) => WayOut::each(case.subject, elements),
+        // What is denied all the same passes with what the webhook writes, and more.
+        None if worst >= Reported::Patch && verdict.patch().is_some() => {
+            let written = verdict.patch().into_iter();
+            let after = written.map(|elements| case.subject.with_elements(elements));
+            let passes = |subject: Subject<'_>| {
+                let case = Case { subject: &subject, ..*case };
+                proposal(&case).map(|elements| WayOut::each(case.subject, &elements))
+            };
+            after.last().and_then(passes).unwrap_or_default()
+        }
         None if worst >= Reported::Patch => {
             proposal(case).map(|elements| WayOut::each(case.subject, &elements)).unwrap_or_default()
         }

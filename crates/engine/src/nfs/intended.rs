@@ -14,10 +14,12 @@ use super::option::MountOption;
 /// assert_eq!(meant("nfsvers=v4.1").as_deref(), Some("nfsvers=4.1"));
 /// assert_eq!(meant("timeo=60s").as_deref(), Some("timeo=600"));
 /// assert_eq!(meant("rsize=1M").as_deref(), Some("rsize=1048576"));
+/// assert_eq!(meant("nfsvers=4.1]").as_deref(), Some("nfsvers=4.1"));
 /// assert_eq!(meant("timeo=soon"), None);
 /// ```
 pub fn intended(option: &MountOption<'_>) -> Option<String> {
-    let value = option.value()?.trim().trim_start_matches('=');
+    // The end of a list in brackets that was cut at its commas.
+    let value = option.value()?.trim().trim_start_matches('=').trim_end_matches(']');
     let meant = match option.entry()?.id {
         OptionId::Vers => version(value)?,
         OptionId::Timeo => tenths(value)?.to_string(),
