@@ -14,7 +14,7 @@ pub(super) fn ways_out(case: &Case<'_, '_>, verdict: &Verdict, actions: &[Report
     let written = verdict.patch().filter(|_| actions.contains(&Reported::Patch) && worst != Reported::Deny);
     match written {
         Some(elements) => WayOut::each(case.subject, elements),
-        // What is denied all the same passes with what the webhook writes, and more.
+        // The webhook's repair alone does not pass: more is proposed after it.
         None if worst >= Reported::Patch && verdict.patch().is_some() => {
             let written = verdict.patch().into_iter();
             let after = written.map(|elements| case.subject.with_elements(elements));

@@ -133,8 +133,9 @@ impl Args {
             not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();
             let left = || fixed.left.subjects.iter().flat_map(|subject| &subject.findings);
             // A problem that the flag mends is counted as such, and needs no hand.
-            let is_unsafe =
-                |finding: &&FindingReport| finding.fix == Some(Applicability::Unsafe) && fixed.bolder.contains(&finding.code);
+            let is_unsafe = |finding: &&FindingReport| {
+                finding.fix == Some(Applicability::Unsafe) && fixed.bolder.contains(&finding.code)
+            };
             let by_hand = left().filter(|finding| !is_unsafe(finding));
             problems += by_hand.filter(|finding| finding.action == Reported::Deny).count();
             warnings += left().filter(|finding| finding.action == Reported::Warn).count();

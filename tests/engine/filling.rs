@@ -21,7 +21,7 @@ fn stored(rest: &str, object: &Value) -> (Value, Value) {
     let policy = policy(rest);
     let mutated = ask(&policy, Endpoint::Mutate, "someone", None, object, TODAY);
     let mut stored = object.clone();
-    if let Some(patch) = mutated["response"]["patch"].as_str() {
+    if let Some(patch) = mutated["patch"].as_str() {
         let patch = base64::engine::general_purpose::STANDARD.decode(patch).expect("base64");
         let patch: Vec<Value> = serde_json::from_slice(&patch).expect("a patch");
         for operation in patch {
@@ -34,7 +34,7 @@ fn stored(rest: &str, object: &Value) -> (Value, Value) {
 }
 
 fn warnings(response: &Value) -> Vec<String> {
-    serde_json::from_value(response["response"]["warnings"].clone()).unwrap_or_default()
+    serde_json::from_value(response["warnings"].clone()).unwrap_or_default()
 }
 
 /// The policies whose number another rule of theirs denies, with the list, the words that are filled
@@ -67,9 +67,12 @@ fn a_number_that_another_rule_denies_is_not_filled_in() {
         let object = class(list);
         let (options, response) = stored(rest, &object);
         assert_eq!(options, json!([list, added].concat()), "{rest}");
-        let causes = response["response"]["status"]["message"].as_str().unwrap_or_default().to_owned();
-        assert_eq!(response["response"]["allowed"], false, "{rest}");
-        assert!(causes.contains(left) && !causes.contains("NMG006 ") && !causes.contains("NMG007 "), "{causes}");
+        let causes = response["status"]["message"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(response["allowed"], false, "{rest}");
+        assert!(
+            causes.contains(left) && !causes.contains("NMG006 ") && !causes.contains("NMG007 "),
+            "{causes}"
+        );
         assert!(causes.contains(" is denied"), "{causes}");
         // `fix` writes no more than the webhook.
         let text = object.to_string();
@@ -86,7 +89,7 @@ fn both_webhooks_observe_what_they_would_do() {
         for endpoint in [Endpoint::Mutate, Endpoint::Validate] {
             let response = ask(&observing, endpoint, "someone", None, &class(list), TODAY);
             let told = warnings(&response);
-            assert!(response["response"]["patch"].is_null(), "{rest}");
+            assert!(response["patch"].is_null(), "{rest}");
             let is_told = |line: &&String| line.starts_with(left) && line.contains("would be denied: ");
             assert_eq!(told.iter().filter(is_told).count(), 1, "{endpoint:?}: {told:?}");
             let repaired = |line: &String| line.starts_with(left) && line.contains("would be repaired");
@@ -101,7 +104,7 @@ fn numbers_that_pass_together_are_filled_in_together() {
     let rest = "rules: {timeo-not-set: {value: 100}, retrans-not-set: {value: 10}}";
     let (options, response) = stored(rest, &class(&["soft", "nfsvers=4.1", "fg"]));
     assert_eq!(options, json!(["soft", "nfsvers=4.1", "fg", "timeo=100", "retrans=10"]));
-    assert_eq!(response["response"]["allowed"], true, "{response}");
+    assert_eq!(response["allowed"], true, "{response}");
 }
 
 #[test]
@@ -116,6 +119,9 @@ fn defaults_that_are_written_out_are_told_apart() {
     assert_eq!(told.first().map(String::as_str), Some("nfs-mount-guard added fg in mountOptions (NMG002)"));
     assert!(told.len() > 1, "{told:?}");
     for line in &told[1..] {
-        assert!(line.starts_with("nfs-mount-guard wrote out the driver's defaults in mountOptions: "), "{line}");
+        assert!(
+            line.starts_with("nfs-mount-guard wrote out the driver's defaults in mountOptions: "),
+            "{line}"
+        );
     }
 }

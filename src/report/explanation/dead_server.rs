@@ -40,8 +40,7 @@ pub(super) fn of(subject: &Subject<'_>, behind: Option<Behind>) -> DeadServer {
     let settings = subject.options.settings();
     let background = subject.may_go_to_background();
     let retry = retry(subject);
-    let silent_try =
-        if behind.is_some() { timeouts::SILENT_NFSV3 } else { timeouts::silent_try(settings) };
+    let silent_try = if behind.is_some() { timeouts::SILENT_NFSV3 } else { timeouts::silent_try(settings) };
     let major_timeout = timeouts::major_timeout(settings);
     let major = major_timeout.as_secs();
     let (recovery, call_seconds) = match settings.recovery {

@@ -220,8 +220,7 @@ fn write_dead_mount(
 ) -> fmt::Result {
     let (instead, then) = consequences(who);
     let mount_ends = human(Duration::from_secs(dead.mount_seconds));
-    let mount_ends =
-        if dead.background { mount_ends } else { format!("{}{mount_ends}", about(&mount_ends)) };
+    let mount_ends = if dead.background { mount_ends } else { format!("{}{mount_ends}", about(&mount_ends)) };
     let silent_try = silent_try(dead);
     let at_the_mount = if let Some(deadline) = dead.driver_seconds.filter(|_| dead.background) {
         format!(
@@ -236,7 +235,9 @@ although nothing is mounted, and {instead}; mount.nfs keeps retrying in the back
         )
     } else if may_background {
         let foreground = foreground_mount(dead, &mount_ends);
-        format!("{foreground}; {then}; if a layer reads bg, mount exits 0 although nothing is mounted, and {instead}")
+        format!(
+            "{foreground}; {then}; if a layer reads bg, mount exits 0 although nothing is mounted, and {instead}"
+        )
     } else {
         format!("{}; {then}", foreground_mount(dead, &mount_ends))
     };

@@ -113,7 +113,7 @@ fn softreval() -> Result<(), Failed> {
     let manifest = class("nfs.csi.k8s.io", "softerr, soft, fg, timeo=600, retrans=2, nfsvers=4.1");
     assert_eq!(stdout(&pipe(&["fix", "--no-policy", "-"], manifest.as_bytes())), manifest);
     let check = checked(&manifest);
-    assert!(check.contains("leaves softreval on since Linux 5.6: write it beside soft"), "{check}");
+    assert!(check.contains("leaves softreval on since Linux 5.6: write it next to soft"), "{check}");
     let text = explained(&manifest);
     assert!(text.contains("soft wins for the error; the softreval of softerr stays on"), "{text}");
     // `hard` turns it off, and so nothing is lost with the words before it.
@@ -172,7 +172,10 @@ fn beside_a_template() -> Result<(), Failed> {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(stdout(&output), text.replace("[bg, nfsvers", "[fg, nfsvers"), "{said}");
             assert_eq!(output.status.code(), Some(3), "{said}");
-            assert!(said.contains("looks like a Helm template") && said.contains("1 left as it is"), "{said}");
+            assert!(
+                said.contains("looks like a Helm template") && said.contains("1 left as it is"),
+                "{said}"
+            );
         }
     }
     Ok(())
@@ -195,7 +198,10 @@ fn leftovers() -> Result<(), Failed> {
     for option in ["<no value>", "nfsvers=<no value>", "[]", "<nil>", "%!s(<nil>)", "nfsvers=<nil>"] {
         let manifest = class("nfs.csi.k8s.io", &format!("'{option}'"));
         let text = checked(&manifest);
-        assert!(text.contains("a template printed it for a missing value: set that value"), "{option}: {text}");
+        assert!(
+            text.contains("a template printed it for a missing value: set that value"),
+            "{option}: {text}"
+        );
         assert_eq!(stdout(&pipe(&["fix", "--no-policy", "-"], manifest.as_bytes())), manifest, "{option}");
     }
     for (list, fixed) in [
@@ -231,8 +237,7 @@ kind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n<<: *x\n";
         "provisioner": "nasplugin.csi.alibabacloud.com",
         "parameters": {"server": "s:/a", "options": "nolock,soft"}, "mountOptions": ["intr"],
     });
-    let output =
-        pipe(&["fix", "--no-policy", "--select", "NMG015", "-"], alibaba.to_string().as_bytes());
+    let output = pipe(&["fix", "--no-policy", "--select", "NMG015", "-"], alibaba.to_string().as_bytes());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("nothing would be left of the list, and a driver may then use options"), "{said}");
     assert!(!said.contains("delete the field"), "{said}");

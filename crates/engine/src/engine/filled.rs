@@ -28,12 +28,14 @@ pub(super) fn withhold(policy: &Policy, subject: &Subject<'_>, today: Date, eval
     if filled.is_empty() {
         return;
     }
-    let denied: Vec<(Code, usize, Cow<'static, str>)> =
-        evaluation.with(Action::Deny).map(key).collect();
+    let denied: Vec<(Code, usize, Cow<'static, str>)> = evaluation.with(Action::Deny).map(key).collect();
     let breaks = |fixes: &[&Fix]| {
         let elements: Elements<'_> = with_fixes(subject, fixes);
         let after = evaluate_as_written(policy, &subject.with_elements(&elements), today);
-        after.with(Action::Deny).find(|judged| !denied.contains(&key(judged))).map(|judged| judged.finding.code)
+        after
+            .with(Action::Deny)
+            .find(|judged| !denied.contains(&key(judged)))
+            .map(|judged| judged.finding.code)
     };
     let all: Vec<&Fix> = filled.iter().map(|(_, fix)| fix).collect();
     if breaks(&all).is_none() {
@@ -51,7 +53,8 @@ pub(super) fn withhold(policy: &Policy, subject: &Subject<'_>, today: Date, eval
             _ => None,
         });
         let value = value.unwrap_or_default();
-        judged.finding.message.remedy = Some(format!("use a value that {code} admits: {value} is denied").into());
+        judged.finding.message.remedy =
+            Some(format!("use a value that {code} admits: {value} is denied").into());
     }
 }
 

@@ -20,9 +20,6 @@ pub struct Meant {
     pub options: Vec<String>,
 }
 
-/// Quotes as a word processor writes them.
-const TYPOGRAPHIC: [char; 4] = ['\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
-
 /// Most pieces that one text may be cut into.
 pub const MOST_PIECES: usize = 64;
 
@@ -143,7 +140,7 @@ fn is_clean(text: &str) -> bool {
     let is_known = catalog::find(keyword.trim());
     is_known.is_some_and(|entry| {
         let holds_any = entry.grammar == Grammar::Anything;
-        let is_dressed = |c: char| c.is_whitespace() || matches!(c, '"' | '\'') || TYPOGRAPHIC.contains(&c) || c == '\\' && !holds_any;
+        let is_dressed = |c: char| c.is_whitespace() || matches!(c, '"' | '\'') || c == '\\' && !holds_any;
         entry.id == OptionId::Context || !value.trim().contains(is_dressed)
     })
 }
@@ -182,10 +179,6 @@ fn undressed(text: &str, depth: usize) -> Option<Vec<String>> {
         if let Some(rest) = text.strip_prefix(switch) {
             return undressed(rest, depth);
         }
-    }
-    if text.contains(TYPOGRAPHIC) {
-        let plain = text.replace(['\u{2018}', '\u{2019}'], "'").replace(['\u{201c}', '\u{201d}'], "\"");
-        return undressed(&plain, depth);
     }
     for quote in ['"', '\''] {
         if let Some(inner) = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote)) {
@@ -302,9 +295,6 @@ mod tests {
             ("'nfsvers=4.1'", "nfsvers=4.1"),
             ("vers=\"4.1\"", "vers=4.1"),
             ("vers='4.1'", "vers=4.1"),
-            ("vers=\u{2018}4.1\u{2019}", "vers=4.1"),
-            ("\u{2018}nfsvers=4.1\u{2019}", "nfsvers=4.1"),
-            ("\u{201c}nfsvers=4.1\u{201d}", "nfsvers=4.1"),
             ("nfsvers 4.1", "nfsvers=4.1"),
             ("nfsvers: 4.1", "nfsvers=4.1"),
             ("nfsvers:4.1", "nfsvers=4.1"),

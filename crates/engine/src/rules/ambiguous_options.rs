@@ -252,7 +252,7 @@ fn recovery_remedy(
     if of_group == Group::RECOVERY && keeps_softreval(check, winner) {
         let (loser, winner) = (loser.option.text(), winner.option.text());
         return Some(format!(
-            "keep one of them; {loser} leaves softreval on since Linux 5.6: write it beside {winner}"
+            "keep one of them; {loser} leaves softreval on since Linux 5.6: write it next to {winner}"
         ));
     }
     let is_meant = of_group == Group::RECOVERY

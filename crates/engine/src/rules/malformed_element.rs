@@ -310,8 +310,8 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
         }
     };
     // No driver puts together what a comma cut, or gives a value its name.
-    let is_beyond_driver = token.meant.as_ref().is_some_and(|meant| meant.pieces > 1)
-        || malformation == Malformation::NoKeyword;
+    let is_beyond_driver =
+        token.meant.as_ref().is_some_and(|meant| meant.pieces > 1) || malformation == Malformation::NoKeyword;
     let severity = match severity {
         Severity::CannotMount if is_beyond_driver => Severity::CannotMount,
         severity => severity_of(check.subject, token, severity),

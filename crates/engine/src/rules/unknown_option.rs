@@ -8,7 +8,7 @@ use super::{
 use crate::finding::{Action, Applicability, Code, Sentence, Severity};
 use crate::nfs::acceptance::{self, Refusal, Transport, judge, transport};
 use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
-use crate::nfs::intended::{intended, version_word};
+use crate::nfs::intended::{TYPOGRAPHIC, intended, version_word};
 use crate::nfs::option::MountOption;
 use crate::nfs::placeholder::is_leftover;
 use crate::nfs::vendor::is_of_client_module;
@@ -138,6 +138,11 @@ fn in_tenths(token: &Token<'_>) -> Option<String> {
 /// is an option that every layer takes.
 fn suggestion(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> {
     if let Some(text) = version_word(token.option.text()) {
+        return Some(text);
+    }
+    let quoted = token.option.text().contains(TYPOGRAPHIC);
+    let plain = quoted.then(|| token.option.text().replace(TYPOGRAPHIC, ""));
+    if let Some(text) = plain.filter(|text| is_taken(check, text)) {
         return Some(text);
     }
     let written = token.option.keyword().to_lowercase();
