@@ -70,7 +70,7 @@ fn a_number_that_another_rule_denies_is_not_filled_in() {
         let causes = response["status"]["message"].as_str().unwrap_or_default().to_owned();
         assert_eq!(response["allowed"], false, "{rest}");
         assert!(
-            causes.contains(left) && !causes.contains("NMG006 ") && !causes.contains("NMG007 "),
+            causes.contains(left) && !causes.contains("NMG006 soft") && !causes.contains("NMG007 timeout"),
             "{causes}"
         );
         assert!(causes.contains(" is denied"), "{causes}");
