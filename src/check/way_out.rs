@@ -16,13 +16,12 @@ pub(super) fn ways_out(case: &Case<'_, '_>, verdict: &Verdict, actions: &[Report
         Some(elements) => WayOut::each(case.subject, elements),
         // The webhook's repair alone does not pass: more is proposed after it.
         None if worst >= Reported::Patch && verdict.patch().is_some() => {
-            let written = verdict.patch().into_iter();
-            let after = written.map(|elements| case.subject.with_elements(elements));
+            let after = verdict.patch().map(|elements| case.subject.with_elements(elements));
             let passes = |subject: Subject<'_>| {
                 let case = Case { subject: &subject, ..*case };
                 proposal(&case).map(|elements| WayOut::each(case.subject, &elements))
             };
-            after.last().and_then(passes).unwrap_or_default()
+            after.and_then(passes).unwrap_or_default()
         }
         None if worst >= Reported::Patch => {
             proposal(case).map(|elements| WayOut::each(case.subject, &elements)).unwrap_or_default()

@@ -123,10 +123,8 @@ impl Args {
                     continue;
                 }
             };
-            if fixed.repaired.text.is_some() {
-                files += 1;
-                objects += fixed.repaired.objects;
-            }
+            files += usize::from(fixed.repaired.text.is_some());
+            objects += fixed.repaired.text.as_ref().map_or(0, |_| fixed.repaired.objects);
             changes.extend(changed(&fixed, self.diff));
             failures.extend(refusals(&fixed, self.diff));
             not_judged += fixed.left.not_judged.len();
@@ -136,8 +134,9 @@ impl Args {
             let is_unsafe = |finding: &&FindingReport| {
                 finding.fix == Some(Applicability::Unsafe) && fixed.bolder.contains(&finding.code)
             };
-            let by_hand = left().filter(|finding| !is_unsafe(finding));
-            problems += by_hand.filter(|finding| finding.action == Reported::Deny).count();
+            let is_by_hand =
+                |finding: &&FindingReport| !is_unsafe(finding) && finding.action == Reported::Deny;
+            problems += left().filter(is_by_hand).count();
             warnings += left().filter(|finding| finding.action == Reported::Warn).count();
             unsafe_fixes += left().filter(is_unsafe).count();
             stays |= fixed.left.subjects.iter().any(|subject| subject.decision == "deny");

@@ -87,29 +87,7 @@ impl fmt::Display for Explanation {
             writeln!(f, "  background {}", plain(background))?;
         }
         if let Some(refused) = &self.refused {
-            let unless = match &self.dead_server {
-                Some(_) if self.behind == Some(Behind::Silent) => " unless packets are dropped",
-                Some(_) => " if the server answers",
-                None if self.is_refusal_open => ", unless a layer reads bg",
-                None => "",
-            };
-            let who = match self.refused_by {
-                Some("driver") if Mounter::of(self.kind) == Mounter::Controller => {
-                    "the driver refuses to make a snapshot"
-                }
-                Some("driver") => "the driver rejects the volume before it mounts",
-                Some("kubelet") => "the kubelet rejects the volume before it mounts",
-                Some("mount(8)") => "mount(8) rejects the list (exit 1)",
-                Some("kernels") => "kernels since 5.6 reject the mount (exit 32)",
-                _ => "the mount fails (exit 32)",
-            };
-            writeln!(f, "  every try  {who}{unless}: {}", plain(refused))?;
-            let who = Mounter::of(self.kind);
-            return match &self.dead_server {
-                Some(dead) if self.behind == Some(Behind::Silent) => write_silent_mount(f, dead, who),
-                Some(dead) => write_dead_mount(f, dead, false, who),
-                None => Ok(()),
-            };
+            return self.write_refused(f, refused);
         }
         for note in &self.notes {
             writeln!(f, "  {:<10} {}", note.about, plain(&note.text))?;
@@ -123,6 +101,35 @@ impl fmt::Display for Explanation {
         self.dead_server
             .as_ref()
             .map_or(Ok(()), |dead| write_dead_server(f, dead, is_open, Mounter::of(self.kind)))
+    }
+}
+
+impl Explanation {
+    /// Writes why every mount fails, and what a background mount makes of it.
+    fn write_refused(&self, f: &mut fmt::Formatter<'_>, refused: &str) -> fmt::Result {
+        let unless = match &self.dead_server {
+            Some(_) if self.behind == Some(Behind::Silent) => " unless packets are dropped",
+            Some(_) => " if the server answers",
+            None if self.is_refusal_open => ", unless a layer reads bg",
+            None => "",
+        };
+        let who = match self.refused_by {
+            Some("driver") if Mounter::of(self.kind) == Mounter::Controller => {
+                "the driver refuses to make a snapshot"
+            }
+            Some("driver") => "the driver rejects the volume before it mounts",
+            Some("kubelet") => "the kubelet rejects the volume before it mounts",
+            Some("mount(8)") => "mount(8) rejects the list (exit 1)",
+            Some("kernels") => "kernels since 5.6 reject the mount (exit 32)",
+            _ => "the mount fails (exit 32)",
+        };
+        writeln!(f, "  every try  {who}{unless}: {}", plain(refused))?;
+        let who = Mounter::of(self.kind);
+        match &self.dead_server {
+            Some(dead) if self.behind == Some(Behind::Silent) => write_silent_mount(f, dead, who),
+            Some(dead) => write_dead_mount(f, dead, false, who),
+            None => Ok(()),
+        }
     }
 }
 
