@@ -210,7 +210,8 @@ pub(super) fn mutate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<Str
     if let Some(patch) = verdict.patch() {
         let carriers = case.subject.carriers.iter().zip(patch).enumerate();
         done.extend(carriers.flat_map(|(index, (carrier, elements))| {
-            repairs::sentences(&verdict.evaluation, index, carrier, elements, verdict.is_enforced)
+            let of = repairs::Carried { carrier, index, defaults: case.subject.defaults };
+            repairs::sentences(&verdict.evaluation, of, elements, verdict.is_enforced)
         }));
     }
     let would = if verdict.is_enforced { "will be denied: " } else { "would be denied: " };

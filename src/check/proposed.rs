@@ -9,7 +9,6 @@ use super::{Checker, passed_over};
 use crate::engine::fix::{Scope, Traced, emptied, fix_alone};
 use crate::finding::Finding;
 use crate::report::{Offered, TextEdit};
-use crate::source::Fault;
 use crate::source::object::{Layout, Object};
 use crate::source::rewrite::{self, Change, Replacement, RewriteRefusal};
 use crate::source::text::Lines;
@@ -31,9 +30,6 @@ impl Proposed {
         let Some(scope) = scope else { return Self::default() };
         let wants = |object: &Object<'_>| is_explicit || passed_over(object).is_none();
         let repaired = repair(check.policy, check.today, scope, text, &wants);
-        if repaired.unread.iter().any(|problem| problem.fault == Fault::Template) {
-            return Self::default();
-        }
         Self { repaired: Some((scope, repaired.subjects)), text: repaired.text, asked: None }
     }
 

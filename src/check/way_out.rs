@@ -14,6 +14,15 @@ pub(super) fn ways_out(case: &Case<'_, '_>, verdict: &Verdict, actions: &[Report
     let written = verdict.patch().filter(|_| actions.contains(&Reported::Patch) && worst != Reported::Deny);
     match written {
         Some(elements) => WayOut::each(case.subject, elements),
+        // The webhook's repair alone does not pass: more is proposed after it.
+        None if worst >= Reported::Patch && verdict.patch().is_some() => {
+            let after = verdict.patch().map(|elements| case.subject.with_elements(elements));
+            let passes = |subject: Subject<'_>| {
+                let case = Case { subject: &subject, ..*case };
+                proposal(&case).map(|elements| WayOut::each(case.subject, &elements))
+            };
+            after.and_then(passes).unwrap_or_default()
+        }
         None if worst >= Reported::Patch => {
             proposal(case).map(|elements| WayOut::each(case.subject, &elements)).unwrap_or_default()
         }

@@ -1,6 +1,7 @@
 //! `fix`: repairs manifests in place, as a diff, or from standard input to
 //! standard output.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,7 @@ use crate::check::{Checker, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
 use crate::engine::fix::Scope;
 use crate::engine::judge::Endpoint;
-use crate::finding::Applicability;
+use crate::finding::{Applicability, Code};
 use crate::report::plain::{place, plain};
 use crate::report::{self, FileReport, FindingReport, ReadError, Report, Reported, diff};
 use crate::source::object::Object;
@@ -79,6 +80,8 @@ struct Fixed {
     repaired: Repaired,
     /// The report on the new text.
     left: FileReport,
+    /// The rules of which `--unsafe-fixes` would fix something in the new text.
+    bolder: BTreeSet<Code>,
 }
 
 /// The reason why an input was not touched: a line for standard error.
@@ -120,20 +123,20 @@ impl Args {
                     continue;
                 }
             };
-            if fixed.repaired.text.is_some() {
-                files += 1;
-                objects += fixed.repaired.objects;
-            }
+            files += usize::from(fixed.repaired.text.is_some());
+            objects += fixed.repaired.text.as_ref().map_or(0, |_| fixed.repaired.objects);
             changes.extend(changed(&fixed, self.diff));
             failures.extend(refusals(&fixed, self.diff));
             not_judged += fixed.left.not_judged.len();
             not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();
             let left = || fixed.left.subjects.iter().flat_map(|subject| &subject.findings);
             // A problem that the flag mends is counted as such, and needs no hand.
-            let is_unsafe =
-                |finding: &&FindingReport| finding.fix == Some(Applicability::Unsafe) && !self.unsafe_fixes;
-            let by_hand = left().filter(|finding| !is_unsafe(finding));
-            problems += by_hand.filter(|finding| finding.action == Reported::Deny).count();
+            let is_unsafe = |finding: &&FindingReport| {
+                finding.fix == Some(Applicability::Unsafe) && fixed.bolder.contains(&finding.code)
+            };
+            let is_by_hand =
+                |finding: &&FindingReport| !is_unsafe(finding) && finding.action == Reported::Deny;
+            problems += left().filter(is_by_hand).count();
             warnings += left().filter(|finding| finding.action == Reported::Warn).count();
             unsafe_fixes += left().filter(is_unsafe).count();
             stays |= fixed.left.subjects.iter().any(|subject| subject.decision == "deny");
@@ -229,7 +232,8 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
         }
         let left = check.bytes(&input.path, &input.name, old.clone().into_bytes(), false);
         let repaired = Repaired::default();
-        return Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }));
+        let bolder = BTreeSet::new();
+        return Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left, bolder }));
     }
     if !input.is_explicit && is_in_templates(&input.path, &old) {
         return Ok(None);
@@ -239,13 +243,11 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
     if !input.is_explicit && is_foreign(&old, &repaired.unread) {
         return Ok(None);
     }
-    // Beside a template nothing is changed: what the file means is seen when it is rendered.
-    if repaired.unread.iter().any(|problem| problem.fault == Fault::Template) {
-        repaired.unread.retain(|problem| input.is_explicit || problem.fault != Fault::Template);
-        if repaired.unread.is_empty() {
-            return Ok(None);
-        }
-        repaired = repaired.undone();
+    // A walk passes over a document that is a template; the others do not depend on it.
+    let unread = repaired.unread.len();
+    repaired.unread.retain(|problem| input.is_explicit || problem.fault != Fault::Template);
+    if unread > 0 && repaired.unread.is_empty() && repaired.text.is_none() {
+        return Ok(None);
     }
     if repaired.text.is_some() && input.leads_out {
         let message =
@@ -260,11 +262,19 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
         let old = check.bytes(&input.path, &input.name, old.clone().into_bytes(), true);
         PlacesBefore::of(old)
     });
-    let mut left = check.bytes(&input.path, &input.name, new.into_bytes(), input.is_explicit);
+    let mut left = check.bytes(&input.path, &input.name, new.clone().into_bytes(), input.is_explicit);
     if let Some(before) = before {
         before.place(&mut left);
     }
-    Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }))
+    let is_unsafe = |finding: &FindingReport| finding.fix == Some(Applicability::Unsafe);
+    let has_unsafe = left.subjects.iter().flat_map(|subject| &subject.findings).any(is_unsafe);
+    let bolder = if has_unsafe && scope != Scope::FILE_UNSAFE {
+        let bolder = repair::repair(check.policy, check.today, Scope::FILE_UNSAFE, &new, &wants);
+        bolder.subjects.into_values().flatten().collect()
+    } else {
+        BTreeSet::new()
+    };
+    Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left, bolder }))
 }
 
 /// The text that a person looks at: the new one once it is written.

@@ -15,6 +15,7 @@ use super::{IsNfs, Origin};
 use crate::kind::Holds;
 use crate::nfs::acceptance::{Overlooked, Refusal};
 use crate::nfs::catalog::{Effect, Entry, OptionId};
+use crate::nfs::kernel::Kernel;
 use crate::nfs::reading::Reader;
 use crate::nfs::value::kernel_number;
 use crate::nfs::version::Versions;
@@ -22,6 +23,7 @@ use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 use places::{NOT_READ, carriers, effect};
+pub use refusals::Behind;
 
 /// The effect of one object's options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -75,7 +77,7 @@ pub struct Explanation {
     /// `dead_server`, a mount whose server does not answer reports success all the same.
     pub refused: Option<String>,
     /// The component that refuses it: `mount`, which exits with 32, or `kernels`, where older ones
-    /// take it, or `driver` or `kubelet`, which never call it.
+    /// take it, or `mount(8)`, which exits with 1, or `driver` or `kubelet`, which never call it.
     pub refused_by: Option<&'static str>,
     /// Options that some kernels refuse, and with them every mount.
     pub refused_by_kernels: Vec<KernelRefusal>,
@@ -90,6 +92,9 @@ pub struct Explanation {
     /// The effect of a dead server; `None` if the volume is not NFS, if no mount gets as far as the
     /// server, or if it depends on what is not rendered.
     pub dead_server: Option<DeadServer>,
+    /// The case in which a background mount hides that the mount is refused.
+    #[serde(skip)]
+    pub behind: Option<Behind>,
     /// The options with placeholders on which the effect of a dead server depends.
     #[serde(skip)]
     pub undecided: Vec<String>,
@@ -186,7 +191,7 @@ pub struct DeadServer {
     /// Seconds until mount.nfs gives up where the server refuses connections.
     pub mount_seconds: u64,
     /// Seconds until the driver gives up, although mount.nfs continues; `None` where
-    /// it waits for mount.nfs.
+    /// it waits for mount.nfs. In the background that is so only if packets are dropped.
     pub driver_seconds: Option<u64>,
     /// Seconds that a single try takes where packets are dropped.
     pub silent_try_seconds: u64,
@@ -198,6 +203,12 @@ pub struct DeadServer {
     pub major_timeout_seconds: u64,
     /// The same in milliseconds, which `timeo` below a second needs.
     pub major_timeout_milliseconds: u64,
+    /// True if a call may take longer than the major timeout.
+    #[serde(skip)]
+    pub is_longer: bool,
+    /// Seconds until a foreground mount fails if packets are dropped.
+    #[serde(skip)]
+    pub silent_mount_milliseconds: u64,
     /// Seconds a call may hang; `None` is until the server is back.
     pub call_seconds: Option<u64>,
     /// True if a call that fails may lose what was written.
@@ -215,10 +226,10 @@ impl Explanation {
         let is_inline_refused = subject.volume.is_some() && subject.driver.inline.is_never_mounted();
         let is_mounted =
             may_be_nfs && refused.is_none() && !is_claim && hidden.is_none() && !is_inline_refused;
-        let is_behind_server = may_be_nfs && refusals::is_behind_server(subject, refused_by);
+        let behind = refusals::behind_server(subject, refused_by).filter(|_| may_be_nfs);
         let readings = readings(subject);
         let undecided =
-            if is_mounted || is_behind_server { dead_server::undecided(subject) } else { Vec::new() };
+            if is_mounted || behind.is_some() { dead_server::undecided(subject) } else { Vec::new() };
         let background = if may_be_nfs { background::of(subject, !undecided.is_empty()) } else { None };
         Self {
             kind: subject.kind.as_str(),
@@ -253,8 +264,9 @@ impl Explanation {
                 && background.as_ref().is_some_and(|background| background.passes),
             background: background.map(|background| background.finding),
             notes: if is_mounted { notes::of(subject, &undecided) } else { notes::of_inline(subject) },
-            dead_server: ((is_mounted || is_behind_server) && undecided.is_empty())
-                .then(|| dead_server::of(subject)),
+            dead_server: ((is_mounted || behind.is_some()) && undecided.is_empty())
+                .then(|| dead_server::of(subject, behind)),
+            behind,
             undecided,
         }
     }
@@ -321,7 +333,7 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
             _ if token.is_unrendered => "not rendered: it can become any option".to_owned(),
             Some(entry) => match refusal(token) {
                 Some(refusal) => format!("{}; refused: {refusal}", entry.meaning),
-                None => meaning(subject, entry, token.option.value()),
+                None => format!("{}{}", meaning(subject, entry, token.option.value()), overlooked(token)),
             },
             None => unknown(subject, token).to_owned(),
         },
@@ -334,6 +346,17 @@ fn refusal(token: &Token<'_>) -> Option<Refusal> {
     let refusal = token.acceptance.refusal.filter(|_| token.in_force)?;
     let is_overlooked = token.is_beside_sloppy && refusal.overlooked() != Overlooked::Never;
     (!is_overlooked).then_some(refusal)
+}
+
+/// Names the kernels that do not support an option, and overlook it beside `sloppy`.
+fn overlooked(token: &Token<'_>) -> String {
+    let acceptance = &token.acceptance;
+    let is_new = acceptance.refusal.is_none() && acceptance.kernels.since > Kernel::OLDEST;
+    if token.in_force && token.is_beside_sloppy && is_new {
+        format!("; ignored with sloppy by kernels before {}", acceptance.kernels.since)
+    } else {
+        String::new()
+    }
 }
 
 /// Describes the effect on the mount of an option that no layer supports.
@@ -363,7 +386,11 @@ fn meaning(subject: &Subject<'_>, entry: &Entry, value: Option<&str>) -> String 
         Effect::Active | Effect::NoneOnV4(_) => {
             match (entry.id, value.and_then(kernel_number)) {
                 // 0 is refused.
-                (OptionId::Timeo, Some(tenths @ 1..)) => format!("{} ({} s)", entry.meaning, seconds(tenths)),
+                (OptionId::Timeo, Some(tenths @ 1..)) => {
+                    let most = subject.options.settings().largest_timeo();
+                    let limit = if tenths > most { ", the kernel's limit" } else { "" };
+                    format!("{} ({} s{limit})", entry.meaning, seconds(tenths.min(most)))
+                }
                 _ => entry.meaning.to_owned(),
             }
         }

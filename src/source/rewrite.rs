@@ -103,7 +103,9 @@ impl RewriteRefusal {
     /// Describes the obstacle and the remedy: the end of a sentence. `line` gives the line of a byte.
     pub fn message(self, line: &dyn Fn(usize) -> usize) -> String {
         match self {
-            Self::NothingLeft => "nothing would be left of the list; delete the field".to_owned(),
+            Self::NothingLeft => {
+                "nothing would be left of the list, and a driver may then use options of its own".to_owned()
+            }
             Self::Unwieldy => "it is not written as a plain list or string; change it by hand".to_owned(),
             Self::NoPlace => "there is no mapping to add the field to; add it by hand".to_owned(),
             Self::Shared(offset) => {

@@ -101,8 +101,9 @@ fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope) -> Option<Unjudged> {
     let kind = text(Some(node), "kind").unwrap_or_default();
     let pods = Kind::parse(&kind).and_then(Kind::pod_spec);
     let (path, found) = (Vec::new(), Vec::new());
+    let list = Kind::parse(&kind).filter(|_| only_texts).map_or(&[][..], |kind| kind.row().list);
     let mut search =
-        Search { tree, pods, judged, items, only_texts, left: MOST_NODES, texts: 0, path, found };
+        Search { tree, pods, judged, items, only_texts, list, left: MOST_NODES, texts: 0, path, found };
     search.visit(node);
     let offset = search.found.first()?.offset;
     let metadata = tree.get(node, "metadata");
@@ -144,6 +145,8 @@ struct Search<'t> {
     items: Range<usize>,
     /// True if keys of the document itself do not count.
     only_texts: bool,
+    /// The list of options that is judged; empty for none.
+    list: &'static [&'static str],
     left: usize,
     /// The number of texts that contain the tree.
     texts: usize,
@@ -198,7 +201,9 @@ impl Search<'_> {
                 for (index, (key, value)) in entries.iter().enumerate() {
                     let name = tree.text(*key).unwrap_or_default();
                     self.path.push(name.to_owned());
-                    if self.only_texts && name != LAST_APPLIED {
+                    if !self.list.is_empty() && self.path == self.list {
+                        // An option of it may look like an assignment.
+                    } else if self.only_texts && name != LAST_APPLIED {
                         self.visit(*value);
                     } else if described.is_some_and(|found| found.index == index)
                         || self.holds_options(name, *value, entries)
@@ -327,6 +332,7 @@ impl Search<'_> {
             judged: None,
             items: 0..0,
             only_texts: false,
+            list: &[],
             left: self.left,
             texts,
             path: Vec::new(),

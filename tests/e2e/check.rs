@@ -11,6 +11,7 @@ mod hostile;
 mod html;
 mod inputs;
 mod misplaced;
+mod mounts;
 mod moved;
 mod placeholders;
 mod rendered;
@@ -52,6 +53,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(hostile::trials());
     trials.extend(html::trials());
     trials.extend(explain::trials());
+    trials.extend(mounts::trials());
     trials.extend(exposed::trials());
     trials.extend(rendered::trials());
     trials.extend(words::trials());

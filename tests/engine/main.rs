@@ -15,6 +15,7 @@
 mod corpus;
 mod driver_truth;
 mod drivers;
+mod filling;
 mod fixture;
 mod kernel_truth;
 mod kinds;

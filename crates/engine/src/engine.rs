@@ -2,6 +2,7 @@
 //! decision and a patch. Pure: no I/O, no clock, no log.
 
 pub mod decide;
+mod filled;
 pub mod fix;
 pub mod judge;
 
@@ -61,6 +62,13 @@ impl Evaluation {
 
 /// Judges `subject` by `policy` as of `today`.
 pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluation {
+    let mut evaluation = evaluate_as_written(policy, subject, today);
+    filled::withhold(policy, subject, today, &mut evaluation);
+    evaluation
+}
+
+/// Like [`evaluate`], with every missing option to be filled in.
+fn evaluate_as_written(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluation {
     if subject.nfs == Nfs::No {
         return Evaluation::default();
     }

@@ -9,12 +9,21 @@ use crate::finding::{Action, Applicability};
 use crate::nfs::option;
 use crate::subject::carrier::{Carrier, Form};
 
+/// A carrier that the webhook writes.
+#[derive(Clone, Copy)]
+pub(super) struct Carried<'c, 'm> {
+    pub(super) carrier: &'c Carrier<'m>,
+    pub(super) index: usize,
+    /// The options that its driver sets as long as the list is empty, and that are written out.
+    pub(super) defaults: &'static [&'static str],
+}
+
 /// Returns sentences about the options that the webhook wrote into a carrier, or would write, and
-/// their rules: one sentence, or more if that is too long, none if it wrote nothing.
+/// their rules, then about the driver's defaults that it wrote out with them: one sentence, or more
+/// if that is too long, none if it wrote nothing.
 pub(super) fn sentences(
     evaluation: &Evaluation,
-    index: usize,
-    carrier: &Carrier<'_>,
+    Carried { carrier, index, defaults }: Carried<'_, '_>,
     patched: &[Cow<'_, str>],
     is_enforced: bool,
 ) -> Vec<String> {
@@ -31,7 +40,8 @@ pub(super) fn sentences(
     let replaces = repairs.clone().any(|judged| judged.finding.site.is_some());
     let (write, add) = if is_enforced { ("wrote", "added") } else { ("would write", "would add") };
     let place = carrier.place.short();
-    let mut added: VecDeque<&str> = added(carrier, patched).into();
+    let (mut written_out, mut added): (VecDeque<&str>, VecDeque<&str>) =
+        added(carrier, patched).into_iter().partition(|word| defaults.contains(word));
     let mut sentences = Vec::new();
     let mut done = replaces.then(|| format!("{write} fg in place of bg"));
     while done.is_some() || !added.is_empty() {
@@ -42,20 +52,7 @@ pub(super) fn sentences(
             (None, _) => add.to_owned(),
         };
         let sentence = |words: &str| format!("{WHO} {verb}{words} in {place}{codes}");
-        let room = WARNING_LENGTH.saturating_sub(sentence("").chars().count());
-        let (mut words, mut length) = (String::new(), 0);
-        while let Some(word) = added.front() {
-            let comma = if words.is_empty() { "" } else { "," };
-            length += comma.len() + 1 + word.chars().count();
-            let is_first = words.is_empty() && done.is_none();
-            if !is_first && length > room {
-                break;
-            }
-            for part in [comma, " ", word] {
-                words.push_str(part);
-            }
-            added.pop_front();
-        }
+        let words = fitting(&mut added, &sentence, done.is_none());
         let whole = match &done {
             Some(done) if words.is_empty() => format!("{WHO} {done} in {place}{codes}"),
             _ => sentence(&words),
@@ -63,7 +60,31 @@ pub(super) fn sentences(
         sentences.push(at_most(whole, WARNING_LENGTH));
         done = None;
     }
+    while !written_out.is_empty() {
+        let sentence = |words: &str| format!("{WHO} {write} out the driver's defaults in {place}:{words}");
+        let words = fitting(&mut written_out, &sentence, true);
+        sentences.push(at_most(sentence(&words), WARNING_LENGTH));
+    }
     sentences
+}
+
+/// Takes as many words from the front as a sentence has room for; one at least if `takes_one`.
+fn fitting(added: &mut VecDeque<&str>, sentence: &dyn Fn(&str) -> String, takes_one: bool) -> String {
+    let room = WARNING_LENGTH.saturating_sub(sentence("").chars().count());
+    let (mut words, mut length) = (String::new(), 0);
+    while let Some(word) = added.front() {
+        let comma = if words.is_empty() { "" } else { "," };
+        length += comma.len() + 1 + word.chars().count();
+        let is_first = words.is_empty() && takes_one;
+        if !is_first && length > room {
+            break;
+        }
+        for part in [comma, " ", word] {
+            words.push_str(part);
+        }
+        added.pop_front();
+    }
+    words
 }
 
 /// Returns the options that a carrier has after those that it had.

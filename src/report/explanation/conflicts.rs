@@ -120,9 +120,15 @@ fn conflict(subject: &Subject<'_>, group: Group, tokens: &[&Token<'_>]) -> Optio
         Relation::Unsettled => (None, Some("the kernel")),
         Relation::AddUp => return None,
     };
+    // Measured: `softerr,soft` is `soft,softreval`.
+    let is_of = |id: OptionId| move |option: &&&MountOption<'_>| option.entry().is_some_and(|e| e.id == id);
+    let off = options.iter().rposition(|option| is_of(OptionId::Hard)(&option));
+    let keeps =
+        options.iter().skip(off.map_or(0, |at| at + 1)).any(|option| is_of(OptionId::Softerr)(&option))
+            && is_of(OptionId::Soft)(&options.last()?);
     Some(Conflict {
         winner,
-        about: None,
+        about: keeps.then(|| "the error; the softreval of softerr stays on since Linux 5.6".to_owned()),
         depends,
         options: options.iter().map(|option| option.text().to_owned()).collect(),
     })

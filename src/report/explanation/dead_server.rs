@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::DeadServer;
+use super::{Behind, DeadServer};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::placeholder::placeholders;
 use crate::nfs::settings::Recovery;
@@ -34,12 +34,13 @@ pub(super) fn undecided(subject: &Subject<'_>) -> Vec<String> {
     subject.options.unrendered().filter(decides).map(|token| token.option.text().to_owned()).collect()
 }
 
-/// Returns the effect of a dead server on a mount of the subject.
-pub(super) fn of(subject: &Subject<'_>) -> DeadServer {
+/// Returns the effect of a dead server on a mount of the subject, whose refusal a background mount
+/// may hide.
+pub(super) fn of(subject: &Subject<'_>, behind: Option<Behind>) -> DeadServer {
     let settings = subject.options.settings();
     let background = subject.may_go_to_background();
     let retry = retry(subject);
-    let silent_try = timeouts::silent_try(settings);
+    let silent_try = if behind.is_some() { timeouts::SILENT_NFSV3 } else { timeouts::silent_try(settings) };
     let major_timeout = timeouts::major_timeout(settings);
     let major = major_timeout.as_secs();
     let (recovery, call_seconds) = match settings.recovery {
@@ -52,12 +53,14 @@ pub(super) fn of(subject: &Subject<'_>) -> DeadServer {
     DeadServer {
         background,
         mount_seconds,
-        driver_seconds: deadline.filter(|_| !background),
+        driver_seconds: deadline.filter(|deadline| !background || *deadline < silent_try.as_secs()),
         silent_try_seconds: silent_try.as_secs(),
         silent_try_milliseconds: milliseconds(silent_try),
         recovery,
         major_timeout_seconds: major,
         major_timeout_milliseconds: milliseconds(major_timeout),
+        is_longer: timeouts::is_longer(settings),
+        silent_mount_milliseconds: milliseconds(timeouts::silent_mount(silent_try, retry)),
         call_seconds,
         loses_writes: settings.recovery != Recovery::Hard && !settings.read_only,
     }

@@ -43,6 +43,8 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
         || is_empty_element(subject, finding)
     {
         "driver"
+    } else if token.is_some_and(|token| token.malformation == Some(Malformation::NoKeyword)) {
+        "mount(8)"
     } else if subject.is_flex_volume() && finding.site.is_none() {
         "kubelet"
     } else if finding.severity != Severity::CannotMount
@@ -52,17 +54,38 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
     } else {
         "mount"
     };
-    Some((finding.message.to_string(), by))
+    let is_of_v3 = judged.rule == BACKGROUND_MOUNT && subject.options.settings().versions == Versions::V3;
+    let of_v3 = token.filter(|token| is_of_v3 && is_refused_background(subject, token));
+    let message = match of_v3 {
+        // The finding speaks of a server that is away.
+        Some(token) => format!("invalid {:?}: the option takes no value", token.option.text()),
+        None => finding.message.to_string(),
+    };
+    Some((message, by))
 }
 
-/// Returns true if `bg` makes mount report success where the server does not answer, although no
-/// mount succeeds where it does: of `NFSv3`, mount.nfs asks the server before it calls the kernel, which
-/// refuses the option (measured: `vers=3,bg,timeo=abc` exit 0).
-pub(super) fn is_behind_server(subject: &Subject<'_>, refused_by: Option<&str>) -> bool {
+/// Returns the case in which `bg` makes mount report success, although no mount succeeds where the
+/// server answers.
+pub(super) fn behind_server(subject: &Subject<'_>, refused_by: Option<&str>) -> Option<Behind> {
     let versions = acceptance::requested_versions(subject.options.effective_options());
-    matches!(refused_by, Some("mount" | "kernels"))
-        && subject.may_go_to_background()
-        && !versions.and(Versions::V3).is_empty()
+    let is_open = matches!(refused_by, Some("mount" | "kernels")) && subject.may_go_to_background();
+    match versions {
+        _ if !is_open || versions.and(Versions::V3).is_empty() => None,
+        Versions::V3 => Some(Behind::Refused),
+        _ => Some(Behind::Silent),
+    }
+}
+
+/// The case in which the refusal of an option is hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behind {
+    /// The server refuses connections, or packets are dropped: of `NFSv3`, mount.nfs asks the server
+    /// before it calls the kernel, which refuses the option (measured: `vers=3,bg,timeo=abc` exit 0).
+    Refused,
+    /// Packets are dropped: without a version the kernel refuses `NFSv4` at once, and mount.nfs asks
+    /// for an `NFSv3` server then (measured: `bg,timeo=abc` exit 32 if connections are refused, exit 0
+    /// since nfs-utils 2.8 if packets are dropped).
+    Silent,
 }
 
 /// Returns true if a finding is about an empty element, which only a driver refuses.
@@ -78,13 +101,14 @@ fn is_refused_key(judged: &Judged) -> bool {
     judged.rule == UNREAD_OPTIONS && judged.finding.severity == Severity::Proper
 }
 
-/// Returns true if the kernel refuses a `bg` for its value, before anything continues in the
-/// background.
+/// Returns true if the kernel refuses a `bg` for its value wherever the server answers (measured:
+/// `bg=1` and `bg=1,vers=3` exit 32).
 fn is_refused_background(subject: &Subject<'_>, token: &Token<'_>) -> bool {
-    let effective: Vec<&MountOption<'_>> = subject.options.effective().map(|token| &token.option).collect();
     token.in_force
         && subject.driver.known.is_read()
-        && acceptance::is_refused_background(&token.option, effective.iter().copied())
+        && !token.is_beside_sloppy
+        && token.option.keyword() == "bg"
+        && token.option.value().is_some_and(|value| !value.is_empty())
 }
 
 /// Returns true if an option is refused because a quote is part of it: the kernel cuts the text between
@@ -120,6 +144,8 @@ pub(super) fn by_kernels(subject: &Subject<'_>) -> Vec<KernelRefusal> {
     let refusal = |token: &Token<'_>| {
         let kernels = token.acceptance.kernels;
         let (since, until) = match token.acceptance.refusal {
+            // Those kernels overlook it.
+            None if token.is_beside_sloppy => return None,
             None if kernels.since > Kernel::OLDEST && kernels.until.is_none() => (kernels.since, None),
             Some(refusal) if token.is_beside_sloppy && refusal.overlooked() == Overlooked::Sometimes => {
                 (acceptance::OVERLOOKS_VALUES.0, Some(acceptance::OVERLOOKS_VALUES.1.to_string()))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{DeadServer, Explanation, OptionUse};
+use super::{Behind, DeadServer, Explanation, OptionUse};
 use crate::kind::{Holds, Kind};
 use crate::report::IsNfs;
 use crate::report::duration::human;
@@ -87,25 +87,7 @@ impl fmt::Display for Explanation {
             writeln!(f, "  background {}", plain(background))?;
         }
         if let Some(refused) = &self.refused {
-            let unless = match &self.dead_server {
-                Some(_) => " if the server answers",
-                None if self.is_refusal_open => ", unless a layer reads bg",
-                None => "",
-            };
-            let who = match self.refused_by {
-                Some("driver") if Mounter::of(self.kind) == Mounter::Controller => {
-                    "the driver refuses to make a snapshot"
-                }
-                Some("driver") => "the driver rejects the volume before it mounts",
-                Some("kubelet") => "the kubelet rejects the volume before it mounts",
-                Some("kernels") => "kernels since 5.6 reject the mount (exit 32)",
-                _ => "the mount fails (exit 32)",
-            };
-            writeln!(f, "  every try  {who}{unless}: {}", plain(refused))?;
-            return self
-                .dead_server
-                .as_ref()
-                .map_or(Ok(()), |dead| write_dead_mount(f, dead, false, Mounter::of(self.kind)));
+            return self.write_refused(f, refused);
         }
         for note in &self.notes {
             writeln!(f, "  {:<10} {}", note.about, plain(&note.text))?;
@@ -119,6 +101,35 @@ impl fmt::Display for Explanation {
         self.dead_server
             .as_ref()
             .map_or(Ok(()), |dead| write_dead_server(f, dead, is_open, Mounter::of(self.kind)))
+    }
+}
+
+impl Explanation {
+    /// Writes why every mount fails, and what a background mount makes of it.
+    fn write_refused(&self, f: &mut fmt::Formatter<'_>, refused: &str) -> fmt::Result {
+        let unless = match &self.dead_server {
+            Some(_) if self.behind == Some(Behind::Silent) => " unless packets are dropped",
+            Some(_) => " if the server answers",
+            None if self.is_refusal_open => ", unless a layer reads bg",
+            None => "",
+        };
+        let who = match self.refused_by {
+            Some("driver") if Mounter::of(self.kind) == Mounter::Controller => {
+                "the driver refuses to make a snapshot"
+            }
+            Some("driver") => "the driver rejects the volume before it mounts",
+            Some("kubelet") => "the kubelet rejects the volume before it mounts",
+            Some("mount(8)") => "mount(8) rejects the list (exit 1)",
+            Some("kernels") => "kernels since 5.6 reject the mount (exit 32)",
+            _ => "the mount fails (exit 32)",
+        };
+        writeln!(f, "  every try  {who}{unless}: {}", plain(refused))?;
+        let who = Mounter::of(self.kind);
+        match &self.dead_server {
+            Some(dead) if self.behind == Some(Behind::Silent) => write_silent_mount(f, dead, who),
+            Some(dead) => write_dead_mount(f, dead, false, who),
+            None => Ok(()),
+        }
     }
 }
 
@@ -176,10 +187,35 @@ fn write_dead_server(
         recovery => {
             let error = if recovery == "soft" { "EIO" } else { "ETIMEDOUT" };
             let lost = if dead.loses_writes { ", and buffered writes are lost" } else { "" };
-            format!("I/O fails with {error} after {major}{lost}")
+            let least = if dead.is_longer { "at least " } else { "" };
+            let reason = if dead.is_longer { "; NFSv4 waits longer than short timeouts say" } else { "" };
+            format!("I/O fails with {error} after {least}{major}{lost}{reason}")
         }
     };
     writeln!(f, "  dead server, once mounted: {mounted}")
+}
+
+/// Writes the effect of a server that drops packets on a mount that is refused otherwise.
+fn write_silent_mount(f: &mut fmt::Formatter<'_>, dead: &DeadServer, who: Mounter) -> fmt::Result {
+    let mount_ends = human(Duration::from_secs(dead.mount_seconds));
+    let (instead, _) = consequences(who);
+    let silent_try = seconds(dead.silent_try_milliseconds);
+    writeln!(
+        f,
+        "  dead server, at the mount: if packets are dropped, mount of nfs-utils 2.8 and later exits 0 after about \
+{silent_try} although nothing is mounted, and {instead}; mount.nfs keeps retrying in the background for {mount_ends}"
+    )
+}
+
+/// Returns the result of a mount that seems to succeed, and of one that fails.
+const fn consequences(who: Mounter) -> (&'static str, &'static str) {
+    match who {
+        Mounter::Kubelet => ("Pods write to the node's local disk", "the Pod waits and the kubelet retries"),
+        Mounter::Controller => (
+            "a snapshot is ready that the server never received",
+            "no snapshot is made and the driver's controller retries",
+        ),
+    }
 }
 
 /// Writes the effect of a dead server on the mount itself.
@@ -189,28 +225,26 @@ fn write_dead_mount(
     may_background: bool,
     who: Mounter,
 ) -> fmt::Result {
-    let (instead, then) = match who {
-        Mounter::Kubelet => ("Pods write to the node's local disk", "the Pod waits and the kubelet retries"),
-        Mounter::Controller => (
-            "a snapshot is ready that the server never received",
-            "no snapshot is made and the driver's controller retries",
-        ),
-    };
+    let (instead, then) = consequences(who);
     let mount_ends = human(Duration::from_secs(dead.mount_seconds));
-    // Days are about so many already.
-    let mount_ends = if dead.background || mount_ends.starts_with("about ") {
-        mount_ends
-    } else {
-        format!("about {mount_ends}")
-    };
-    let at_the_mount = if dead.background {
+    let mount_ends = if dead.background { mount_ends } else { format!("{}{mount_ends}", about(&mount_ends)) };
+    let silent_try = silent_try(dead);
+    let at_the_mount = if let Some(deadline) = dead.driver_seconds.filter(|_| dead.background) {
         format!(
-            "mount exits 0 at once although nothing is mounted, and {instead}; mount.nfs keeps retrying in the \
-background for {mount_ends}"
+            "mount exits 0 at once if connections are refused, although nothing is mounted, and {instead}; \
+mount.nfs keeps retrying in the background for {mount_ends}; if packets are dropped, the driver fails the mount \
+after {deadline} s, before mount exits 0 after {silent_try}"
+        )
+    } else if dead.background {
+        format!(
+            "mount exits 0 at once if connections are refused, and after {silent_try} if packets are dropped, \
+although nothing is mounted, and {instead}; mount.nfs keeps retrying in the background for {mount_ends}"
         )
     } else if may_background {
         let foreground = foreground_mount(dead, &mount_ends);
-        format!("{foreground}; {then}; if a layer reads bg, mount exits 0 at once and {instead}")
+        format!(
+            "{foreground}; {then}; if a layer reads bg, mount exits 0 although nothing is mounted, and {instead}"
+        )
     } else {
         format!("{}; {then}", foreground_mount(dead, &mount_ends))
     };
@@ -219,17 +253,13 @@ background for {mount_ends}"
 
 /// When a mount fails: the driver may give up before mount.nfs does.
 fn foreground_mount(dead: &DeadServer, mount_ends: &str) -> String {
-    let silent_try = seconds(dead.silent_try_milliseconds);
+    let silent = silent_mount(dead);
     let of_driver = |length: u64| dead.driver_seconds.filter(|deadline| *deadline < length);
-    match (of_driver(dead.mount_seconds), of_driver(dead.silent_try_seconds)) {
-        (None, None) => format!(
-            "mount fails after {mount_ends} if connections are refused; one try takes {silent_try} if \
-packets are dropped"
-        ),
-        (Some(deadline), None) => format!(
-            "the driver fails the mount after {deadline} s if connections are refused; one try takes \
-{silent_try} if packets are dropped"
-        ),
+    match (of_driver(dead.mount_seconds), of_driver(dead.silent_mount_milliseconds / 1000)) {
+        (None, None) => format!("mount fails after {mount_ends} if connections are refused; {silent}"),
+        (Some(deadline), None) => {
+            format!("the driver fails the mount after {deadline} s if connections are refused; {silent}")
+        }
         (None, Some(deadline)) => format!(
             "mount fails after {mount_ends} if connections are refused; the driver fails it after \
 {deadline} s if packets are dropped"
@@ -239,6 +269,27 @@ packets are dropped"
 dropped"
         ),
     }
+}
+
+/// The time of one try if packets are dropped.
+fn silent_try(dead: &DeadServer) -> String {
+    let least = if dead.is_longer { "at least" } else { "about" };
+    format!("{least} {}", seconds(dead.silent_try_milliseconds))
+}
+
+/// When a mount fails if packets are dropped.
+fn silent_mount(dead: &DeadServer) -> String {
+    let one_try = silent_try(dead);
+    if dead.silent_mount_milliseconds == dead.silent_try_milliseconds {
+        return format!("it fails after one try of {one_try} if packets are dropped");
+    }
+    let all = human(Duration::from_millis(dead.silent_mount_milliseconds));
+    format!("it fails after {}{all} if packets are dropped, one try taking {one_try}", about(&all))
+}
+
+/// Days are about so many already.
+fn about(duration: &str) -> &'static str {
+    if duration.starts_with("about ") { "" } else { "about " }
 }
 
 /// `13.5 s`, `180 s`: as the findings write it.

@@ -346,7 +346,7 @@ fn spellings() -> Result<(), Failed> {
             shown.contains("the winner depends on the order in which the driver reads its keys"),
             "{shown}"
         );
-        assert!(shown.contains("mount exits 0 at once although nothing is mounted"), "{shown}");
+        assert!(shown.contains("although nothing is mounted, and"), "{shown}");
         assert!(!shown.contains(" wins\n"), "{shown}");
         let report = check(&text(one, other))?.to_string();
         assert!(!report.contains("is overridden by a later fg"), "{report}");

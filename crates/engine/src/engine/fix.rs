@@ -229,6 +229,15 @@ pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<T
     Some(Traced { elements, origins, emptied: Vec::new(), renamed, codes: BTreeSet::new() })
 }
 
+/// Returns the carriers as these fixes together leave them.
+pub(super) fn with_fixes<'m>(subject: &Subject<'m>, fixes: &[&Fix]) -> Elements<'m> {
+    let mut plan = Plan::default();
+    for edit in fixes.iter().flat_map(|fix| &fix.edits) {
+        plan.add(edit);
+    }
+    plan.carry_out_all(subject).map_or_else(|| unchanged(subject), |pieces| into_owned(pieces).0)
+}
+
 /// A place and its new text, or none to remove it.
 type Written<'f> = (&'f Site, Option<Cow<'f, str>>);
 

@@ -4,90 +4,14 @@
 //! Models nfs-utils 2.6 to 3.1 (`utils/mount/stropts.c`, `network.c`) and the
 //! kernel's parser (`fs/nfs/fs_context.c`, `fs/fs_parser.c`).
 
-use std::fmt;
+mod refusal;
 
 use super::catalog::{Consumers, Entry, OptionId, OptionSet};
 use super::kernel::{Kernel, Kernels};
 use super::option::MountOption;
 use super::value::{Grammar, kernel_number};
 use super::version::{self, Versions};
-
-/// The reason why an option is refused, whichever kernel mounts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// No layer knows the keyword.
-    Unknown,
-    /// A flag was given a value.
-    FlagWithValue,
-    /// A value is needed and there is none, or an empty one.
-    ValueMissing,
-    /// The value is not a number as the kernel reads numbers.
-    NotANumber,
-    /// The number is outside `min..=max`.
-    OutOfRange {
-        /// Smallest number taken.
-        min: u32,
-        /// Largest number taken.
-        max: u32,
-    },
-    /// The value is not one of these words.
-    NotOneOf(&'static [&'static str]),
-    /// No such NFS version, or one that no covered kernel mounts.
-    NoSuchVersion,
-    /// No covered kernel takes it.
-    NoKernel,
-}
-
-/// The layers that overlook a refusal of an option if `sloppy` is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overlooked {
-    /// No kernel.
-    Never,
-    /// Every kernel.
-    Always,
-    /// Kernels from 5.6 to 5.19: they overlook values of known options, too.
-    Sometimes,
-}
-
-/// From the first to before the second, kernels overlook beside a `sloppy` values that do not fit, too.
-pub const OVERLOOKS_VALUES: (Kernel, Kernel) = (Kernel::new(5, 6), Kernel::new(6, 0));
-
-impl Refusal {
-    /// Returns the layers that overlook it if `sloppy` is set, wherever in the list that is: mount.nfs
-    /// moves it to the front (nfs-utils 2.6.2; measured: `foo,sloppy=1` becomes `sloppy,foo`), and kernels
-    /// before 5.6 read all options before they look. Values that mount.nfs checks itself, and numbers out
-    /// of range, are refused anyway. A value that does not fit was overlooked from Linux 5.6
-    /// (`nfs_fs_context_parse_param`, `ctx->sloppy`) until 6.0 (`opt == -ENOPARAM`).
-    pub const fn overlooked(self) -> Overlooked {
-        match self {
-            Self::Unknown | Self::FlagWithValue | Self::ValueMissing => Overlooked::Always,
-            Self::NotANumber | Self::NotOneOf(_) => Overlooked::Sometimes,
-            Self::OutOfRange { .. } | Self::NoSuchVersion | Self::NoKernel => Overlooked::Never,
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => f.write_str("neither mount.nfs nor any kernel supports it"),
-            Self::FlagWithValue => f.write_str("the option takes no value"),
-            Self::ValueMissing => f.write_str("a value is required"),
-            Self::NotANumber => f.write_str("the value is not a whole number"),
-            Self::OutOfRange { min, max } => write!(f, "must be {min} to {max}"),
-            Self::NotOneOf(words) => {
-                f.write_str("must be one of ")?;
-                for (index, word) in words.iter().enumerate() {
-                    let separator = if index == 0 { "" } else { ", " };
-                    write!(f, "{separator}{word}")?;
-                }
-                Ok(())
-            }
-            Self::NoSuchVersion => f.write_str("there is no such NFS version"),
-            Self::NoKernel => f.write_str("no kernel since 4.18 supports it"),
-        }
-    }
-}
+pub use refusal::{OVERLOOKS_VALUES, Overlooked, Refusal};
 
 /// The response of the layers to one option by itself.
 #[derive(Debug, Clone, Copy)]
@@ -179,6 +103,11 @@ pub(super) fn mount_takes(entry: &Entry, value: &str) -> bool {
     takes_any || value.is_empty() && entry.consumers.include(Consumers::MOUNT)
 }
 
+/// Returns true if a value is a decimal number of any length.
+fn is_whole(value: &str) -> bool {
+    value.bytes().all(|byte| byte.is_ascii_digit()) && !value.starts_with('0')
+}
+
 fn check_value(entry: &Entry, value: Option<&str>) -> Option<Refusal> {
     let one_of = |words: &'static [&'static str], value: &str| {
         (!words.contains(&value)).then_some(Refusal::NotOneOf(words))
@@ -189,6 +118,8 @@ fn check_value(entry: &Entry, value: Option<&str>) -> Option<Refusal> {
         (Grammar::Flag, Some(_)) => Some(Refusal::FlagWithValue),
         (_, None | Some("")) => Some(Refusal::ValueMissing),
         (Grammar::Number { min, max, .. }, Some(value)) => match kernel_number(value) {
+            // The kernel finds no number that has more than 32 bits.
+            None if is_whole(value) => Some(Refusal::TooLarge { max }),
             None => Some(Refusal::NotANumber),
             Some(number) if number < min || number > max => Some(Refusal::OutOfRange { min, max }),
             Some(_) => None,
@@ -277,7 +208,7 @@ pub fn requested_versions<'o, 'a: 'o>(
 ) -> Versions {
     let request = options.clone().into_iter().find_map(version_request);
     let Some(request) = request else {
-        return Versions::ALL;
+        return if options.into_iter().any(forces_v3) { Versions::V3 } else { Versions::ALL };
     };
     if request.versions != Versions::V4 {
         return request.versions;
@@ -295,6 +226,14 @@ pub fn requested_versions<'o, 'a: 'o>(
     }
 }
 
+/// Returns true if an option that only `NFSv3` takes makes mount.nfs mount that where no version is set
+/// (measured: `mountvers=3`, `mountproto=udp`, `mounthost=`, `mountprog=`, `tcp=1`, a bare `proto`).
+fn forces_v3(option: &MountOption<'_>) -> bool {
+    option
+        .entry()
+        .is_some_and(|entry| entry.versions == Versions::V3 || rewritten_for_v3(entry.id, option.value()))
+}
+
 /// Returns true if a failed mount with these options, in the order in which mount.nfs gets them,
 /// continues in the background while mount reports success.
 ///
@@ -309,21 +248,23 @@ pub fn goes_to_background<'o, 'a: 'o>(
     let last = options.clone().into_iter().filter(|option| matches!(option.keyword(), "bg" | "fg")).last();
     last.is_some_and(|option| {
         option.keyword() == "bg"
-            && !(has_value(option) && requested_versions(options.clone()).and(Versions::V3).is_empty())
+            && (!has_value(option)
+                || !requested_versions(options.clone()).and(Versions::V3).is_empty()
+                || options.clone().into_iter().any(|option| option.keyword() == "sloppy"))
     }) && !is_refused_early(options)
 }
 
-/// Returns true if something stands after the `=` of an option.
 fn has_value(option: &MountOption<'_>) -> bool {
     option.value().is_some_and(|value| !value.is_empty())
 }
 
-/// Returns true if a `bg` with a value is refused by the kernel, which `NFSv4` asks first.
+/// Returns true if a `bg` with a value is refused by the kernel, which `NFSv4` asks first, also
+/// where no version is set (measured: `bg=1` exit 32, live and refused).
 pub fn is_refused_background<'o, 'a: 'o>(
     option: &MountOption<'_>,
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
 ) -> bool {
-    option.keyword() == "bg" && has_value(option) && requested_versions(options).and(Versions::V3).is_empty()
+    option.keyword() == "bg" && has_value(option) && requested_versions(options) != Versions::V3
 }
 
 fn is_refused_early<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone) -> bool {
@@ -364,6 +305,7 @@ mod tests {
             ("bg=0", true),
             ("bg=1,vers=3", true),
             ("bg=1,nfsvers=4.1", false),
+            ("sloppy,bg=1,vers=4", true),
             ("bg=,vers=4", true),
             ("bg,vers=4", true),
             ("fg,bg=false", true),
@@ -388,6 +330,8 @@ mod tests {
             ("timeo", Some(Refusal::ValueMissing)),
             ("timeo=", Some(Refusal::ValueMissing)),
             ("timeo=60s", Some(Refusal::NotANumber)),
+            ("nconnect=4294967296", Some(Refusal::TooLarge { max: 16 })),
+            ("timeo=09", Some(Refusal::NotANumber)),
             ("nconnect=17", Some(Refusal::OutOfRange { min: 1, max: 16 })),
             ("vers=5", Some(Refusal::NoSuchVersion)),
             ("v2", Some(Refusal::NoKernel)),
@@ -412,6 +356,11 @@ mod tests {
             ("vers=4,minorversion=2", Versions::V42),
             ("vers=4", Versions::V4),
             ("minorversion=1", Versions::ALL),
+            ("mountvers=3", Versions::V3),
+            ("mounthost=a,hard", Versions::V3),
+            ("mountproto=tcp", Versions::V3),
+            ("proto=tcp", Versions::ALL),
+            ("mountvers=3,vers=4", Versions::V4),
             ("vers=3,minorversion=1", Versions::V3),
         ] {
             assert_eq!(requested_versions(&options(list)), versions, "{list}");

@@ -4,6 +4,9 @@ use super::acceptance::judge;
 use super::catalog::OptionId;
 use super::option::MountOption;
 
+/// Quotes as a word processor writes them, which are letters to every layer.
+pub(crate) const TYPOGRAPHIC: [char; 4] = ['\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
+
 /// The option as it should be written, where its refused value can mean one
 /// thing only: another case, a unit, a version with its name around it. `None`
 /// where it may mean several things, or nothing.
@@ -14,10 +17,14 @@ use super::option::MountOption;
 /// assert_eq!(meant("nfsvers=v4.1").as_deref(), Some("nfsvers=4.1"));
 /// assert_eq!(meant("timeo=60s").as_deref(), Some("timeo=600"));
 /// assert_eq!(meant("rsize=1M").as_deref(), Some("rsize=1048576"));
+/// assert_eq!(meant("nfsvers=4.1]").as_deref(), Some("nfsvers=4.1"));
+/// assert_eq!(meant("vers=\u{2018}4.1\u{2019}").as_deref(), Some("vers=4.1"));
 /// assert_eq!(meant("timeo=soon"), None);
 /// ```
 pub fn intended(option: &MountOption<'_>) -> Option<String> {
-    let value = option.value()?.trim().trim_start_matches('=');
+    // The end of a list in brackets that was cut at its commas.
+    let value =
+        option.value()?.trim().trim_start_matches('=').trim_end_matches(']').trim_matches(TYPOGRAPHIC);
     let meant = match option.entry()?.id {
         OptionId::Vers => version(value)?,
         OptionId::Timeo => tenths(value)?.to_string(),

@@ -71,6 +71,19 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     masked.into()
 }
 
+/// Returns true if a template printed a part of `text` in place of a value that it did not have: Go's
+/// `text/template` and `fmt` write these for nothing.
+///
+/// ```
+/// # use nfs_mount_guard_engine::nfs::placeholder::is_leftover;
+/// assert!(is_leftover("nfsvers=<no value>") && is_leftover("%!s(<nil>)") && is_leftover("[]"));
+/// assert!(!is_leftover("hard") && !is_leftover("[hard]"));
+/// ```
+pub fn is_leftover(text: &str) -> bool {
+    matches!(text.trim(), "[]" | "map[]" | "[ ]")
+        || text.contains('<') && ["<no value>", "<nil>"].iter().any(|word| text.contains(word))
+}
+
 /// Functions of templates of which a text in quotes is the result. Others compare with one.
 const CHOICES: [&str; 3] = ["default ", "ternary ", "coalesce "];
 

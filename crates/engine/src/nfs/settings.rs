@@ -108,6 +108,11 @@ impl Settings {
         settings
     }
 
+    /// The largest `timeo` in effect, in tenths of a second.
+    pub const fn largest_timeo(&self) -> u32 {
+        cap_timeo(u32::MAX)
+    }
+
     fn apply(&mut self, option: &MountOption<'_>) {
         let Some(entry) = option.entry() else {
             return;
@@ -214,10 +219,10 @@ fn set<T>(place: &mut Option<T>, value: Option<T>) {
 
 /// The kernel caps `timeo` at 600 seconds (`nfs_init_timeout_values`,
 /// `NFS_MAX_TCP_TIMEOUT`).
-fn cap_timeo(tenths: u32) -> u32 {
+const fn cap_timeo(tenths: u32) -> u32 {
     // NFS_MAX_TCP_TIMEOUT, 600 s: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/client.c,
     // nfs_init_timeout_values
-    tenths.min(6000)
+    if tenths > 6000 { 6000 } else { tenths }
 }
 
 /// Returns the size that the kernel uses for an `rsize` or `wsize`, before the server's own limit:

@@ -249,12 +249,29 @@ fn recovery_remedy(
     if winner.site.is_some() && acceptance::transport(&winner.option) == Some(Transport::Udp) {
         return Some(format!("drop {}", winner.option.text()));
     }
+    if of_group == Group::RECOVERY && keeps_softreval(check, winner) {
+        let (loser, winner) = (loser.option.text(), winner.option.text());
+        return Some(format!(
+            "keep one of them; {loser} leaves softreval on since Linux 5.6: write it next to {winner}"
+        ));
+    }
     let is_meant = of_group == Group::RECOVERY
         && loser.id() == Some(OptionId::Hard)
         && winner.site.is_some()
         && check.subject.is_writable();
     let (loser, winner) = (loser.option.text(), winner.option.text());
     is_meant.then(|| format!("drop {winner} to keep every write, or drop {loser} to accept errors"))
+}
+
+/// Returns true if a `softerr` that loses to a `soft` leaves its `softreval` on: only `hard` turns that off
+/// (Linux `fs/nfs/fs_context.c`, `Opt_hard`; measured: `softerr,soft` is `soft,softreval`).
+fn keeps_softreval(check: &RuleContext<'_, '_>, winner: &Token<'_>) -> bool {
+    let mut from_last = check.subject.options.effective().rev();
+    winner.id() == Some(OptionId::Soft)
+        && !check.subject.options.effective().any(|token| token.id() == Some(OptionId::Softreval))
+        && from_last
+            .find(|token| matches!(token.id(), Some(OptionId::Hard | OptionId::Softerr)))
+            .is_some_and(|token| token.id() == Some(OptionId::Softerr))
 }
 
 /// Reports `ro` and `rw` of which one has a value; false where none has. A value of `ro`

@@ -266,7 +266,7 @@ fn report(
     let token = subject.options.at(&site).filter(|token| token.in_force);
     let is_refused = token.is_some_and(|token| {
         let effective = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
-        acceptance::is_refused_background(&token.option, effective.iter().copied())
+        !token.is_beside_sloppy && acceptance::is_refused_background(&token.option, effective.iter().copied())
     });
     // No layer takes blanks off an option: mount(8) `ul_optstr_next`, mount.nfs `po_split`, the kernel
     // `vfs_parse_monolithic_sep`.
@@ -294,7 +294,7 @@ fn report(
     } else if ambiguity == Ambiguity::OverriddenMarks {
         "is overridden by a later fg where a layer drops quotes and backslashes; a change of order would mount in the background"
     } else if ambiguity == Ambiguity::Placeholder {
-        "becomes a background mount where the placeholder has no other value"
+        "becomes a background mount if that is what the placeholder yields"
     } else if ambiguity == Ambiguity::Notation {
         "may be a background mount: the driver is not known, and may split the text there"
     } else {

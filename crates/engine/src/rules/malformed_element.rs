@@ -4,12 +4,13 @@ mod rewritten;
 
 use std::ops::Range;
 
-use super::unknown_option::OtherVersion;
+use super::unknown_option::{MISSING_VALUE, OtherVersion};
 use super::{About, Actions, Example, Rule, RuleContext, offer, offer_instead, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::Meant;
 use crate::nfs::option::{MountOption, Piece};
+use crate::nfs::placeholder::is_leftover;
 use crate::nfs::reading::{self, Latitude, Trap};
 use crate::site::Site;
 use crate::subject::Subject;
@@ -287,7 +288,12 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
         Malformation::Quote => {
             ("contains a quote, which mount.nfs and the kernel read differently", Severity::Hidden)
         }
-        Malformation::NoKeyword => ("has no option name before its =", Severity::Proper),
+        // Measured: `=hard` and `=` exit 1 with mount(8) of util-linux 2.38 to 2.42.
+        Malformation::NoKeyword => {
+            let is_read = check.subject.driver.known.is_read();
+            let severity = if is_read { Severity::CannotMount } else { Severity::Proper };
+            ("has no option name before its =: mount(8) refuses it", severity)
+        }
         Malformation::Disguised | Malformation::Continued => {
             let is_certain = !token.is_beside_sloppy && check.subject.driver.known.is_read();
             let goes_on = token.meant.as_ref().is_some_and(|meant| meant.pieces > 1);
@@ -303,9 +309,18 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
             (what, if is_certain { Severity::CannotMount } else { Severity::Lesser })
         }
     };
-    let severity = severity_of(check.subject, token, severity);
+    // No driver puts together what a comma cut, or gives a value its name.
+    let is_beyond_driver =
+        token.meant.as_ref().is_some_and(|meant| meant.pieces > 1) || malformation == Malformation::NoKeyword;
+    let severity = match severity {
+        Severity::CannotMount if is_beyond_driver => Severity::CannotMount,
+        severity => severity_of(check.subject, token, severity),
+    };
     let message = check.about(token, what);
     match token.meant.as_deref() {
+        _ if is_leftover(token.option.text()) => {
+            check.report(token, severity, Sentence::with_remedy(message, MISSING_VALUE), None);
+        }
         Some(meant) => report_meant(check, token, severity, message, meant),
         None => match trimmed(token) {
             Some((clean, edit)) if !clean.is_empty() => {

@@ -75,7 +75,12 @@ fn check(check: &mut RuleContext<'_, '_>) {
             OptionId::Mounthost | OptionId::Mountaddr => {
                 ("lets another host answer for the export", Severity::Grave)
             }
-            OptionId::Addr => ("names another address than the object's server", Severity::Grave),
+            // mount.nfs removes it (`nfs_validate_options`; measured: `addr=1.2.3.4` mounts the server);
+            // other mount helpers and the kernel take it for the server's address.
+            OptionId::Addr => (
+                "sets the server's address: mount.nfs replaces it, and another mount helper may follow it",
+                Severity::Grave,
+            ),
             OptionId::XMount => ("mounts or changes something else than the export's root", Severity::Grave),
             // uhelper= names the program /sbin/umount.NAME (mount(8)).
             OptionId::Helper => ("chooses the program that unmounts the volume", Severity::Grave),

@@ -3,13 +3,14 @@
 mod versions;
 mod words;
 
-use super::unknown_option::{OtherVersion, has_effect, is_denied_word};
+use super::unknown_option::{MISSING_VALUE, OtherVersion, has_effect, is_denied_word};
 use super::{About, Actions, Example, Rule, RuleContext, offer, offer_instead, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Sentence, Severity};
 use crate::nfs::acceptance::{self, Overlooked, Refusal, Transport};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::intended::{intended, version_word};
 use crate::nfs::option::MountOption;
+use crate::nfs::placeholder::is_leftover;
 use crate::nfs::vendor::is_of_client_module;
 use crate::nfs::version::{self, Versions};
 use crate::site::Place;
@@ -233,6 +234,11 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
                 ),
             };
             let mut message = Sentence::from(format!("{what}: {refusal}"));
+            if is_leftover(token.option.text()) {
+                message.remedy = Some(MISSING_VALUE.into());
+                check.report(token, severity, message, None);
+                return;
+            }
             let meant = meant(check, token);
             let is_useless = |text: &String| {
                 let option = MountOption::new(text.as_str());

@@ -5,7 +5,7 @@ use super::{About, Actions, Example, Rule, RuleContext, Setting};
 use crate::finding::{Action, Code, Sentence, Severity};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::settings::Settings;
-use crate::nfs::timeouts::{default_retrans, default_timeo, major_timeout};
+use crate::nfs::timeouts::{default_retrans, default_timeo, is_longer, major_timeout};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(6),
@@ -15,7 +15,9 @@ pub(super) static RULE: Rule = Rule {
     why: "A soft mount fails every call at its major timeout: `timeo / 10 * (1 + retrans)` seconds over TCP. \
 A server that restarts or fails over is away for 30 to 120 seconds, and an NFSv4 server then needs up to 90 \
 seconds of grace. A mount that gives up earlier loses writes at every such event. `timeo` is in tenths of a \
-second: `timeo=10` is one second, not ten. `retrans=0` fails after one timeout, without a retry.",
+second: `timeo=10` is one second, not ten. `retrans=0` fails after one timeout, without a retry. \
+With NFSv4, short timeouts take longer than that: `timeo=10,retrans=1` failed after 13 to 22 s, `timeo=50,retrans=2` \
+after 16 to 30 s, so a finding says \"at least\".",
     remedy: "Use `hard`, or raise `timeo` and `retrans`: `timeo=600,retrans=2` is 180 s.",
     actions: Actions::all(Action::Deny),
     lesser: Some((Actions::all(Action::Warn), "the volume is only read")),
@@ -65,17 +67,18 @@ fn check(check: &mut RuleContext<'_, '_>) {
     // A value that is not known yet may be long enough.
     let is_open = |word| check.subject.options.unrendered().any(|token| token.id() == Some(word));
     let (timeo_is_open, retrans_is_open) = (is_open(OptionId::Timeo), is_open(OptionId::Retrans));
+    let at_least = if is_longer(settings) { "at least " } else { "" };
     let message = if retrans_is_open || timeo_is_open && settings.retrans != Some(0) {
         return;
     } else if settings.retrans == Some(0) {
         format!(
-            "{} with retrans=0 fails calls after one timeout ({} s)",
+            "{} with retrans=0 fails calls after one timeout ({at_least}{} s)",
             check.quote(token),
             major.as_secs_f64()
         )
     } else if major.as_secs_f64() < f64::from(least) {
         format!(
-            "{} fails calls after {} s; a failover takes longer (minimum: {least} s)",
+            "{} fails calls after {at_least}{} s; a failover takes longer (minimum: {least} s)",
             check.quote(token),
             major.as_secs_f64()
         )

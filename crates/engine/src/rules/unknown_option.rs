@@ -8,8 +8,9 @@ use super::{
 use crate::finding::{Action, Applicability, Code, Sentence, Severity};
 use crate::nfs::acceptance::{self, Refusal, Transport, judge, transport};
 use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
-use crate::nfs::intended::{intended, version_word};
+use crate::nfs::intended::{TYPOGRAPHIC, intended, version_word};
 use crate::nfs::option::MountOption;
+use crate::nfs::placeholder::is_leftover;
 use crate::nfs::vendor::is_of_client_module;
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
@@ -84,7 +85,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
         }
         let mut message = Sentence::from(format!("unknown option {}", check.quote(token)));
         let mut fix = None;
-        if let Some(remedy) = in_tenths(token) {
+        if is_leftover(token.option.text()) {
+            message.remedy = Some(MISSING_VALUE.into());
+        } else if let Some(remedy) = in_tenths(token) {
             message.remedy = Some(remedy.into());
         } else if let Some(whose) = other_program(token.option.keyword()) {
             message.remedy = Some(whose.into());
@@ -108,6 +111,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
         check.report(token, severity, message, fix);
     }
 }
+
+/// The remedy for what a template printed in place of nothing.
+pub(super) const MISSING_VALUE: &str = "a template printed it for a missing value: set that value";
 
 /// Returns true if a backslash stands before the comma before an option.
 fn is_behind_escaped_comma(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
@@ -134,7 +140,16 @@ fn suggestion(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> 
     if let Some(text) = version_word(token.option.text()) {
         return Some(text);
     }
+    let quoted = token.option.text().contains(TYPOGRAPHIC);
+    let plain = quoted.then(|| token.option.text().replace(TYPOGRAPHIC, ""));
+    if let Some(text) = plain.filter(|text| is_taken(check, text)) {
+        return Some(text);
+    }
     let written = token.option.keyword().to_lowercase();
+    // mount.nfs has `tcp`, and the other address family only as a value.
+    if matches!(written.as_str(), "tcp6" | "rdma6") && token.option.value().is_none() {
+        return Some(format!("proto={written}")).filter(|text| is_taken(check, text));
+    }
     let keyword = match written.as_str() {
         // Only nfsmount.conf has these words for it.
         "foreground" | "background" | "bg" | "nobg" | "--bg" | "-bg" => "fg",

@@ -3,6 +3,7 @@
 use super::{About, Actions, Example, Rule, RuleContext};
 use crate::finding::{Action, Code};
 use crate::nfs::acceptance::names_version;
+use crate::nfs::version::Versions;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(17),
@@ -47,10 +48,12 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 fn check(check: &mut RuleContext<'_, '_>) {
     let pinned = check.subject.options.effective().any(|token| token.entry().is_some_and(names_version));
     if !pinned {
-        check.report_missing(
-            "nfsvers",
-            None,
-            "no protocol version is named, so every node negotiates its own",
-        );
+        let is_v3 = check.subject.options.settings().versions == Versions::V3;
+        let message = if is_v3 {
+            "no protocol version is named, and an option of NFSv3 makes every node mount that"
+        } else {
+            "no protocol version is named, so every node negotiates its own"
+        };
+        check.report_missing("nfsvers", None, message);
     }
 }

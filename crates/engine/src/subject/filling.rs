@@ -5,6 +5,7 @@ use super::Subject;
 use super::carrier::{self, Carrier};
 use super::driver::assembly::{Empty, NoneWord};
 use super::driver::{DECLARED, Driver, ListUse, On, Role};
+use crate::nfs::placeholder::is_leftover;
 use crate::site::Place;
 
 /// The place of a missing option.
@@ -38,6 +39,8 @@ pub enum Obstacle {
     NoneWord,
     /// The driver drops what stands after some element of the list.
     CutShort,
+    /// All that the list holds is what a template printed for a missing value.
+    Leftover,
     /// A quote or a backslash may swallow what is appended.
     Trap,
     /// It is an inline volume of a Pod, in which nothing is filled in.
@@ -76,6 +79,11 @@ impl Subject<'_> {
             return Filling::Nowhere(Obstacle::OneElement);
         }
         let Some(list) = self.carriers.get(at) else { return Filling::At(at) };
+        if let [element] = list.elements.as_slice()
+            && is_leftover(element)
+        {
+            return Filling::Nowhere(Obstacle::Leftover);
+        }
         if self.has_trap() {
             return Filling::Nowhere(Obstacle::Trap);
         }
@@ -136,6 +144,7 @@ impl Obstacle {
             | Self::OneElement
             | Self::NoneWord
             | Self::CutShort
+            | Self::Leftover
             | Self::Trap => None,
         }
     }
@@ -172,6 +181,7 @@ impl Obstacle {
             Self::OneElement => "write all options into one element: some clusters cannot mount two",
             Self::NoneWord => "write the options in place of the word that means none",
             Self::Trap => "remove the quote or the backslash first, which would change it",
+            Self::Leftover => "set the value that the template misses first",
             Self::CutShort => "remove the whitespace first: the driver drops the rest",
         };
         fixed.to_owned()

@@ -1,0 +1,127 @@
+//! Tests that no option is filled in whose value another rule of the same policy denies.
+
+use base64::Engine as _;
+use nfs_mount_guard::admission::Endpoint;
+use nfs_mount_guard::check::repair::repair;
+use nfs_mount_guard::engine::fix::Scope;
+use serde_json::{Value, json};
+
+use crate::fixture::TODAY;
+use crate::policies::{ask, policy};
+
+fn class(list: &[&str]) -> Value {
+    json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "a"},
+        "provisioner": "nfs.csi.k8s.io", "mountOptions": list,
+    })
+}
+
+/// The list after `/mutate`, and the response to what it makes.
+fn stored(rest: &str, object: &Value) -> (Value, Value) {
+    let policy = policy(rest);
+    let mutated = ask(&policy, Endpoint::Mutate, "someone", None, object, TODAY);
+    let mut stored = object.clone();
+    if let Some(patch) = mutated["patch"].as_str() {
+        let patch = base64::engine::general_purpose::STANDARD.decode(patch).expect("base64");
+        let patch: Vec<Value> = serde_json::from_slice(&patch).expect("a patch");
+        for operation in patch {
+            assert_eq!(operation["path"], "/mountOptions", "{operation}");
+            stored["mountOptions"] = operation["value"].clone();
+        }
+    }
+    let validated = ask(&policy, Endpoint::Validate, "someone", None, &stored, TODAY);
+    (stored["mountOptions"].clone(), validated)
+}
+
+fn warnings(response: &Value) -> Vec<String> {
+    serde_json::from_value(response["warnings"].clone()).unwrap_or_default()
+}
+
+/// The policies whose number another rule of theirs denies, with the list, the words that are filled
+/// in all the same, and the finding that is left.
+const CASES: [(&str, &[&str], &[&str], &str); 4] = [
+    ("rules: {timeo-not-set: {value: 100}}", &["soft", "nfsvers=4.1", "fg"], &["retrans=2"], "NMG003"),
+    (
+        "drivers: [{name: nfs.csi.k8s.io, timeo: 100, retrans: 3}]",
+        &["soft", "nfsvers=4.1", "fg"],
+        &["retrans=3"],
+        "NMG003",
+    ),
+    (
+        "profile: strict\nrules: {timeo-not-set: {value: 50}}",
+        &["hard", "nfsvers=4.1", "fg"],
+        &["retrans=2"],
+        "NMG003",
+    ),
+    (
+        "profile: strict\nrules: {retrans-not-set: {value: 1}}",
+        &["hard", "nfsvers=4.1"],
+        &["fg", "timeo=600"],
+        "NMG004",
+    ),
+];
+
+#[test]
+fn a_number_that_another_rule_denies_is_not_filled_in() {
+    for (rest, list, added, left) in CASES {
+        let object = class(list);
+        let (options, response) = stored(rest, &object);
+        assert_eq!(options, json!([list, added].concat()), "{rest}");
+        let causes = response["status"]["message"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(response["allowed"], false, "{rest}");
+        assert!(
+            causes.contains(left) && !causes.contains("NMG006 soft") && !causes.contains("NMG007 timeout"),
+            "{causes}"
+        );
+        assert!(causes.contains(" is denied"), "{causes}");
+        // `fix` writes no more than the webhook.
+        let text = object.to_string();
+        let fixed = repair(&policy(rest), TODAY, Scope::FILE, &text, &|_| true);
+        let fixed: Value = serde_json::from_str(&fixed.text.expect("something is added")).expect("JSON");
+        assert_eq!(fixed["mountOptions"], options, "{rest}");
+    }
+}
+
+#[test]
+fn both_webhooks_observe_what_they_would_do() {
+    for (rest, list, _, left) in CASES {
+        let observing = policy(&format!("mode: observe\n{rest}"));
+        for endpoint in [Endpoint::Mutate, Endpoint::Validate] {
+            let response = ask(&observing, endpoint, "someone", None, &class(list), TODAY);
+            let told = warnings(&response);
+            assert!(response["patch"].is_null(), "{rest}");
+            let is_told = |line: &&String| line.starts_with(left) && line.contains("would be denied: ");
+            assert_eq!(told.iter().filter(is_told).count(), 1, "{endpoint:?}: {told:?}");
+            let repaired = |line: &String| line.starts_with(left) && line.contains("would be repaired");
+            assert!(!told.iter().any(repaired), "{told:?}");
+            assert!(told.iter().all(|line| line.chars().count() <= 120), "{told:?}");
+        }
+    }
+}
+
+#[test]
+fn numbers_that_pass_together_are_filled_in_together() {
+    let rest = "rules: {timeo-not-set: {value: 100}, retrans-not-set: {value: 10}}";
+    let (options, response) = stored(rest, &class(&["soft", "nfsvers=4.1", "fg"]));
+    assert_eq!(options, json!(["soft", "nfsvers=4.1", "fg", "timeo=100", "retrans=10"]));
+    assert_eq!(response["allowed"], true, "{response}");
+}
+
+#[test]
+fn defaults_that_are_written_out_are_told_apart() {
+    let object = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "a"},
+        "provisioner": "nasplugin.csi.alibabacloud.com",
+        "parameters": {"volumeAs": "subpath", "server": "x:/"}, "mountOptions": ["vers=3"],
+    });
+    let response = ask(&policy(""), Endpoint::Mutate, "someone", None, &object, TODAY);
+    let told = warnings(&response);
+    assert_eq!(told.first().map(String::as_str), Some("nfs-mount-guard added fg in mountOptions (NMG002)"));
+    assert!(told.len() > 1, "{told:?}");
+    for line in &told[1..] {
+        assert!(
+            line.starts_with("nfs-mount-guard wrote out the driver's defaults in mountOptions: "),
+            "{line}"
+        );
+    }
+}
