@@ -169,9 +169,17 @@ impl Checker<'_> {
                     not_judged(&found, reading.name, reading.lines, file);
                     return;
                 }
-                reading.judged.extend((0..object.parts.len()).map(|part| (index, part)));
+                let is_off = self.policy.action(UNREAD_OPTIONS, Severity::Lesser) == Action::Off;
+                let is_named = |part: &Part<'_>| part.lost.is_some() && is_off;
+                for found in
+                    object.parts.iter().filter(|part| is_named(part)).filter_map(|part| part.lost.as_ref())
+                {
+                    let tell = if object.parts.len() == 1 { not_judged } else { name_unjudged };
+                    tell(found, reading.name, reading.lines, file);
+                }
                 let begin = file.subjects.len();
-                let parts = object.parts.iter().enumerate();
+                let parts = object.parts.iter().enumerate().filter(|(_, part)| !is_named(part));
+                reading.judged.extend(parts.clone().map(|(part, _)| (index, part)));
                 file.subjects.extend(parts.map(|(at, part)| self.part(part, &object, (index, at), reading)));
                 let is_unreadable = |subject: &SubjectReport| subject.tie.binding == Binding::Unreadable;
                 if file.subjects.iter().skip(begin).any(is_unreadable) {
@@ -398,6 +406,11 @@ fn read_error(name: &str, problem: &Problem, lines: &Lines<'_>) -> ReadError {
 
 /// Returns true if the report lists an object that is NFS, or may be.
 pub fn matches(subject: &SubjectReport) -> bool {
-    let is_mounted = |kind: Kind| kind.row().holds != Holds::Claim;
+    // A workload is its inline volumes.
+    let is_mounted = |kind: Kind| match kind.row().holds {
+        Holds::Claim => false,
+        Holds::InlineVolumes(_) => subject.path.is_some(),
+        Holds::Class | Holds::Snapshots | Holds::Volume => true,
+    };
     subject.nfs != IsNfs::Known(false) && Kind::parse(subject.kind).is_some_and(is_mounted)
 }

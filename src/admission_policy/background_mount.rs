@@ -31,6 +31,15 @@ pub(super) struct Validation {
     pub(super) expression: String,
     /// The message if it does not, as the webhook words it.
     pub(super) message: String,
+    /// The same in CEL, where it names what is wrong.
+    pub(super) message_expression: Option<String>,
+}
+
+impl Validation {
+    /// Returns one with the same message for every object.
+    pub(super) const fn new(expression: String, message: String) -> Self {
+        Self { expression, message, message_expression: None }
+    }
 }
 
 /// The parts of both policies that a `MountPolicy` decides on.
@@ -218,8 +227,8 @@ pub(super) fn validations() -> Vec<Validation> {
         |new: &str, before: &str| format!("({} || {before})", is_short(&format!("variables.{new}")));
     vec![
         // A longer text would cost more than the API server allows.
-        Validation {
-            expression: [
+        Validation::new(
+            [
                 is_short("joined", "variables.wasJudged && variables.joined == variables.oldJoined"),
                 is_short(
                     "annotation",
@@ -228,27 +237,24 @@ pub(super) fn validations() -> Vec<Validation> {
                 is_short("values", "variables.wasJudged"),
             ]
             .join(" &&\n"),
-            message: format!(
+            format!(
                 "{} {} (nfs-mount-guard): a mount takes {LONGEST} bytes of options, and these are more,\nso they are not looked through for bg; write fewer",
                 MALFORMED_ELEMENT.code, MALFORMED_ELEMENT.name
             ),
-        },
-        Validation {
-            expression: rule("joined", &of_old("oldJoined")),
-            message: message("mountOptions", in_place),
-        },
-        Validation {
-            expression: rule("annotation", &of_old("oldAnnotation")),
-            message: message(&format!("the annotation {MOUNT_OPTIONS_ANNOTATION}"), in_place),
-        },
+        ),
+        Validation::new(rule("joined", &of_old("oldJoined")), message("mountOptions", in_place)),
+        Validation::new(
+            rule("annotation", &of_old("oldAnnotation")),
+            message(&format!("the annotation {MOUNT_OPTIONS_ANNOTATION}"), in_place),
+        ),
         // An update cannot change these.
-        Validation {
-            expression: rule("values", "variables.wasJudged"),
-            message: message(
+        Validation::new(
+            rule("values", "variables.wasJudged"),
+            message(
                 "parameters, volumeAttributes or flexVolume.options",
                 "these fields are immutable: delete and recreate the object",
             ),
-        },
+        ),
     ]
 }
 

@@ -89,7 +89,17 @@ pub(super) fn is_one_of(text: &str, patterns: &[&str]) -> Option<String> {
             Some(prefix) if !prefix.contains('*') => {
                 terms.push(format!("{text}.startsWith({})", string(prefix)));
             }
-            _ => expressions.push(regular_expression(pattern)),
+            _ => match pattern.split_once('*') {
+                Some(("", end)) if !end.contains('*') => {
+                    terms.push(format!("{text}.endsWith({})", string(end)));
+                }
+                // Regular expressions cost several times as much.
+                Some((start, end)) if !end.contains('*') && !may_share(start, end) => {
+                    let (start, end) = (string(start), string(end));
+                    terms.push(format!("({text}.startsWith({start}) && {text}.endsWith({end}))"));
+                }
+                _ => expressions.push(regular_expression(pattern)),
+            },
         }
     }
     let alternatives = expressions.join("|");
@@ -98,6 +108,13 @@ pub(super) fn is_one_of(text: &str, patterns: &[&str]) -> Option<String> {
     }
     terms.extend(expressions.iter().map(|one| format!("{text}.matches({})", string(&format!("^{one}$")))));
     any(&terms)
+}
+
+/// Returns true if the last letters of `start` may be the first ones of `end`: a text that has both may
+/// be shorter than the two.
+fn may_share(start: &str, end: &str) -> bool {
+    let ends = end.char_indices().map(|(at, letter)| at + letter.len_utf8());
+    ends.filter_map(|at| end.get(..at)).any(|letters| start.ends_with(letters))
 }
 
 /// Returns a pattern as RE2 has it, without anchors.
@@ -190,7 +207,14 @@ mod tests {
         assert_eq!(is_one_of("d", &[]), None);
         assert_eq!(is_one_of("d", &["a"]).as_deref(), Some("d == 'a'"));
         assert_eq!(is_one_of("d", &["a", "b*"]).as_deref(), Some("(d == 'a' || d.startsWith('b'))"));
-        assert_eq!(is_one_of("d", &["*.x", "b*c"]).as_deref(), Some(r"d.matches(r'^(.*\.x|b.*c)$')"));
+        assert_eq!(
+            is_one_of("d", &["*.x", "b*c"]).as_deref(),
+            Some("(d.endsWith('.x') || (d.startsWith('b') && d.endsWith('c')))")
+        );
+        assert_eq!(
+            is_one_of("d", &["ab*cd", "*a*", "b*b"]).as_deref(),
+            Some("((d.startsWith('ab') && d.endsWith('cd')) || d.matches('^(.*a.*|b.*b)$'))")
+        );
         assert_eq!(is_one_of("d", &["a", "*"]).as_deref(), Some("true"));
     }
 

@@ -2,12 +2,13 @@
 //! ValidatingAdmissionPolicy of its own, and the condition of a webhook.
 //!
 //! Each volume is looked at as a PersistentVolume with the same source, by the
-//! expressions of the other policy. Fields are reached as optional values, so
-//! that no expression can fail: under `failurePolicy: Fail` a failure would keep
-//! every Pod out.
+//! expressions of the other policy. Fields that a volume may lack are reached as
+//! optional values, and volumes without `csi` cost one unit each, so that no
+//! expression can fail for a Pod without such a volume: under `failurePolicy: Fail`
+//! a failure keeps a Pod out.
 
 use super::background_mount::{LONGEST, Validation, Variable, around_in, is_short, may_hold_bg, spelled};
-use super::cel::{any, hanging, list};
+use super::cel::{any, hanging, list, string};
 use super::drivers::{KEEPS_CASE, KEY, Names, Table, facts_of, is_option_key};
 use super::match_conditions::MatchCondition;
 use crate::kind::Kind;
@@ -29,12 +30,16 @@ fn volumes_of(object: &str) -> String {
     )
 }
 
-/// Returns CEL that is true if the volume `v` is an inline one of a driver that may mount NFS.
-fn is_listed(table: &Table<'_>) -> String {
-    format!(
-        "[v.?csi.?driver.orValue('')].exists(driver,\n  {})",
-        hanging(&table.is_known_to_mount_nfs("driver"), 2)
-    )
+/// Returns CEL for those of the volumes that are inline ones of a driver that may mount NFS. `filter` and
+/// `has` cost the least of each volume that is none: a Pod may have as many as an object has room for.
+fn listed(table: &Table<'_>, object: &str) -> String {
+    let is_listed = table.is_known_to_mount_nfs("v.csi.driver");
+    format!("{}.filter(v,\n  has(v.csi) && {})", volumes_of(object), hanging(&parenthesized(&is_listed), 2))
+}
+
+/// Returns an expression that can stand beside `&&`.
+fn parenthesized(expression: &str) -> String {
+    if expression.starts_with('(') { expression.to_owned() } else { format!("({expression})") }
 }
 
 /// Returns the one condition: nothing else is looked at, and no webhook is called for it.
@@ -42,25 +47,39 @@ pub(super) fn condition(table: &Table<'_>) -> MatchCondition {
     MatchCondition {
         name: "has-inline-nfs-volume",
         comment: "An inline volume of a CSI driver that mounts NFS, or may.",
-        expression: format!("{}.exists(v,\n  {})", volumes_of("object"), hanging(&is_listed(table), 2)),
+        expression: format!("{}.size() > 0", listed(table, "object")),
     }
 }
 
 pub(super) fn variables(table: &Table<'_>) -> Vec<Variable> {
-    vec![Variable {
-        name: "volumes",
-        comment: "Those volumes, each as the PersistentVolume that it would be.",
-        expression: format!(
-            "{}.filter(v,\n  {})\n  .map(v, {{'spec': {{'csi': v.csi}}}})",
-            volumes_of("dyn(object)"),
-            hanging(&is_listed(table), 2)
-        ),
-    }]
+    let takes_no_bg = of_one(table, &takes_no_bg(table));
+    vec![
+        Variable {
+            name: "volumes",
+            comment: "Those volumes, each as the PersistentVolume that it would be.",
+            expression: format!(
+                "{}\n  .map(v, {{'name': v.name, 'spec': dyn({{'csi': v.csi}})}})",
+                listed(table, "dyn(object)")
+            ),
+        },
+        Variable {
+            name: "background",
+            comment: "The names of those from which the driver takes bg.",
+            expression: format!(
+                "variables.volumes.filter(volume, !(\n{takes_no_bg}\n)).map(volume, volume.name)"
+            ),
+        },
+    ]
 }
 
-/// Speaks of one volume after another: of its `driver`, its `attributes`, and
-/// the `candidate`, the text of those that may hold options.
+/// Speaks of one volume after another; see [`of_one`].
 fn of_each(table: &Table<'_>, what: &str) -> String {
+    format!("variables.volumes.all(volume,\n{})", of_one(table, what))
+}
+
+/// Speaks of one `volume`: of its `driver`, its `attributes`, and
+/// the `candidate`, the text of those that may hold options.
+fn of_one(table: &Table<'_>, what: &str) -> String {
     let keys = table.version_keys();
     let versions = list(&keys.iter().map(String::as_str).collect::<Vec<_>>());
     let candidate = format!(
@@ -68,11 +87,10 @@ fn of_each(table: &Table<'_>, what: &str) -> String {
         hanging(&is_option_key("k"), 2)
     );
     format!(
-        "variables.volumes.all(volume,\n\
-         [volume.spec.csi.?driver.orValue('')].all(driver,\n\
+        "[volume.spec.csi.?driver.orValue('')].all(driver,\n\
          [{}].all(attributes,\n\
          attributes.size() > {MOST_ATTRIBUTES} ||\n\
-         [{}].all(candidate,\n\n{what}\n))))",
+         [{}].all(candidate,\n\n{what}\n)))",
         hanging("volume.spec.csi.?volumeAttributes.orValue({})", 1),
         hanging(&candidate, 1),
     )
@@ -120,30 +138,38 @@ fn is_candidate_short(table: &Table<'_>) -> String {
 
 /// Returns the conditions that must be true of every volume.
 pub(super) fn validations(table: &Table<'_>) -> Vec<Validation> {
+    let (code, name) = (BACKGROUND_MOUNT.code, BACKGROUND_MOUNT.name);
+    let bg = format!("{code} {name} (nfs-mount-guard): bg in the volumeAttributes of");
+    let what = "inline volume";
+    let consequence = "makes a failed mount look successful: the Pod writes to the node's local disk; use fg";
     vec![
-        Validation {
-            expression: format!(
+        Validation::new(
+            format!(
                 "variables.volumes.all(volume,\n  volume.spec.csi.?volumeAttributes.orValue({{}}).size() <= {MOST_ATTRIBUTES})"
             ),
-            message: format!(
+            format!(
                 "{} {} (nfs-mount-guard): an inline volume has more than {MOST_ATTRIBUTES} volumeAttributes,\nso they are not looked through for bg; write fewer",
                 MALFORMED_ELEMENT.code, MALFORMED_ELEMENT.name
             ),
-        },
+        ),
         // A longer text would cost more than the API server allows.
-        Validation {
-            expression: of_each(table, &is_candidate_short(table)),
-            message: format!(
+        Validation::new(
+            of_each(table, &is_candidate_short(table)),
+            format!(
                 "{} {} (nfs-mount-guard): a mount takes {LONGEST} bytes of options, and an inline volume has more,\nso they are not looked through for bg; write fewer",
                 MALFORMED_ELEMENT.code, MALFORMED_ELEMENT.name
             ),
-        },
+        ),
         Validation {
-            expression: of_each(table, &takes_no_bg(table)),
-            message: format!(
-                "{} {} (nfs-mount-guard): bg in the volumeAttributes of an inline volume makes a failed mount look successful:\nthe Pod writes to the node's local disk; use fg",
-                BACKGROUND_MOUNT.code, BACKGROUND_MOUNT.name
-            ),
+            message_expression: Some(format!(
+                "{} + variables.background[0] + {}",
+                string(&format!("{bg} the {what} ")),
+                string(&format!(" {consequence}"))
+            )),
+            ..Validation::new(
+                "variables.background.size() == 0".to_owned(),
+                format!("{bg} an {what} {consequence}"),
+            )
         },
     ]
 }

@@ -59,6 +59,10 @@ pub(super) fn validations(validations: &[Validation], by: usize) -> String {
         all.push_str(&indented(&validation.expression, by + 4));
         let _ = writeln!(all, "{:1$}message: >-", "", by + 2);
         all.push_str(&indented(&validation.message, by + 4));
+        if let Some(expression) = &validation.message_expression {
+            let _ = writeln!(all, "{:1$}messageExpression: |-", "", by + 2);
+            all.push_str(&indented(expression, by + 4));
+        }
         all
     })
 }

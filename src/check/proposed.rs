@@ -4,7 +4,7 @@ mod title;
 
 use std::ops::RangeInclusive;
 
-use super::repair::{RepairedSubjects, is_immutable, removal_plan, repair, writes_immutable};
+use super::repair::{RepairedSubjects, is_immutable, moved_list, removal_plan, repair, writes_immutable};
 use super::{Checker, passed_over};
 use crate::engine::fix::{Scope, Traced, emptied, fix_alone};
 use crate::finding::Finding;
@@ -87,15 +87,10 @@ fn replacements(
 ) -> Result<Vec<Replacement>, RewriteRefusal> {
     let Some(fix) = &finding.fix else { return Ok(Vec::new()) };
     let mut plans = Vec::new();
-    if let Some(fixed) = fixed
-        && let ([field], Some(list), Some(place)) =
-            (subject.misplaced, subject.carriers.first(), emptied(finding))
-        && let Some(elements) = fixed.elements.first()
+    if let Some((fixed, place)) = fixed.zip(emptied(finding))
+        && let Some((_, plan)) = moved_list(subject, place, fixed, layout)
     {
-        let new: Vec<&str> = elements.iter().map(|element| &**element).collect();
-        if let Some(plan) = rewrite::rename(layout, place, &list.place, &field.texts, &new) {
-            return plan.map(|plan| plan.steps.into_iter().map(|step| step.replacement).collect());
-        }
+        return plan.map(|plan| plan.steps.into_iter().map(|step| step.replacement).collect());
     }
     if let Some(fixed) = fixed {
         let carriers = subject.carriers.iter().zip(fixed.elements.iter().zip(&fixed.origins));

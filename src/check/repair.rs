@@ -26,7 +26,7 @@ use carrying_out::{CarryingOut, replacements};
 pub use change::Changed;
 pub(super) use change::{Step, steps};
 pub(super) use immutable::{is_immutable, writes_immutable};
-pub(super) use moved::removal_plan;
+pub(super) use moved::{moved_list, removal_plan};
 use planner::{Intended, Planner};
 pub use shift::Shift;
 pub use stuck::Stuck;
@@ -173,6 +173,11 @@ struct Repairer<'r> {
 impl Repairer<'_> {
     /// Repairs a text; without `barred` nothing is written in another form.
     fn repair(&self, text: &str, barred: Option<&Barred>, times: usize) -> Repaired {
+        self.attempt(text, barred, times, &Failed::new())
+    }
+
+    /// Repairs a text as [`Self::repair`] does; nothing moves in the subjects of `failed`.
+    fn attempt(&self, text: &str, barred: Option<&Barred>, times: usize, failed: &Failed) -> Repaired {
         let lines = Lines::new(text);
         let mut repaired = Repaired::default();
         let mut objects: Vec<Intended> = Vec::new();
@@ -192,7 +197,7 @@ impl Repairer<'_> {
                 Item::Object(object) => {
                     let mut intended = Intended::default();
                     if (self.wants)(&object) {
-                        let planner = self.planner(&object, objects.len());
+                        let planner = self.planner(&object, objects.len(), failed);
                         planner.plan(&mut intended, &mut wishes, &mut repaired.refusals);
                     }
                     let title = intended.titles.first().cloned();
@@ -222,12 +227,16 @@ impl Repairer<'_> {
             form::announce(&mut again, text, &repaired.unread);
             return again;
         }
-        carry_out(text, &lines, &objects, wishes, &mut repaired);
+        let now_failed = carry_out(text, &lines, &objects, wishes, &mut repaired);
+        if failed.is_empty() && !now_failed.is_empty() {
+            // Repairs in place do not wait for options that cannot move.
+            return self.attempt(text, barred, times, &now_failed);
+        }
         repaired
     }
 
-    const fn planner<'o>(&'o self, object: &'o Object<'o>, index: usize) -> Planner<'o> {
-        Planner { policy: self.policy, today: self.today, scope: self.scope, object, index }
+    const fn planner<'o>(&'o self, object: &'o Object<'o>, index: usize, failed: &'o Failed) -> Planner<'o> {
+        Planner { policy: self.policy, today: self.today, scope: self.scope, object, index, failed }
     }
 }
 
@@ -237,9 +246,31 @@ pub(super) const fn is_part(item: &Item<'_>) -> bool {
     !item.is_beside()
 }
 
-/// Carries out what the objects of a text wish, as far as that can be.
-fn carry_out(text: &str, lines: &Lines<'_>, objects: &[Intended], wishes: Wishes, repaired: &mut Repaired) {
+/// The subjects whose options cannot move, each with the obstacle.
+type Failed = HashMap<(usize, usize), RewriteRefusal>;
+
+/// Carries out what the objects of a text wish, as far as that can be. Returns the subjects of which
+/// nothing changes although options of theirs were to move.
+fn carry_out(
+    text: &str,
+    lines: &Lines<'_>,
+    objects: &[Intended],
+    wishes: Wishes,
+    repaired: &mut Repaired,
+) -> Failed {
     let (granted, refused) = wishes.settle();
+    let moves = |(object, part): (usize, usize)| {
+        objects.get(object).is_some_and(|object| object.moves().any(|moving| moving == part))
+    };
+    let mut failures = Failed::new();
+    let mut fail = |wish: &Wish, refusal: RewriteRefusal| {
+        if moves(wish.subject()) {
+            failures.insert(wish.subject(), refusal);
+        }
+    };
+    for (wish, refusal) in &refused {
+        fail(wish, *refusal);
+    }
     let stuck = |wish: &Wish, refusal: RewriteRefusal| {
         let (object, part) = wish.subject();
         let title = objects.get(object).and_then(|object| object.titles.get(part));
@@ -249,10 +280,13 @@ fn carry_out(text: &str, lines: &Lines<'_>, objects: &[Intended], wishes: Wishes
     repaired.refused.extend(refused.iter().map(|(wish, _)| wish.object));
     repaired.refusals.extend(refused.iter().map(|(wish, refusal)| stuck(wish, *refusal)));
     if granted.is_empty() {
-        return;
+        return failures;
     }
     let carrying_out = CarryingOut { text, objects, lines };
     let (done, failed) = carrying_out.all(granted);
+    for wish in &failed {
+        fail(wish, RewriteRefusal::Misread);
+    }
     repaired.refused.extend(failed.iter().map(|wish| wish.object));
     repaired.refusals.extend(failed.iter().map(|wish| stuck(wish, RewriteRefusal::Misread)));
     repaired.refusals.sort_by_key(|stuck| stuck.at);
@@ -267,6 +301,7 @@ fn carry_out(text: &str, lines: &Lines<'_>, objects: &[Intended], wishes: Wishes
     if repaired.text.is_some() {
         repaired.applied = Shift::of(replacements(&done));
     }
+    failures
 }
 
 #[cfg(test)]

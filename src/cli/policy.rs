@@ -168,6 +168,9 @@ pub fn warnings(policy: &Policy, today: Date) -> Vec<String> {
         if is_idle {
             warnings.push(format!("{which} has no effect: its rules are off"));
         }
+        if let Some(cause) = exemption.contradiction() {
+            warnings.push(format!("{which} matches no object: {cause}"));
+        }
     }
     for rule in
         RULES.iter().filter(|rule| rule.preview && !policy.preview() && policy.own_action(rule).is_some())

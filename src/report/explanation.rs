@@ -12,7 +12,7 @@ mod text;
 use serde::Serialize;
 
 use super::{IsNfs, Origin};
-use crate::kind::Holds;
+use crate::kind::{Holds, Kind};
 use crate::nfs::acceptance::{Overlooked, Refusal};
 use crate::nfs::catalog::{Effect, Entry, OptionId};
 use crate::nfs::kernel::Kernel;
@@ -31,6 +31,9 @@ pub use refusals::Behind;
 pub struct Explanation {
     /// The object's kind.
     pub kind: &'static str,
+    /// Its namespace, where its kind has one and the manifest gives it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Its name.
     pub name: String,
     /// The inline volume of the object that it is, as in
@@ -221,7 +224,7 @@ impl Explanation {
         let is_nfs = IsNfs::of(subject.nfs);
         let may_be_nfs = is_nfs != IsNfs::Known(false);
         let (refused, refused_by) = refusals::at_every_try(subject).unzip();
-        let is_claim = subject.kind.row().holds == Holds::Claim;
+        let is_claim = subject.mounts_nothing();
         let hidden = places::hidden(subject).filter(|_| may_be_nfs && !is_claim);
         let is_inline_refused = subject.volume.is_some() && subject.driver.inline.is_never_mounted();
         let is_mounted =
@@ -233,6 +236,7 @@ impl Explanation {
         let background = if may_be_nfs { background::of(subject, !undecided.is_empty()) } else { None };
         Self {
             kind: subject.kind.as_str(),
+            namespace: namespace(subject.kind, subject.namespace),
             name: subject.name.to_owned(),
             path: subject.volume.map(|volume| volume.to_string()),
             file: file.to_owned(),
@@ -270,6 +274,11 @@ impl Explanation {
             undecided,
         }
     }
+}
+
+/// Returns the namespace of an object; a class or a volume has none, whatever its manifest says.
+fn namespace(kind: Kind, given: Option<&str>) -> Option<String> {
+    given.filter(|_| kind.is_namespaced()).map(ToOwned::to_owned)
 }
 
 /// Returns the lists that the layers read; empty if all of them agree.

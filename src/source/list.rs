@@ -9,6 +9,7 @@ mod items;
 mod mounting;
 mod not_judged;
 mod strays;
+mod workload;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -18,7 +19,7 @@ use super::object::{Object, Origin, Part, parts};
 use serde_json::value::RawValue;
 
 use super::tree::{NodeId, Tree};
-use super::{Implied, Item, Problem, Skip, Sort, Source, classify, json, recorded, unjudged};
+use super::{Implied, Item, Problem, Skip, Sort, Source, classify, json, manifests, recorded, unjudged};
 use crate::kind::{Holds, Kind};
 use crate::subject::manifest::{Manifest, Metadata, Spec, Text};
 use crate::subject::pod::Pod;
@@ -26,7 +27,7 @@ use items::{
     beside_items, empty_list, inner_object, no_items, no_list, object_in, object_name, options_beside,
     too_deep, visit_items,
 };
-use not_judged::{not_judged, not_judged_json, visit_beside, visit_texts};
+use not_judged::{not_judged, not_judged_json, visit_texts};
 pub(super) use strays::add_misplaced;
 use strays::{misplaced_in_json, whole};
 
@@ -96,7 +97,6 @@ pub(super) fn visit_node(
             _ => {}
         }
     }
-    let named = |kind: Kind| object_name(tree, node, kind);
     match classify(api_version, kind, implied) {
         Sort::None => visitor(not_judged(tree, node, Skip::NoObject)),
         Sort::Other => visitor(not_judged(tree, node, Skip::OtherKind)),
@@ -104,40 +104,60 @@ pub(super) fn visit_node(
             let inner = inner_object(tree, node).map(|(_, inner)| inner);
             visitor(Item::Unreadable(no_items(from.offset(), inner)));
         }
-        Sort::Object(kind) => {
-            if let Err(misfit) = mounting::visit(kind, tree, node, from, visitor) {
-                visitor(Item::UnreadablePod);
-                visitor(Item::Unreadable(misplaced(&misfit, &named(kind))));
-                return;
-            }
-            if kind.pod_spec().is_some() && !tree.has_csi_key() {
-                visitor(not_judged(tree, node, Skip::NoInlineVolume));
-                return;
-            }
-            if let Some(problem) = tree.disputed_within(node, source.lines) {
-                let message = format!("{}: {}", named(kind), problem.message);
-                visitor(Item::Unreadable(Problem { message, ..problem }.of_one_object()));
-                return;
-            }
-            let span = tree.node(node).map_or(0..0, |node| node.span.clone());
-            match parts(kind, from) {
-                Ok(parts) if parts.is_empty() => visitor(not_judged(tree, node, Skip::NoInlineVolume)),
-                Ok(mut parts) => {
-                    add_misplaced(&mut parts, tree, node, kind);
-                    if parts.iter().all(|part| part.is_plain_claim(kind)) {
-                        visitor(not_judged(tree, node, Skip::OtherKind));
-                        return;
-                    }
-                    visit_beside(tree, node, kind, visitor);
-                    visitor(object(source, kind, parts, span, Origin::Tree(tree, node)));
-                }
-                Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, &named(kind)))),
-            }
-        }
+        Sort::Object(kind) => visit_object(source, tree, node, kind, visitor),
         Sort::Review => match tree.disputed_within(node, source.lines) {
             Some(problem) => visitor(Item::Unreadable(problem)),
             None => recorded::visit(source, tree, node, visitor),
         },
+    }
+}
+
+/// An object of a kind that is judged.
+fn visit_object(
+    source: &Source<'_>,
+    tree: &Tree<'_>,
+    node: NodeId,
+    kind: Kind,
+    visitor: &mut dyn FnMut(Item<'_>),
+) {
+    let from = NodeDeserializer { tree, id: node };
+    let named = |kind: Kind| object_name(tree, node, kind);
+    if let Err(misfit) = mounting::visit(kind, tree, node, from, visitor) {
+        visitor(Item::UnreadablePod);
+        visitor(Item::Unreadable(misplaced(&misfit, &named(kind))));
+        return;
+    }
+    let workload = |at, parts, span| {
+        let manifest = manifests::metadata(from);
+        workload::Read { kind, at, parts, manifest, span, origin: Origin::Tree(tree, node) }
+    };
+    let span = || tree.node(node).map_or(0..0, |node| node.span.clone());
+    if let Some(at) = kind.pod_spec().filter(|_| !tree.has_csi_key()) {
+        workload::visit(source, (tree, node), workload(at, Vec::new(), span()), visitor);
+        return;
+    }
+    if let Some(problem) = tree.disputed_within(node, source.lines) {
+        let message = format!("{}: {}", named(kind), problem.message);
+        visitor(Item::Unreadable(Problem { message, ..problem }.of_one_object()));
+        return;
+    }
+    match parts(kind, from) {
+        Ok(mut parts) => {
+            add_misplaced(&mut parts, tree, node, kind);
+            if let Some(at) = kind.pod_spec() {
+                workload::visit(source, (tree, node), workload(at, parts, span()), visitor);
+                return;
+            }
+            if parts.iter().all(|part| part.is_plain_claim(kind)) {
+                visitor(not_judged(tree, node, Skip::OtherKind));
+                return;
+            }
+            if let Some(found) = unjudged::find_in_texts(tree, node) {
+                visitor(Item::Beside(found));
+            }
+            visitor(object(source, kind, parts, span(), Origin::Tree(tree, node)));
+        }
+        Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, &named(kind)))),
     }
 }
 
@@ -328,8 +348,19 @@ fn visit_json_object(
             Err(_) => return visit_node(source, &json::tree(source.text, part), 0, implied, depth, visitor),
         }
     }
-    if kind.pod_spec().is_some() && !json::may_have_key(part, "csi\"") {
-        visitor(not_judged_json(source, part, Skip::NoInlineVolume));
+    let span = start..start + part.len();
+    let may_have_options = || unjudged::may_hold_options(part) || unjudged::has_others_in_source(part);
+    let workload = |at, parts| {
+        let manifest = manifests::metadata(&mut serde_json::Deserializer::from_slice(part.as_bytes()));
+        workload::Read { kind, at, parts, manifest, span: span.clone(), origin: Origin::Json(part) }
+    };
+    if let Some(at) = kind.pod_spec().filter(|_| !json::may_have_key(part, "csi\"")) {
+        if may_have_options() {
+            let tree = json::tree(source.text, part);
+            workload::visit(source, (&tree, 0), workload(at, Vec::new()), visitor);
+        } else {
+            visitor(Item::Skipped(Skip::NoInlineVolume));
+        }
         return;
     }
     if kind.row().holds == Holds::Claim {
@@ -346,7 +377,6 @@ fn visit_json_object(
     }
     // The tree reports what does not fit, because it has the positions.
     match parts(kind, &mut serde_json::Deserializer::from_slice(part.as_bytes())) {
-        Ok(parts) if parts.is_empty() => visitor(not_judged_json(source, part, Skip::NoInlineVolume)),
         Ok(mut parts) => {
             match kind.pod_spec() {
                 None => {
@@ -355,16 +385,19 @@ fn visit_json_object(
                     }
                     visit_texts(source, part, visitor);
                 }
-                Some(at) if unjudged::may_hold_options(part) || unjudged::has_others_in_source(part) => {
+                Some(at) if may_have_options() => {
                     let tree = json::tree(source.text, part);
                     add_misplaced(&mut parts, &tree, 0, kind);
-                    if let Some(found) = unjudged::find_beside_volumes(&tree, 0, at) {
-                        visitor(Item::Beside(found));
-                    }
+                    workload::visit(source, (&tree, 0), workload(at, parts), visitor);
+                    return;
+                }
+                Some(_) if parts.is_empty() => {
+                    visitor(Item::Skipped(Skip::NoInlineVolume));
+                    return;
                 }
                 Some(_) => {}
             }
-            visitor(object(source, kind, parts, start..start + part.len(), Origin::Json(part)));
+            visitor(object(source, kind, parts, span, Origin::Json(part)));
         }
         Err(error) => {
             let tree = json::tree(source.text, part);

@@ -21,6 +21,11 @@ pub(super) fn read<'i, D: Deserializer<'i>>(kind: Kind, from: D) -> Result<Manif
     }
 }
 
+/// Reads nothing of an object but its metadata; none of it where that does not fit.
+pub(super) fn metadata<'i, D: Deserializer<'i>>(from: D) -> Manifest<'i> {
+    Claim::deserialize(from).map(Into::into).unwrap_or_default()
+}
+
 /// A claim, whose fields are looked at one by one.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]

@@ -53,7 +53,9 @@ pub struct Part<'i> {
     pub manifest: Manifest<'i>,
     /// Fields that hold options and that nothing reads.
     pub misplaced: Vec<Misplaced>,
-    /// The same before the update, in a recorded AdmissionReview.
+    /// The same fields of a workload, as reports name them where no rule does.
+    pub lost: Option<Unjudged>,
+    /// The manifest before the update, in a recorded AdmissionReview.
     pub before: Option<Manifest<'i>>,
 }
 
@@ -83,7 +85,7 @@ pub(super) fn parts<'i, D: Deserializer<'i>>(kind: Kind, from: D) -> Result<Vec<
     let volumes = Workload::deserialize(from)?.inline_volumes(at).into_iter().filter(is_whole);
     let part = |Inline { index, name, manifest }| {
         let volume = Some(InlineVolume { kind, index });
-        Part { volume, name, manifest, misplaced: Vec::new(), before: None }
+        Part { volume, name, ..Part::whole(manifest) }
     };
     Ok(volumes.map(part).collect())
 }
@@ -91,7 +93,7 @@ pub(super) fn parts<'i, D: Deserializer<'i>>(kind: Kind, from: D) -> Result<Vec<
 impl<'i> Part<'i> {
     /// Returns an object that is itself what is mounted.
     pub(super) const fn whole(manifest: Manifest<'i>) -> Self {
-        Self { volume: None, name: None, manifest, misplaced: Vec::new(), before: None }
+        Self { volume: None, name: None, manifest, misplaced: Vec::new(), lost: None, before: None }
     }
 
     /// Returns the part as the engine sees it.

@@ -6,6 +6,7 @@ mod comments;
 mod field;
 mod gaps;
 mod lines;
+mod relocate;
 mod remove;
 mod rename;
 mod sequence;
@@ -20,7 +21,8 @@ use crate::site::Place;
 pub use apart::apart;
 pub use comments::lost as lost_comments;
 pub(super) use lines::{line_end, line_start, newline};
-pub use remove::{is_alone, remove, remove_with_comments};
+pub use relocate::{Relocation, relocate};
+pub use remove::{is_alone, remove};
 pub use rename::{rename, rename_key};
 
 /// Text to be put in the place of other text.

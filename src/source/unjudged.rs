@@ -23,7 +23,7 @@ use crate::nfs::{option, reading};
 use crate::subject::driver::{is_option_key, names_mount_options};
 use descriptions::FileSystem;
 pub use found::{Unjudged, UnjudgedPlace};
-pub(super) use misplaced::{has_others_in_source, in_volume, keys_like_options, misplaced};
+pub(super) use misplaced::{has_others_in_source, in_volume, keys_like_options, meant_in_source, misplaced};
 use system_files::{background_of, text_of_url};
 pub use terraform::{is_terraform, of_terraform};
 pub(super) use texts::may_hold_options;
@@ -177,6 +177,9 @@ impl Search<'_> {
             return;
         }
         self.left -= 1;
+        if self.is_own_policy(node) {
+            return;
+        }
         if self.tree.is_named_in(node, &self.items) {
             return;
         }
@@ -205,6 +208,8 @@ impl Search<'_> {
                         // An option of it may look like an assignment.
                     } else if self.only_texts && name != LAST_APPLIED {
                         self.visit(*value);
+                    } else if self.is_schema(*value) && names_mount_options(name) {
+                        // Nothing is mounted with a default or an example.
                     } else if described.is_some_and(|found| found.index == index)
                         || self.holds_options(name, *value, entries)
                     {

@@ -74,6 +74,24 @@ fn check_warns() -> Result<(), Failed> {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lost-volume.yaml");
     let output = run(folder.path(), &["check", "--policy", "p.yaml", example]);
     assert!(text(&output.stderr).contains("(\"long gone\") expired"), "{output:?}");
+    for (keys, cause) in [
+        ("kind: VolumeSnapshotClass, namespace: a", Some("a VolumeSnapshotClass has no namespace")),
+        ("kind: StorageClass, namespace: '*'", Some("a StorageClass has no namespace")),
+        ("kind: Pod, storageClassName: fast", Some("storageClassName selects no Pod")),
+        ("namespace: a, storageClassName: fast", Some("storageClassName selects no object with a namespace")),
+        ("kind: Pod, namespace: a", None),
+        ("kind: PersistentVolume, storageClassName: fast", None),
+        ("namespace: a", None),
+    ] {
+        let exemption = format!("exemptions:\n- {{rules: [soft-mount], {keys}, reason: scratch}}\n");
+        fs::write(folder.path().join("p.yaml"), format!("{HEAD}{exemption}"))?;
+        let said = text(&run(folder.path(), &["policy", "check", "p.yaml"]).stdout);
+        let wanted = cause.map(|cause| {
+            format!("warning: the exemption from NMG005 (\"scratch\") matches no object: {cause}\n")
+        });
+        assert_eq!(said.contains("matches no object"), wanted.is_some(), "{said}");
+        assert!(wanted.is_none_or(|wanted| said.contains(&wanted)), "{said}");
+    }
     Ok(())
 }
 

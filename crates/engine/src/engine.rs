@@ -78,7 +78,8 @@ fn evaluate_as_written(policy: &Policy, subject: &Subject<'_>, today: Date) -> E
     }
     let mut found = Vec::new();
     let mut evaluation = Evaluation::default();
-    let is_silent = subject.kind.row().may_be_silent && !subject.options.any_given();
+    let may_be_silent = subject.kind.row().may_be_silent && !subject.mounts_for_snapshots();
+    let is_silent = subject.mounts_nothing() || may_be_silent && !subject.options.any_given();
     // Text that Kubernetes does not read is lost whatever the volume is.
     let has_stray = !subject.misplaced.is_empty()
         || subject.unread_annotation.is_some()

@@ -261,7 +261,9 @@ impl<'c, 'm> RuleContext<'c, 'm> {
         let in_force = self.subject.carriers.iter().position(|carrier| carrier.in_force);
         // The kubelet rejects a list on a FlexVolume.
         let is_script = self.subject.is_flex_volume() && in_force.is_none();
-        (in_force.unwrap_or_default(), is_script.then(Place::flex_options))
+        let is_of_snapshots = self.subject.mounts_for_snapshots() && in_force.is_none();
+        let place = is_of_snapshots.then(|| self.subject.place_of_key("mountOptions"));
+        (in_force.unwrap_or_default(), place.or_else(|| is_script.then(Place::flex_options)))
     }
 
     /// Returns true if an option with this keyword, or one that does the same, stands in a carrier,

@@ -199,7 +199,8 @@ pub fn field_of(path: &[String]) -> String {
         return format!("metadata.annotations[{key}]");
     }
     path.iter().fold(String::new(), |mut field, step| {
-        if step.bytes().all(|byte| byte.is_ascii_digit()) && !field.is_empty() {
+        let is_index = step.bytes().all(|byte| byte.is_ascii_digit()) && !field.is_empty();
+        if is_index || field.ends_with("metadata.annotations") {
             // Writing to a string cannot fail.
             let _ = write!(field, "[{step}]");
         } else {

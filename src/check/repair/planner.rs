@@ -3,6 +3,7 @@
 use serde_json::Value;
 use time::Date;
 
+use super::Failed;
 use super::change::{self, Changed};
 use super::immutable;
 use super::moved::{drop_stuck_renamings, removal_plan, renamed, stuck};
@@ -28,6 +29,13 @@ pub(super) struct Intended {
     pub(super) changed: Vec<(usize, Changed)>,
 }
 
+impl Intended {
+    /// Returns the parts of which options move, by their index.
+    pub(super) fn moves(&self) -> impl Iterator<Item = usize> {
+        self.values.iter().filter(|(.., new)| new.is_none()).map(|(part, ..)| *part)
+    }
+}
+
 /// Plans what an object shall become.
 pub(super) struct Planner<'o> {
     pub(super) policy: &'o Policy,
@@ -36,6 +44,8 @@ pub(super) struct Planner<'o> {
     pub(super) object: &'o Object<'o>,
     /// Index of the object.
     pub(super) index: usize,
+    /// The subjects of the text whose options do not move.
+    pub(super) failed: &'o Failed,
 }
 
 impl<'o> Planner<'o> {
@@ -45,7 +55,7 @@ impl<'o> Planner<'o> {
         for (part, found) in self.object.parts.iter().enumerate() {
             let subject = found.subject(self.object, self.policy);
             intended.titles.push(title(&subject, self.object.name()));
-            let fixed = self.fixed(&subject, &mut layout, refusals);
+            let fixed = self.fixed(part, &subject, &mut layout, refusals);
             self.plan_part(part, &subject, &fixed, &mut layout, intended, wishes);
         }
     }
@@ -53,13 +63,18 @@ impl<'o> Planner<'o> {
     /// The repair of a part, but for what stands at places that cannot go away or be renamed.
     fn fixed<'s>(
         &self,
+        part: usize,
         subject: &Subject<'s>,
         layout: &mut Option<Layout<'o>>,
         refusals: &mut Vec<Stuck>,
     ) -> Traced<'s> {
         let title = || title(subject, self.object.name());
         let mut fixed = fix_traced(self.policy, subject, self.today, self.scope);
-        let stuck = stuck(subject, &fixed, layout, self.object);
+        let failure = self.failed.get(&(self.index, part)).copied();
+        let stuck = match failure {
+            Some(refusal) => fixed.emptied.iter().map(|place| (place.clone(), refusal)).collect(),
+            None => stuck(subject, &fixed, layout, self.object),
+        };
         if !stuck.is_empty() {
             let kept: Vec<Place> = stuck.iter().map(|(place, _)| place.clone()).collect();
             fixed = fix_traced_keeping(self.policy, subject, self.today, self.scope, &kept);
@@ -69,7 +84,7 @@ impl<'o> Planner<'o> {
                 Stuck { at: layout.start(&place), what, refusal }
             }));
         }
-        let kept = drop_stuck_renamings(&mut fixed, layout, self.object);
+        let kept = drop_stuck_renamings(&mut fixed, failure, layout, self.object);
         let keeps = |(at, place, refusal): (usize, Place, _)| {
             let what = match place {
                 Place::Field(_) => format!("{}: {} stays where it is", title(), place.field(None)),

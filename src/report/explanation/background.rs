@@ -37,7 +37,7 @@ pub(super) fn of(subject: &Subject<'_>, is_undecided: bool) -> Option<MaybeBackg
         let finding = first(&|_| true)?;
         return Some(MaybeBackground { finding, passes: refusals::at_every_try(&bare).is_none() });
     }
-    let finding = first(&|finding| is_unrendered(subject, finding))?;
+    let finding = first(&|finding| is_unrendered(subject, finding) || may_be_read(subject, finding))?;
     Some(MaybeBackground { finding, passes: true })
 }
 
@@ -50,6 +50,15 @@ fn is_unrendered(subject: &Subject<'_>, finding: &Finding) -> bool {
         let element = carrier.elements.get(site.element);
         element.is_some_and(|element| carrier.is_unrendered(element, site.range.clone()))
     })
+}
+
+/// Returns true if a finding is about a text that a driver whose source was not read may pass on: at a
+/// place that is not known to be read, or in another notation than mount's.
+fn may_be_read(subject: &Subject<'_>, finding: &Finding) -> bool {
+    let Some(site) = &finding.site else { return false };
+    let carrier = subject.carriers.get(site.carrier);
+    let is_open = carrier.is_some_and(|carrier| !carrier.in_force || subject.options.at(site).is_none());
+    is_open && !subject.driver.known.is_read()
 }
 
 /// Returns true if an option is `bg` but for quotes and backslashes.

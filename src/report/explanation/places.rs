@@ -35,6 +35,7 @@ impl Explanation {
             }
         });
         Some(Self {
+            namespace: super::namespace(kind, found.namespace.as_deref()),
             name: found.name.clone(),
             driver_title: "",
             carriers: carriers.collect(),

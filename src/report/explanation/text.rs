@@ -11,14 +11,7 @@ use crate::report::plain::{place, plain};
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}/{}", place(&self.file), self.line, self.kind, plain(&self.name))?;
-        match &self.path {
-            Some(path) => writeln!(f, " {path}")?,
-            None => writeln!(f)?,
-        }
-        if let Some(origin) = &self.origin {
-            writeln!(f, "  rendered   from {}", plain(origin.place()))?;
-        }
+        self.write_head(f)?;
         let nfs = match self.nfs {
             IsNfs::Known(true) => "NFS",
             IsNfs::Known(false) => "not NFS: its options are not evaluated",
@@ -130,6 +123,23 @@ impl Explanation {
             Some(dead) => write_dead_mount(f, dead, false, who),
             None => Ok(()),
         }
+    }
+
+    /// Writes the object, and the template that it was rendered from.
+    fn write_head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}/", place(&self.file), self.line, self.kind)?;
+        if let Some(namespace) = &self.namespace {
+            write!(f, "{}/", plain(namespace))?;
+        }
+        write!(f, "{}", plain(&self.name))?;
+        match &self.path {
+            Some(path) => writeln!(f, " {path}")?,
+            None => writeln!(f)?,
+        }
+        if let Some(origin) = &self.origin {
+            writeln!(f, "  rendered   from {}", plain(origin.place()))?;
+        }
+        Ok(())
     }
 }
 

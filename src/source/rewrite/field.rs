@@ -34,17 +34,35 @@ pub(super) fn fill(layout: &Layout<'_>, change: Change<'_>, value: NodeId) -> Re
     Ok(plan(value, Replacement::insert(key.span.end + colon + 1, format!(" {list}"))))
 }
 
-/// Adds the field, after the one that people write it after.
-pub(super) fn add(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, RewriteRefusal> {
-    let (parent, neighbour) = match change.place {
+/// Returns the mapping to which the list is added, and the entry after which people write it.
+fn neighbor(layout: &Layout<'_>, place: &Place) -> Result<(NodeId, (NodeId, NodeId)), RewriteRefusal> {
+    let (parent, neighbor) = match place {
         // Next to the field after which the API reference has the list.
         Place::MountOptions(Kind::StorageClass) => (Some(layout.node), "provisioner"),
         _ => (layout.tree.get(layout.node, "spec"), "accessModes"),
     };
     let parent = parent.map(|parent| layout.tree.target(parent)).ok_or(RewriteRefusal::NoPlace)?;
     let entries = layout.tree.own_entries(parent).ok_or(RewriteRefusal::NoPlace)?;
-    let beside = entries.iter().find(|(key, _)| layout.tree.text(*key) == Some(neighbour));
-    let beside = *beside.or(entries.last()).ok_or(RewriteRefusal::NoPlace)?;
+    let beside = entries.iter().find(|(key, _)| layout.tree.text(*key) == Some(neighbor));
+    Ok((parent, *beside.or(entries.last()).ok_or(RewriteRefusal::NoPlace)?))
+}
+
+/// Adds the list at a place as whole lines, which `lines` makes for an indent.
+pub(super) fn add_text(
+    layout: &Layout<'_>,
+    place: &Place,
+    lines: impl FnOnce(usize) -> String,
+) -> Result<Plan, RewriteRefusal> {
+    let (parent, beside) = neighbor(layout, place)?;
+    if is_in_braces(layout, parent) {
+        return Err(RewriteRefusal::Unwieldy);
+    }
+    add_lines(layout, parent, beside, &lines(indent(layout, beside.0)?))
+}
+
+/// Adds the field, after the one that people write it after.
+pub(super) fn add(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, RewriteRefusal> {
+    let (parent, beside) = neighbor(layout, change.place)?;
     if is_in_braces(layout, parent) {
         let field = Field { name: "mountOptions", value: FieldValue::List(change.new) };
         return add_to_flow(layout, parent, field);

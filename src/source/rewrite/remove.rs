@@ -54,7 +54,7 @@ pub(super) fn remove_moving(
 /// # Errors
 ///
 /// If an alias is in the way, or if other text is on the field's lines.
-pub fn remove_with_comments(
+pub(super) fn remove_with_comments(
     layout: &Layout<'_>,
     place: &Place,
     gone: &[Place],
@@ -86,15 +86,15 @@ fn taken_out(
     let is_flow =
         matches!(layout.tree.written(map).map(|node| &node.content), Some(Content::Map { flow: true, .. }));
     let above = above(layout.text, start);
-    let (range, with) = if is_flow {
-        let is_gone = |(key, _): &(NodeId, NodeId)| {
-            gone.iter().any(|place| {
-                let path = place.path();
-                path.split_last().is_some_and(|(name, others)| {
-                    others == parents && layout.tree.text(*key) == Some(name.as_ref())
-                })
+    let is_gone = |(key, _): &(NodeId, NodeId)| {
+        gone.iter().any(|place| {
+            let path = place.path();
+            path.split_last().is_some_and(|(name, others)| {
+                others == parents && layout.tree.text(*key) == Some(name.as_ref())
             })
-        };
+        })
+    };
+    let (range, with) = if is_flow {
         // A comma goes with what stands before it only where nothing before that stays.
         let leads = entries.iter().take(index).all(is_gone);
         let before = index.checked_sub(1).and_then(|before| entries.get(before)).filter(|_| !leads);
@@ -111,7 +111,7 @@ fn taken_out(
             return Err(RewriteRefusal::Comment(comment.start));
         }
         (range, "")
-    } else if entries.len() > 1 {
+    } else if index > 0 || !entries.iter().all(is_gone) {
         let begin = above.first().map_or(start, |comment| comment.start);
         lines_of(layout.text, start..end).ok_or(RewriteRefusal::SharedLine)?;
         (lines_of(layout.text, begin..end).ok_or(RewriteRefusal::SharedLine)?, "")
@@ -119,7 +119,8 @@ fn taken_out(
         // The braces that take the place of the mapping would stand below it.
         return Err(RewriteRefusal::Comment(comment.start));
     } else {
-        // A mapping in lines cannot be empty: it goes into the line of its key.
+        // A mapping in lines cannot be empty: it goes into the line of its key, and the other entries go
+        // with their lines.
         let before = layout.text.get(..start).unwrap_or_default().trim_end();
         let (start, with) = if before.ends_with(':') { (before.len(), " {}") } else { (start, "{}") };
         (start..end_of_text(layout.text, end), with)
@@ -191,7 +192,7 @@ fn lines_of(text: &str, entry: Range<usize>) -> Option<Range<usize>> {
 }
 
 /// Returns the end of the last text of a value: a block ends where the next one begins.
-fn last_end(layout: &Layout<'_>, value: NodeId) -> Option<usize> {
+pub(super) fn last_end(layout: &Layout<'_>, value: NodeId) -> Option<usize> {
     let node = layout.tree.written(value)?;
     match &node.content {
         Content::List { items, flow: false } => last_end(layout, *items.last()?),

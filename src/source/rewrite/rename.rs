@@ -1,5 +1,7 @@
 //! Giving a field the name under which it is read.
 
+use std::ops::Range;
+
 use super::field::{Field, FieldValue, add_below};
 use super::remove::remove_moving;
 use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, quoted, sequence, string};
@@ -37,9 +39,7 @@ pub fn rename(
         return None;
     }
     let key = layout.tree.written(key)?.span.clone();
-    // JSON has its keys in quotes.
-    let is_quoted = layout.text.get(key.clone())?.starts_with(['"', '\'']);
-    let name = if is_quoted { quoted(to_name) } else { to_name.to_string() };
+    let name = name_like(layout, &key, to_name);
     let old: Vec<&str> = texts.iter().map(String::as_str).collect();
     let origins = origins(&old, new);
     let change = Change { place: to, old: &old, new, origins: &origins };
@@ -47,6 +47,13 @@ pub fn rename(
         plan.steps.push(RewriteStep { element: None, replacement: Replacement::new(key, name) });
         plan
     }))
+}
+
+/// Returns the name of a key as it is written in the place of the key at `written`: JSON has its keys in
+/// quotes.
+pub(super) fn name_like(layout: &Layout<'_>, written: &Range<usize>, name: &str) -> String {
+    let is_quoted = layout.text.get(written.clone()).is_some_and(|key| key.starts_with(['"', '\'']));
+    if is_quoted { quoted(name) } else { name.to_owned() }
 }
 
 /// Gives a key another name, in the same quotes, and its value another text. A field that is no
@@ -69,8 +76,7 @@ pub fn rename_key(layout: &Layout<'_>, renaming: &Renaming) -> Result<Plan, Rewr
     let map = parents.iter().try_fold(layout.node, step).ok_or(RewriteRefusal::NoPlace)?;
     let (key, value) = layout.step(map, name).ok_or(RewriteRefusal::NoPlace)?;
     let key = key.and_then(|key| layout.tree.written(key)).ok_or(RewriteRefusal::NoPlace)?;
-    let is_quoted = layout.text.get(key.span.clone()).is_some_and(|key| key.starts_with(['"', '\'']));
-    let name = if is_quoted { quoted(to) } else { to.to_owned() };
+    let name = name_like(layout, &key.span, to);
     let mut replacements = string::rewrite(layout, value, &renaming.old, &renaming.new)?;
     replacements.push(Replacement::new(key.span.clone(), name));
     let step = |replacement| RewriteStep { element: None, replacement };
@@ -101,7 +107,7 @@ fn become_key(layout: &Layout<'_>, renaming: &Renaming) -> Result<Plan, RewriteR
 
 /// Returns the old element that each of the new ones is, or is a part of: the next that says the
 /// same, `fg` for `bg`.
-fn origins(old: &[&str], new: &[&str]) -> Vec<Option<usize>> {
+pub(super) fn origins(old: &[&str], new: &[&str]) -> Vec<Option<usize>> {
     let mut next = 0;
     new.iter()
         .map(|text| {

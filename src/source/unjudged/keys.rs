@@ -23,6 +23,21 @@ impl Search<'_> {
         }
     }
 
+    /// Returns true for a policy of this program: its options are patterns of what is exempt.
+    pub(super) fn is_own_policy(&self, node: NodeId) -> bool {
+        let text = |key| self.tree.get(node, key).and_then(|value| self.tree.text(value));
+        text("kind") == Some("MountPolicy")
+            && text("apiVersion").is_some_and(|version| version.starts_with("nfs-mount-guard.io/"))
+    }
+
+    /// Returns true if a value describes the property of its name, as `properties` of a JSON schema do
+    /// (a `CustomResourceDefinition`, the schema of a chart's values): it holds no options itself.
+    pub(super) fn is_schema(&self, value: NodeId) -> bool {
+        const KEYWORDS: [&str; 5] = ["type", "$ref", "anyOf", "oneOf", "allOf"];
+        let is_property = self.path.iter().rev().nth(1).is_some_and(|parent| parent == "properties");
+        is_property && KEYWORDS.iter().any(|keyword| self.tree.get(value, keyword).is_some())
+    }
+
     /// Returns true if the path leads to a field beside the server and the path of a Pod's NFS volume
     /// that is meant to be an option, which nothing reads.
     pub(super) fn is_option_in_source(&self, name: &str, value: NodeId) -> bool {

@@ -177,7 +177,7 @@ fn may_be_meant(name: &str, texts: &[String]) -> bool {
 }
 
 /// Returns the option that a field beside the server and the path of a volume is meant to be.
-pub(super) fn meant_in_source(name: &str, value: &str) -> Option<String> {
+pub(crate) fn meant_in_source(name: &str, value: &str) -> Option<String> {
     if OF_SOURCE.contains(&name) || value.eq_ignore_ascii_case("false") {
         return None;
     }

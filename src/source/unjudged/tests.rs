@@ -38,6 +38,36 @@ fn options_are_found_wherever_they_hide() {
 }
 
 #[test]
+fn a_policy_of_this_program_and_a_schema_hold_no_options() {
+    let policy = "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n\
+exemptions: [{rules: [NMG008], options: [bg], name: x, reason: why}]\n";
+    let in_a_map =
+        format!("kind: ConfigMap\ndata:\n  policy.yaml: |\n    {}", policy.replace('\n', "\n    "));
+    let schema = |property: &str| {
+        format!(
+            "kind: CustomResourceDefinition\nspec: {{openAPIV3Schema: {{properties: {{mountOptions: {property}}}}}}}\n"
+        )
+    };
+    for text in [
+        policy,
+        &in_a_map,
+        &schema("{type: array, items: {type: string}, default: [hard, bg]}"),
+        &schema("{$ref: '#/definitions/mountOptions', default: bg}"),
+        "properties:\n  nfs:\n    properties:\n      mountOptions: {type: string, default: 'hard,bg'}\n",
+    ] {
+        assert_eq!(found(text), None, "{text}");
+    }
+    for text in [
+        "kind: MountPolicy\nexemptions: [{mountOptions: [bg]}]\n",
+        "properties: {mountOptions: [hard, bg]}\n",
+        "properties: {mountOptions: {a: bg}}\n",
+        "spec: {mountOptions: {type: bg}}\n",
+    ] {
+        assert!(found(text).is_some(), "{text}");
+    }
+}
+
+#[test]
 fn options_beside_the_server_of_a_pods_nfs_volume_are_found() {
     let of = |nfs: &str| {
         format!("kind: Pod\nspec: {{volumes: [{{name: v, nfs: {{server: s, path: /e, {nfs}}}}}]}}\n")

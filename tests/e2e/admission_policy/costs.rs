@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::{Failed, Trial};
@@ -15,11 +15,18 @@ use crate::objects::{annotated, class, csi_volume, nfs_volume, with};
 
 /// Tests of the costs.
 pub fn trials() -> Vec<Trial> {
-    vec![component::trial(
-        "admission_policy::costs_are_far_from_the_limits_in_kubernetes_1_30",
-        || component::binary("cel-cost"),
-        costs,
-    )]
+    vec![
+        component::trial(
+            "admission_policy::costs_are_far_from_the_limits_in_kubernetes_1_30",
+            || component::binary("cel-cost"),
+            costs,
+        ),
+        component::trial(
+            "admission_policy::no_pod_without_inline_csi_volumes_reaches_the_cost_limit",
+            || component::binary("cel-cost"),
+            inline_costs,
+        ),
+    ]
 }
 
 /// Limits of the API server: one expression, all conditions, all of a policy.
@@ -88,21 +95,64 @@ fn objects() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// Checks the cost of a Pod in the condition of the policy for inline volumes, per volume: etcd takes 1.5 MiB of
+/// an object, and no volume takes less than 12 bytes of it.
+fn inline_costs(program: PathBuf) -> Result<(), Failed> {
+    const COUNT: usize = 2_000;
+    let of_csi = |driver: &str| json!({"csi": {"driver": driver}});
+    // The source, and most units that one volume may cost.
+    let sources = [
+        (json!({"emptyDir": {}}), 1),
+        (json!({"secret": {"secretName": "a"}}), 1),
+        (of_csi("a.b"), MOST_OF_OTHERS),
+        (of_csi("secrets-store.csi.k8s.io"), MOST_OF_OTHERS),
+        (of_csi(&"nfs".repeat(21)), MOST_OF_OTHERS),
+    ];
+    let volumes = |source: &Value| -> Vec<Value> {
+        let named = |index: usize| {
+            let mut volume = source.clone();
+            volume["name"] = format!("v{index}").into();
+            volume
+        };
+        (0..COUNT).map(named).collect()
+    };
+    let pods: Vec<Value> = sources
+        .iter()
+        .map(|(source, _)| json!({"apiVersion": "v1", "kind": "Pod", "spec": {"volumes": volumes(source)}}))
+        .collect();
+    let in_template = |pod: &Value| {
+        let template = json!({"spec": {"template": {"spec": pod["spec"]}}});
+        json!({"apiVersion": "batch/v1", "kind": "CronJob", "spec": {"jobTemplate": template}})
+    };
+    for object in [true, false] {
+        let objects: Vec<Value> = if object { pods.clone() } else { pods.iter().map(in_template).collect() };
+        let requests: Vec<Value> = objects.iter().map(|object| json!({ "object": object })).collect();
+        let requests: Vec<&Value> = requests.iter().collect();
+        let answers = evaluate(&program, &["inline-background-mount-policy.yaml"], &requests)?;
+        for ((source, most), policies) in sources.iter().zip(&answers) {
+            let what = source.to_string();
+            let costs = list(&what, &policies[0]["matchConditions"]);
+            let each = costs.iter().sum::<i64>() / i64::try_from(COUNT).expect("a small number");
+            println!("{what}: {each} units a volume");
+            assert!(each <= *most, "{what}: {each} units a volume");
+        }
+    }
+    let bytes_of_an_object = 3 << 19;
+    assert!(bytes_of_an_object / 12 < LIMITS[0] / 4 * 3, "as many volumes as an object has room for");
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/admission-policy.md"))?;
+    let least = thousands(LIMITS[0] / MOST_OF_OTHERS / 1000 * 1000);
+    assert!(docs.contains(&format!("{least} inline volumes of other CSI drivers")), "{least} in the docs");
+    Ok(())
+}
+
+/// Most units that an inline volume of a driver that is not listed costs.
+const MOST_OF_OTHERS: i64 = 35;
+
 fn costs(program: PathBuf) -> Result<(), Failed> {
     let objects = objects();
     let requests: Vec<&Value> = objects.iter().map(|(_, request)| request).collect();
-    let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests");
-    let mut child = Command::new(program)
-        .args(["background-mount-policy.yaml", "background-mount-mutation.yaml"])
-        .current_dir(manifests)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    child.stdin.take().expect("a pipe").write_all(json!(requests).to_string().as_bytes())?;
-    let output = child.wait_with_output()?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let answers: Vec<Vec<Value>> = serde_json::from_slice(&output.stdout)?;
+    let policies = ["background-mount-policy.yaml", "background-mount-mutation.yaml"];
+    let answers = evaluate(&program, &policies, &requests)?;
     let mut table = String::from(
         "| an object with | conditions | rejecting: most expensive expression | all | repairing: most expensive | all |\n|---|---|---|---|---|---|\n",
     );
@@ -128,6 +178,22 @@ fn costs(program: PathBuf) -> Result<(), Failed> {
     }
     compare_part("docs/admission-policy.md", "costs", &table);
     Ok(())
+}
+
+/// Returns the costs of the policies with each request: a list for each, with an entry a policy.
+fn evaluate(program: &Path, policies: &[&str], requests: &[&Value]) -> Result<Vec<Vec<Value>>, Failed> {
+    let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests");
+    let mut child = Command::new(program)
+        .args(policies)
+        .current_dir(manifests)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().expect("a pipe").write_all(json!(requests).to_string().as_bytes())?;
+    let output = child.wait_with_output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// The costs of a group of expressions, none of which fails.

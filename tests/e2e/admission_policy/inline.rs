@@ -272,6 +272,14 @@ fn large(cluster: &mut Cluster) -> Result<(), Failed> {
     let many = |count: usize, options: &str| -> Value {
         (0..count).map(|index| volume(&format!("v{index}"), nfs, options)).collect::<Vec<_>>().into()
     };
+    let others = |count: usize, source: &Value| -> Value {
+        let named = |index: usize| {
+            let mut volume = source.clone();
+            volume["name"] = format!("v{index}").into();
+            volume
+        };
+        (0..count).map(named).collect::<Vec<_>>().into()
+    };
     let mut shapes = [
         (
             "an attribute of 1 MB",
@@ -281,9 +289,12 @@ fn large(cluster: &mut Cluster) -> Result<(), Failed> {
         ("20,000 attributes", with_attributes(attributes(20_000, "value")), true),
         ("150 attributes", with_attributes(attributes(150, "value")), false),
         ("1,000 inline volumes", many(1_000, "hard,nfsvers=4.1"), false),
+        // As many as an object has room for.
+        ("40,000 other volumes", others(40_000, &json!({"emptyDir": {}})), false),
+        ("20,000 Secrets", others(20_000, &json!({"secret": {"secretName": "a"}})), false),
         (
-            "5,000 other volumes",
-            (0..5_000).map(|index| json!({"name": format!("v{index}"), "emptyDir": {}})).collect(),
+            "20,000 volumes of another CSI driver",
+            others(20_000, &json!({"csi": {"driver": "secrets-store.csi.k8s.io", "readOnly": true}})),
             false,
         ),
         ("options of 5 kB", json!([volume("a", nfs, &long(5_000))]), true),
@@ -315,6 +326,8 @@ fn large(cluster: &mut Cluster) -> Result<(), Failed> {
         } else {
             assert!(said.passed(), "{what}: {}", said.message());
         }
+        let names_it = said.message().contains("bg in the volumeAttributes of the inline volume last makes");
+        assert_eq!(names_it, what.starts_with("bg in the last"), "{}", said.message());
     }
     Ok(())
 }

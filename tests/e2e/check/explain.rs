@@ -22,6 +22,8 @@ pub fn trials() -> Vec<Trial> {
         trial("an_idle_read_only_is_named", an_idle_read_only),
         trial("has_the_number_of_the_finding", has_the_number_of_the_finding),
         trial("names_what_hangs", names_what_hangs),
+        trial("names_a_bg_that_a_driver_may_read", names_a_background_that_a_driver_may_read),
+        trial("names_the_namespace", names_the_namespace),
         trial("names_a_bg_that_a_layer_may_read", names_a_marked_background),
         trial("claims_nothing_that_a_placeholder_decides", claims_nothing_undecided),
         trial("shows_the_seconds_that_the_kernel_reads", shows_the_kernels_seconds),
@@ -308,6 +310,60 @@ fn names_a_marked_background() -> Result<(), Failed> {
     // An fg before it does not.
     let check = pipe(&["check", "--no-policy", "-"], nfs(r#"nfsvers=4.1, fg, '"bg"'"#).as_bytes());
     assert!(stdout(&check).contains(said), "{}", stdout(&check));
+    Ok(())
+}
+
+/// Drivers whose source was not read may split a text where mount would not.
+fn names_a_background_that_a_driver_may_read() -> Result<(), Failed> {
+    let pod = |driver: &str, options: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec:\n  volumes:\n  - name: v\n    csi:\n      \
+driver: {driver}\n      volumeAttributes: {{mountOptions: '{options}'}}\n"
+        )
+    };
+    for driver in ["nas.csi.everest.io", "sfsturbo.csi.everest.io", "storage.example.com"] {
+        for options in ["hard,bg", "vers=3 -o bg", "[bg]", "[\"hard\", \"bg\"]"] {
+            let manifest = pod(driver, options);
+            let check = pipe(&["check", "--no-policy", "--format", "concise", "-"], manifest.as_bytes());
+            let denied = stdout(&check);
+            let said = denied.lines().find_map(|line| line.split_once(": NMG001 deny ")).expect("a denial").1;
+            // The list that passes is said of the object.
+            let said = said.split("; set ").next().unwrap_or_default();
+            let text = explained(&manifest);
+            assert!(text.contains(&format!("  background {said}\n")), "{said} in {text}");
+            assert!(!text.contains("no data is lost"), "{text}");
+            let is_mounted = text.contains("dead server, at the mount");
+            assert_eq!(is_mounted, text.contains("if a layer reads bg, mount exits 0"), "{text}");
+            assert_eq!(as_json(&manifest)["background"], said);
+        }
+        let text = explained(&pod(driver, "hard,fg"));
+        assert!(!text.contains("  background "), "{text}");
+    }
+    // A driver that was read takes no other text.
+    assert!(!explained(&pod("nfs.csi.k8s.io", "hard,fg")).contains("  background "));
+    Ok(())
+}
+
+fn names_the_namespace() -> Result<(), Failed> {
+    let pod = |namespace: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a, namespace: {namespace}}}\nspec:\n  volumes:\n  \
+- {{name: v, csi: {{driver: nfs.csi.k8s.io, volumeAttributes: {{mountOptions: bg}}}}}}\n"
+        )
+    };
+    let both = format!("{}---\n{}", pod("team-a"), pod("team-b"));
+    let text = explained(&both);
+    for title in [": Pod/team-a/a spec.volumes[0]\n", ": Pod/team-b/a spec.volumes[0]\n"] {
+        assert!(text.contains(title), "{title} in {text}");
+    }
+    assert_eq!(as_json(&both)["namespace"], "team-a");
+    let lost =
+        pod("team-a").replace("csi: {driver: nfs.csi.k8s.io, volumeAttributes: ", "flexVolume: {options: ");
+    assert!(explained(&lost).contains("Pod/team-a/a\n"), "{}", explained(&lost));
+    // A class has none, whatever its manifest says.
+    let class = nfs("fg").replace("{name: a}", "{name: a, namespace: b}");
+    assert!(explained(&class).contains("StorageClass/a\n"));
+    assert_eq!(as_json(&class).get("namespace"), None);
     Ok(())
 }
 

@@ -11,6 +11,9 @@ pub fn trials() -> Vec<Trial> {
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::moved::{name}"), test);
     vec![
         trial("a_mapping_that_no_object_has_goes_with_its_options", foreign_mapping),
+        trial("the_comments_of_such_a_mapping_move_with_its_options", foreign_comments),
+        trial("a_mapping_of_which_every_key_goes_is_empty", emptied_mapping),
+        trial("what_cannot_move_keeps_nothing_else_from_repair", others_are_repaired),
         trial("a_mapping_that_objects_have_stays_when_it_is_empty", own_mapping),
         trial("a_list_under_another_name_is_split_and_trimmed_with_it", renamed_list),
         trial("the_annotation_of_a_class_moves_to_its_list", annotation),
@@ -50,21 +53,86 @@ fn foreign_mapping() -> Result<(), Failed> {
         assert!(new.get("spec").is_none(), "{field}: {new}");
         assert_eq!(new["mountOptions"], json!(["nconnect=4", "fg", "timeo=600", "retrans=2"]), "{field}");
     }
-    // The comments go with the options, and are named.
-    for field in [
-        "spec: # of ours\n  mountOptions: [nconnect=4]\n",
-        "spec:\n  # of ours\n  mountOptions: [nconnect=4]\n",
-    ] {
-        let text = class(field);
-        let output = pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes());
-        let new = stdout(&output);
-        assert!(!new.contains("spec") && !new.contains("# of ours"), "{new}");
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(words.contains("without the comment \"# of ours\""), "{words}");
-    }
     let new: Value =
         serde_saphyr::from_str(&fixed(&class("spec: {mountOptions: [nconnect=4], owner: b}\n")))?;
     assert_eq!(new["spec"], json!({"owner": "b"}));
+    Ok(())
+}
+
+/// The comments of options and of what is around them go with the options.
+fn foreign_comments() -> Result<(), Failed> {
+    let added = ", fg, timeo=600, retrans=2]";
+    let flow = format!("[nconnect=4{added}");
+    let block = "- nconnect=4 # of ours\n# then\n- hard\n- fg\n- timeo=600\n- retrans=2\n";
+    for (field, moved) in [
+        ("spec: # of ours\n  mountOptions: [nconnect=4]\n", format!("# of ours\nmountOptions: {flow}\n")),
+        ("spec:\n  # of ours\n  mountOptions: [nconnect=4]\n", format!("# of ours\nmountOptions: {flow}\n")),
+        ("spec:\n  mountOptions: [nconnect=4] # of ours\n", format!("mountOptions: {flow} # of ours\n")),
+        ("spec: {mountoptions: [nconnect=4]} # of ours\n", format!("# of ours\nmountOptions: {flow}\n")),
+        (
+            "# once\nspec:\n    a:\n      # twice\n      mountOptions: # thrice\n      - nconnect=4 # of ours\n      # then\n      - hard\n",
+            format!("# once\n# twice\nmountOptions: # thrice\n{block}"),
+        ),
+        (
+            "spec:\n  mountOptions:\n    - nconnect=4 # of ours\n    # then\n    - hard\n",
+            format!("mountOptions:\n  {}\n", block.trim_end().replace('\n', "\n  ")),
+        ),
+    ] {
+        let text = class(&format!("{field}reclaimPolicy: Retain\n"));
+        let output = pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes());
+        let wanted = class(&format!("{moved}reclaimPolicy: Retain\n"));
+        assert_eq!(stdout(&output), wanted, "{field}");
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!words.contains("without the comment"), "it is still there: {words}");
+        assert_eq!(fixed(&text.replace('\n', "\r\n")), wanted.replace('\n', "\r\n"), "{field}");
+    }
+    // Beside a list that is there already they have no place.
+    let text =
+        class("mountOptions: [fg, timeo=600, retrans=2]\nspec:\n  mountOptions: [nconnect=4] # of ours\n");
+    let output = pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes());
+    assert_eq!(stdout(&output), text);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("spec.mountOptions stays where it is: the comment in line 7"), "{words}");
+    Ok(())
+}
+
+/// A mapping in lines of which every key goes is empty.
+fn emptied_mapping() -> Result<(), Failed> {
+    let text = "apiVersion: v1\nkind: PersistentVolume\nmetadata:\n  name: a\n  annotations:\n    \
+volume.kubernetes.io/mount-options: hard\n    nfs-mount-options: nfsvers=4.1\nspec:\n  nfs: {server: s, path: /e}\n  \
+mountOptions: [bg]\n";
+    let new: Value = serde_saphyr::from_str(&fixed(text))?;
+    assert_eq!(new["metadata"]["annotations"], json!({}), "{new}");
+    assert_eq!(new["spec"]["mountOptions"], json!(["fg", "hard", "nfsvers=4.1", "timeo=600", "retrans=2"]));
+    for parameters in [
+        "parameters:\n  mountOptions: nfsvers=4.1\n  nfsVersion: '4.1'\n",
+        "parameters:\n  nfsVersion: '4.1'\n  mountOptions: |\n    nfsvers=4.1\n",
+        "parameters:\n  nfsVersion: '4.1'\n\n  mountOptions: nfsvers=4.1\n\n  NFSVERS: '4.1'\n",
+    ] {
+        for text in [class(parameters), class(parameters).replace('\n', "\r\n")] {
+            let new: Value = serde_saphyr::from_str(&fixed(&text))?;
+            assert_eq!(new["parameters"], json!({}), "{parameters}: {new}");
+        }
+    }
+    // A comment in it keeps them all where they are.
+    let text = class("parameters:\n  mountOptions: nfsvers=4.1\n  # measured\n  nfsVersion: '4.1'\n");
+    assert!(fixed(&text).contains("  # measured\n  nfsVersion: '4.1'\n"), "{}", fixed(&text));
+    Ok(())
+}
+
+/// The repair of an object does not wait for options that cannot move.
+fn others_are_repaired() -> Result<(), Failed> {
+    let key = "parameters:\n  ? mountOptions\n  : nfsvers=4.1\n";
+    let text = class(&format!("mountOptions: [hard, bg]\n{key}"));
+    let output = pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes());
+    let wanted = class(&format!("mountOptions: [hard, fg, timeo=600, retrans=2]\n{key}"));
+    assert_eq!(stdout(&output), wanted);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        words.contains("StorageClass/a: parameters[mountOptions] stays where it is: the new text"),
+        "{words}"
+    );
+    assert!(!words.contains("is left as it is"), "{words}");
     Ok(())
 }
 

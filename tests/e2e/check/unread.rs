@@ -15,6 +15,9 @@ pub fn trials() -> Vec<Trial> {
         trial("a_mapping_in_place_of_a_list_is_a_finding", mappings),
         trial("options_of_a_class_that_provisions_nothing_reach_no_volume", without_provisioner),
         trial("a_patch_of_a_workload_names_no_driver_and_is_not_judged", patches),
+        trial("what_nothing_reads_of_a_workload_is_a_finding", workloads),
+        trial("what_may_be_read_of_a_workload_is_none", read_by_others),
+        trial("what_is_no_finding_of_a_workload_under_a_policy_is_named", without_the_rule),
         trial("a_key_that_the_driver_refuses_is_refused_without_a_value", empty_keys),
         trial("explain_says_what_is_not_known_of_an_inline_volume", hidden),
         trial("explain_names_no_winner_of_two_spellings", spellings),
@@ -238,6 +241,124 @@ fn patches() -> Result<(), Failed> {
     let plain = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"},
         "spec": {"volumes": [{"name": "a", "csi": {"readOnly": true}}]}});
     assert_eq!(check(&plain.to_string())?["summary"]["skippedBy"], json!({"without inline CSI volumes": 1}));
+    Ok(())
+}
+
+/// A StatefulSet with these volumes and templates of claims.
+fn stateful_set(volumes: &Value, claims: &Value) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db", "namespace": "shop"},
+        "spec": {"template": {"spec": {"volumes": volumes}}, "volumeClaimTemplates": claims}})
+}
+
+fn in_yaml_and_json(object: &Value) -> [String; 2] {
+    [object.to_string(), format!("# YAML\n{object}")]
+}
+
+fn workloads() -> Result<(), Failed> {
+    let options = "volume.beta.kubernetes.io/mount-options";
+    let claim = |annotation: &str, list: Value| json!({"metadata": {"name": "x", "annotations": {options: annotation}}, "spec": {"mountOptions": list}});
+    let volumes = json!([
+        {"name": "a", "nfs": {"server": "s", "path": "/e", "mountOptions": ["hard", "bg"]}},
+        {"name": "b", "nfs": {"server": "s", "path": "/e", "soft": true}},
+        {"name": "c", "ephemeral": {"volumeClaimTemplate": claim("nconnect=4", json!(["hard"]))}},
+    ]);
+    let inline = json!({"name": "d", "csi": {"driver": "nfs.csi.k8s.io",
+        "volumeAttributes": {"mountOptions": "fg,timeo=600,retrans=2"}}});
+    let of_pods = "spec.template.spec.volumes";
+    let claims = "use mountOptions of its StorageClass, or spec.mountOptions of its volume";
+    let wanted = [
+        format!(
+            "{of_pods}[0].nfs.mountOptions is not a field of a StatefulSet, so its options are lost (bg among them); use spec.mountOptions of a PersistentVolume"
+        ),
+        format!(
+            "{of_pods}[1].nfs.soft is not a field of a StatefulSet, so its options are lost; use spec.mountOptions of a PersistentVolume"
+        ),
+        format!(
+            "{of_pods}[2].ephemeral.volumeClaimTemplate.metadata.annotations[{options}] is read by nothing, so its options are lost; {claims}"
+        ),
+        format!(
+            "{of_pods}[2].ephemeral.volumeClaimTemplate.spec.mountOptions is not a field of a StatefulSet, so its options are lost; {claims}"
+        ),
+        format!(
+            "spec.volumeClaimTemplates[0].metadata.annotations[{options}] is read by nothing, so its options are lost (bg among them); {claims}"
+        ),
+        format!(
+            "spec.volumeClaimTemplates[0].spec.mountOptions is not a field of a StatefulSet, so its options are lost (bg among them); {claims}"
+        ),
+    ];
+    let mut with_inline = volumes.clone();
+    with_inline.as_array_mut().expect("a list").push(inline);
+    for (volumes, judged) in [(volumes, 1), (with_inline, 2)] {
+        for text in in_yaml_and_json(&stateful_set(&volumes, &json!([claim("bg", json!(["hard", "bg"]))]))) {
+            let report = check(&text)?;
+            assert_eq!(report["summary"]["judged"], judged, "{text}");
+            assert_eq!(report["summary"]["notJudged"], 0, "{text}");
+            let subjects = report["subjects"].as_array().expect("a list");
+            let stray = subjects.iter().find(|subject| subject["path"].is_null()).expect("the object itself");
+            let findings = stray["findings"].as_array().expect("a list");
+            let mut said: Vec<String> = findings
+                .iter()
+                .map(|found| {
+                    assert_eq!((&found["code"], &found["action"]), (&json!("NMG020"), &json!("warn")));
+                    assert_eq!(found["fix"], Value::Null, "no place of the object takes them");
+                    found["message"].as_str().unwrap_or_default().to_owned()
+                })
+                .collect();
+            let mut wanted = wanted.to_vec();
+            said.sort_unstable();
+            wanted.sort_unstable();
+            assert_eq!(said, wanted, "{text}");
+            let explained = stdout(&pipe(&["explain", "-f", "-"], text.as_bytes()));
+            assert!(explained.contains("StatefulSet/shop/db\n"), "{explained}");
+            assert!(explained.contains("nfs.mountOptions (not read): hard | bg"), "{explained}");
+            let fixed = stdout(&pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes()));
+            assert_eq!(fixed, text);
+        }
+    }
+    Ok(())
+}
+
+/// A container, a script of a `FlexVolume` or another controller may read them, or they are no options.
+fn read_by_others() -> Result<(), Failed> {
+    for volume in [
+        json!({"name": "a", "flexVolume": {"driver": "a/b", "options": {"mountOptions": "bg"}}}),
+        json!({"name": "a", "csi": {"volumeAttributes": {"mountOptions": "bg"}}}),
+        json!({"name": "a", "nfs": {"server": "s", "path": "/e", "readOnly": true, "note": "x"}}),
+        json!({"name": "a", "nfs": {"server": "s", "path": "/e", "soft": false}}),
+        json!({"name": "a", "ephemeral": {"volumeClaimTemplate": {"spec": {"mountOptions": []}}}}),
+        json!({"name": "a", "azureFile": {"shareName": "a", "mountOptions": "bg"}}),
+    ] {
+        let mut object = stateful_set(&json!([volume]), &json!([]));
+        object["metadata"]["annotations"] = json!({"volume.beta.kubernetes.io/mount-options": "hard"});
+        for text in in_yaml_and_json(&object) {
+            let report = check(&text)?;
+            assert_eq!(report["summary"]["judged"], 0, "{text}");
+            assert_eq!(report["summary"]["notJudged"], 1, "{text}");
+        }
+    }
+    // Of another kind the field may be one.
+    let mut other = stateful_set(
+        &json!([{"name": "a", "nfs": {"server": "s", "path": "/e", "mountOptions": "bg"}}]),
+        &json!([]),
+    );
+    other["kind"] = json!("CloneSet");
+    assert_eq!(check(&other.to_string())?["summary"]["judged"], 0);
+    Ok(())
+}
+
+fn without_the_rule() -> Result<(), Failed> {
+    let volumes = json!([{"name": "a", "nfs": {"server": "s", "path": "/e", "mountOptions": "bg"}}]);
+    for text in in_yaml_and_json(&stateful_set(&volumes, &json!([]))) {
+        let args = ["check", "--no-policy", "--profile", "standard@1", "--format", "json", "-"];
+        let report: Value = serde_json::from_slice(&pipe(&args, text.as_bytes()).stdout)?;
+        assert_eq!((&report["summary"]["judged"], &report["summary"]["skipped"]), (&json!(0), &json!(1)));
+        let why = "holds mount options at spec.template.spec.volumes[0].nfs.mountOptions (bg among them)";
+        assert_eq!(report["notJudged"][0]["why"], why);
+    }
+    // None of them is a volume that is judged.
+    let text = stateful_set(&volumes, &json!([])).to_string();
+    let output = pipe(&["check", "--no-policy", "--require-match", "-"], text.as_bytes());
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
     Ok(())
 }
 

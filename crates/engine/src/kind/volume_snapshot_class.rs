@@ -1,6 +1,6 @@
 //! A VolumeSnapshotClass: csi-driver-nfs mounts with its `mountOptions` to copy
-//! the volume (`pkg/nfs/controllerserver.go`, `CreateSnapshot`). It has a place
-//! for options only where it names one.
+//! the volume (`pkg/nfs/controllerserver.go`, `CreateSnapshot`). Of
+//! other drivers it has a place for options only where it names one.
 
 use super::{Holds, Reach, Refuses, Row};
 

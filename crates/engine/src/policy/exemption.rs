@@ -49,6 +49,23 @@ impl Exemption {
         (days <= WARNING_DAYS).then_some(days)
     }
 
+    /// Returns the reason why it is about no object at all: its keys exclude each other.
+    pub fn contradiction(&self) -> Option<String> {
+        let holds = self.kind.map(|kind| kind.row().holds);
+        let has_class = holds.is_none_or(|holds| matches!(holds, Holds::Class | Holds::Volume));
+        let names_class = self.storage_class_name.as_ref().is_some_and(|pattern| !glob(pattern, ""));
+        match (self.kind, &self.namespace) {
+            (Some(kind), Some(_)) if !kind.is_namespaced() => Some(format!("a {kind} has no namespace")),
+            (Some(kind), _) if names_class && !has_class => {
+                Some(format!("storageClassName selects no {kind}"))
+            }
+            (None, Some(_)) if names_class => {
+                Some("storageClassName selects no object with a namespace".to_owned())
+            }
+            _ => None,
+        }
+    }
+
     /// Returns true if it is about `subject`. One for a class is about the volumes too that carry
     /// the class's name, and one for Pods about the templates of such Pods.
     pub fn selects(&self, subject: &Subject<'_>) -> bool {

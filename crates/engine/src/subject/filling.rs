@@ -43,6 +43,8 @@ pub enum Obstacle {
     Leftover,
     /// A quote or a backslash may swallow what is appended.
     Trap,
+    /// It is a class of snapshots that names no options yet: its parameters are immutable.
+    Snapshots,
     /// It is an inline volume of a Pod, in which nothing is filled in.
     Inline {
         /// The index of the carrier that holds its options, where there is one.
@@ -70,6 +72,9 @@ impl Subject<'_> {
         }
         let at = self.carriers.iter().position(|carrier| carrier.in_force && carrier.place.is_patchable());
         let Some(at) = at else {
+            if self.mounts_for_snapshots() && self.sole_carrier().is_none() {
+                return Filling::Nowhere(Obstacle::Snapshots);
+            }
             return Filling::Nowhere(Obstacle::ListNotUsed(self.sole_carrier()));
         };
         if driver.list == ListUse::NotUsed {
@@ -140,6 +145,7 @@ impl Obstacle {
             Self::ListNotUsed(carrier) | Self::Inline { carrier, .. } => carrier,
             Self::Replaces(carrier) | Self::MayReplace(carrier) => Some(carrier),
             Self::ListRefused
+            | Self::Snapshots
             | Self::Hidden
             | Self::OneElement
             | Self::NoneWord
@@ -169,6 +175,7 @@ impl Obstacle {
             Self::Inline { carrier: None, key: None } => {
                 "use a PersistentVolume: no options of an inline volume are known to be read"
             }
+            Self::Snapshots => "write it into parameters.mountOptions",
             Self::ListRefused => {
                 "write it into the driver's options: the kubelet refuses mountOptions on a FlexVolume"
             }

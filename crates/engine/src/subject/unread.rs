@@ -76,10 +76,26 @@ impl<'m> Subject<'m> {
     pub fn refuses_unknown_keys(&self) -> bool {
         match self.kind.row().holds {
             Holds::Class => self.driver.unknown_parameters == UnknownParameters::Refused,
-            // csi-driver-nfs pkg/nfs/controllerserver.go, newNFSSnapshot.
-            Holds::Snapshots => std::ptr::eq(self.driver, driver::csi_driver_nfs()),
+            Holds::Snapshots => self.mounts_for_snapshots(),
             Holds::Volume | Holds::InlineVolumes(_) | Holds::Claim => false,
         }
+    }
+
+    /// Returns true for an object that mounts nothing itself: a claim, or a workload beside its inline
+    /// volumes. It is a subject only where it holds options that nothing reads.
+    pub fn mounts_nothing(&self) -> bool {
+        match self.kind.row().holds {
+            Holds::Claim => true,
+            Holds::InlineVolumes(_) => self.volume.is_none(),
+            Holds::Class | Holds::Snapshots | Holds::Volume => false,
+        }
+    }
+
+    /// Returns true for a class of snapshots whose driver mounts to write them, with or without options.
+    pub fn mounts_for_snapshots(&self) -> bool {
+        // csi-driver-nfs pkg/nfs/controllerserver.go, newNFSSnapshot, CreateSnapshot.
+        let is_read = std::ptr::eq(self.driver, driver::csi_driver_nfs());
+        is_read && self.kind.row().holds == Holds::Snapshots
     }
 }
 

@@ -19,6 +19,7 @@ import (
 
 	celgo "github.com/google/cel-go/cel"
 	admissionregistration "k8s.io/api/admissionregistration/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -271,9 +272,16 @@ func decode(text json.RawMessage) (runtime.Object, schema.GroupVersionKind, sche
 	kind := schema.FromAPIVersionAndKind(head.APIVersion, head.Kind)
 	resource := storagev1.SchemeGroupVersion.WithResource("storageclasses")
 	var object runtime.Object = &storagev1.StorageClass{}
-	if head.Kind == "PersistentVolume" {
+	switch head.Kind {
+	case "PersistentVolume":
 		resource = corev1.SchemeGroupVersion.WithResource("persistentvolumes")
 		object = &corev1.PersistentVolume{}
+	case "Pod":
+		resource = corev1.SchemeGroupVersion.WithResource("pods")
+		object = &corev1.Pod{}
+	case "CronJob":
+		resource = batchv1.SchemeGroupVersion.WithResource("cronjobs")
+		object = &batchv1.CronJob{}
 	}
 	return object, kind, resource, json.Unmarshal(text, object)
 }
@@ -284,6 +292,8 @@ func typeCheck(object *admissionregistration.ValidatingAdmissionPolicy) error {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(storagev1.SchemeGroupVersion.WithKind("StorageClass"), meta.RESTScopeRoot)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("PersistentVolume"), meta.RESTScopeRoot)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
+	mapper.Add(batchv1.SchemeGroupVersion.WithKind("CronJob"), meta.RESTScopeNamespace)
 	checker := validating.TypeChecker{
 		SchemaResolver: resolver.NewDefinitionsSchemaResolver(openapi.GetOpenAPIDefinitions, scheme.Scheme),
 		RestMapper:     mapper,

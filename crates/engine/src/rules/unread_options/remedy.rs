@@ -20,14 +20,20 @@ use crate::subject::filling::{Filling, Obstacle};
 const MOST_WRITTEN: usize = 16;
 
 /// The remedy for options that are lost; `None` if no place is certain. For a file it names the text to write; a warning of the webhook has
-/// no room for it. With `is_sole` false, other places lost options that contradict these.
+/// no room for it. With `is_sole` false, other places lost options that contradict these; `is_of_source` is
+/// true in the `nfs` source of a Pod's volume.
 pub(super) fn remedy<T: AsRef<str>>(
     subject: &Subject<'_>,
     lost: &[T],
     is_sole: bool,
+    is_of_source: bool,
 ) -> Option<Cow<'static, str>> {
-    if subject.kind.row().holds == Holds::Claim {
-        return Some("use mountOptions of its StorageClass, or spec.mountOptions of its volume".into());
+    if subject.mounts_nothing() {
+        return Some(if is_of_source {
+            "use spec.mountOptions of a PersistentVolume".into()
+        } else {
+            "use mountOptions of its StorageClass, or spec.mountOptions of its volume".into()
+        });
     }
     if let Filling::Nowhere(obstacle @ (Obstacle::Hidden | Obstacle::Replaces(_) | Obstacle::MayReplace(_))) =
         subject.filling()
@@ -215,6 +221,9 @@ fn place(subject: &Subject<'_>) -> Option<Place> {
 }
 
 fn place_of(subject: &Subject<'_>) -> Option<Place> {
+    if subject.mounts_nothing() {
+        return None;
+    }
     let holds = subject.kind.row().holds;
     if holds == Holds::Snapshots {
         let is_read = std::ptr::eq(subject.driver, driver::csi_driver_nfs());

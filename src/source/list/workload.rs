@@ -1,0 +1,113 @@
+//! A workload: its inline CSI volumes, and its options that nothing reads.
+
+use std::ops::Range;
+
+use super::super::object::{Origin, Part};
+use super::super::tree::{NodeId, Tree};
+use super::super::unjudged::{self, Unjudged, UnjudgedPlace};
+use super::super::{Item, Skip, Source};
+use super::object;
+use crate::kind::{Kind, PodSpec};
+use crate::subject::Misplaced;
+use crate::subject::driver::{names_mount_options, resembles_mount_options};
+use crate::subject::manifest::Manifest;
+
+/// A workload as it is read.
+pub(super) struct Read<'i> {
+    pub(super) kind: Kind,
+    pub(super) at: PodSpec,
+    /// Its inline CSI volumes.
+    pub(super) parts: Vec<Part<'i>>,
+    /// Its metadata.
+    pub(super) manifest: Manifest<'i>,
+    pub(super) span: Range<usize>,
+    pub(super) origin: Origin<'i>,
+}
+
+/// Visits a workload that is read: its inline volumes, its options that nothing reads, and what else of
+/// it is not judged. The tree is its own.
+pub(super) fn visit<'i>(
+    source: &Source<'i>,
+    (tree, node): (&Tree<'_>, NodeId),
+    read: Read<'i>,
+    visitor: &mut dyn FnMut(Item<'_>),
+) {
+    let Read { kind, at, mut parts, manifest, span, origin } = read;
+    let found = if parts.is_empty() {
+        unjudged::find(tree, node)
+    } else {
+        unjudged::find_beside_volumes(tree, node, at)
+    };
+    let (lost, rest) = found.map_or((None, None), |found| divided(&found, at, tree, node));
+    parts.extend(lost.map(|lost| stray(lost, manifest)));
+    if parts.is_empty() {
+        visitor(rest.map_or(Item::Skipped(Skip::NoInlineVolume), Item::Unjudged));
+        return;
+    }
+    if let Some(rest) = rest {
+        visitor(Item::Beside(rest));
+    }
+    visitor(object(source, kind, parts, span, origin));
+}
+
+/// Returns the workload itself as a part that mounts nothing and holds lost options.
+fn stray(lost: Unjudged, mut manifest: Manifest<'_>) -> Part<'_> {
+    let annotations = manifest.metadata.as_mut().and_then(|metadata| metadata.annotations.as_mut());
+    if let Some(annotations) = annotations {
+        // One of the workload itself is named as not judged.
+        annotations.mount_options = None;
+    }
+    let field = |place: &UnjudgedPlace| Misplaced { path: place.path.clone(), texts: place.texts.clone() };
+    let misplaced = lost.places.iter().map(field).collect();
+    Part { misplaced, lost: Some(lost), ..Part::whole(manifest) }
+}
+
+/// Divides the places into those that Kubernetes certainly does not read, and the others.
+fn divided(
+    found: &Unjudged,
+    at: PodSpec,
+    tree: &Tree<'_>,
+    node: NodeId,
+) -> (Option<Unjudged>, Option<Unjudged>) {
+    let (mut lost, mut rest) = (Vec::new(), Vec::new());
+    for place in &found.places {
+        match lost_at(place, at, tree, node) {
+            Some(texts) => lost.push(UnjudgedPlace { texts, ..place.clone() }),
+            None => rest.push(place.clone()),
+        }
+    }
+    let with =
+        |places: Vec<UnjudgedPlace>| (!places.is_empty()).then(|| Unjudged { places, ..found.clone() });
+    (with(lost), with(rest))
+}
+
+/// Returns the options at a place of a workload, where no field of Kubernetes has its name: in the `nfs`
+/// source of a volume, and in a template of claims. The script of a `FlexVolume`, a container and a patch may
+/// read what they are given.
+fn lost_at(place: &UnjudgedPlace, at: PodSpec, tree: &Tree<'_>, node: NodeId) -> Option<Vec<String>> {
+    let path: Vec<&str> = place.path.iter().map(String::as_str).collect();
+    let of_volume = path.strip_prefix(at.path()).and_then(|path| path.strip_prefix(&["volumes"]));
+    let of_claim = match (of_volume, path.as_slice()) {
+        (Some([_, "nfs", name]), _) => {
+            if !place.texts.is_empty() {
+                return Some(place.texts.clone());
+            }
+            let step = |at: NodeId, step: &&str| match tree.items(at) {
+                Some(items) => items.get(step.parse::<usize>().ok()?).copied(),
+                None => tree.get(at, step),
+            };
+            let value = path.iter().try_fold(node, step).and_then(|value| tree.text(value))?;
+            return unjudged::meant_in_source(name, value).map(|option| vec![option]);
+        }
+        (Some([_, "ephemeral", "volumeClaimTemplate", rest @ ..]), _)
+        | (_, ["spec", "volumeClaimTemplates", _, rest @ ..]) => rest,
+        _ => return None,
+    };
+    let is_lost = match of_claim {
+        ["spec" | "metadata", name] | ["metadata", "annotations", name] => {
+            names_mount_options(name) || resembles_mount_options(name)
+        }
+        _ => false,
+    };
+    (is_lost && !place.texts.is_empty()).then(|| place.texts.clone())
+}
