@@ -186,10 +186,16 @@ pub fn apply(text: &str, mut replacements: Vec<&Replacement>) -> Result<String, 
     let mut out = String::with_capacity(text.len() + 64);
     let mut at = 0;
     for replacement in replacements {
-        let kept = text.get(at..replacement.start).ok_or(RewriteRefusal::Overlap)?;
-        out.push_str(kept);
+        let mut range = replacement.start..replacement.end;
+        // A line that goes and a field that goes with the line break before it share that break.
+        let shared = text.get(range.start..at).filter(|shared| matches!(*shared, "\n" | "\r\n"));
+        if let Some(shared) = shared.filter(|_| replacement.with.is_empty() && range.end > at) {
+            let rest = text.get(range.end..).unwrap_or_default();
+            range = at..range.end + if rest.starts_with(shared) { shared.len() } else { 0 };
+        }
+        out.push_str(text.get(at..range.start).ok_or(RewriteRefusal::Overlap)?);
         out.push_str(&replacement.with);
-        at = replacement.end;
+        at = range.end;
     }
     out.push_str(text.get(at..).ok_or(RewriteRefusal::Overlap)?);
     Ok(out)

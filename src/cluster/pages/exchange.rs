@@ -82,8 +82,7 @@ pub(super) async fn exchange(client: Client, request: Request<Body>) -> Result<A
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Err(Late::Endless),
         Err(error) => {
-            let reason =
-                error.downcast_ref::<kube::Error>().map_or_else(|| error.to_string(), |error| explain(error));
+            let reason = error.downcast_ref::<kube::Error>().map_or_else(|| error.to_string(), explain);
             return Ok(Answer::Silence(format!("the answer broke off: {reason}")));
         }
     };
