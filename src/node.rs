@@ -174,6 +174,7 @@ impl Node<'_> {
         };
         let mut report = look.report(listing, moment)?;
         report.warnings = warnings;
+        report.sees_node = sees_node;
         if let Some(compared) = compared {
             let asked = compared.asked.iter();
             report.asked = asked.map(|(id, asked)| (name_of(id), asked.report())).collect();

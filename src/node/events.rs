@@ -49,6 +49,8 @@ pub struct Lost {
     pod: PodName,
     /// The Pod's uid and the volume.
     key: Key,
+    /// The name of the volume for people.
+    label: String,
     state: VolumeState,
     /// The first look that saw it.
     first: OffsetDateTime,
@@ -101,7 +103,7 @@ impl Seen {
     ) -> (Vec<Lost>, Option<String>) {
         let is_lost = |volume: &&Volume| volume.lost;
         let found: Vec<&Volume> = report.volumes.iter().filter(is_lost).collect();
-        let key = |volume: &Volume| (volume.pod.clone(), volume.label.clone());
+        let key = |volume: &Volume| (volume.pod.clone(), volume.identity());
         self.lost.retain(|known, _| found.iter().any(|volume| key(volume) == *known));
         if found.is_empty() {
             return (Vec::new(), None);
@@ -128,6 +130,7 @@ impl Seen {
             lost.push(Lost {
                 pod: pod.clone(),
                 key: key(volume),
+                label: volume.label.clone(),
                 state: volume.state,
                 first: *first,
                 last: now,
@@ -243,7 +246,7 @@ pub async fn create(
             let PodName { namespace, name } = &lost.pod;
             say(&format!(
                 "event not created, the next look tries again: Pod {namespace}/{name}, volume {}: {reason}",
-                plain(&lost.key.1)
+                plain(&lost.label)
             ));
             if !is_answer {
                 // The others may wait for another webhook or backend, or for none.
@@ -275,9 +278,9 @@ fn event_name(pod: &str, key: &Key, window: i64) -> String {
 impl Lost {
     /// The Event; `window` is the ten minutes that give it its name.
     fn event(&self, node: &str, window: i64) -> Event {
-        let (uid, volume) = &self.key;
+        let (uid, _) = &self.key;
         let PodName { namespace, name } = &self.pod;
-        let volume = plain(volume);
+        let volume = plain(&self.label);
         let text = match self.state {
             VolumeState::NotMounted | VolumeState::NodeDisk => format!(
                 "volume \"{volume}\" is not mounted: the Pod writes to the local disk of node {node}; save the files before the Pod is deleted"
@@ -334,7 +337,7 @@ mod tests {
     fn lost(volume: &str) -> Lost {
         let pod = PodName { namespace: "shop".to_owned(), name: "web-0".to_owned() };
         let (first, state) = (OffsetDateTime::UNIX_EPOCH, VolumeState::NotMounted);
-        Lost { pod, key: key(volume), state, first, last: first, looks: 1 }
+        Lost { pod, key: key(volume), label: volume.to_owned(), state, first, last: first, looks: 1 }
     }
 
     #[test]

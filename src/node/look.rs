@@ -141,6 +141,7 @@ impl Look<'_> {
             warnings: Vec::new(),
             nfsmount_conf: None,
             objects: None,
+            sees_node: false,
             asked: BTreeMap::new(),
             errors: errors
                 .into_iter()

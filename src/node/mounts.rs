@@ -50,6 +50,8 @@ pub(super) struct Mount {
     pub(super) kind: String,
     /// The directory of its file system that is mounted.
     pub(super) root: PathBuf,
+    /// True if what is mounted was deleted, or another file has its name now.
+    pub(super) is_deleted: bool,
     /// The mount point.
     pub(super) point: PathBuf,
     /// The source of the mount, as the mount command names it.
@@ -193,8 +195,11 @@ impl Mount {
         let text: String = line.iter().copied().map(char::from).collect();
         let info = MountInfo::from_line(&text).ok()?;
         let root = unescape(&info.root)?;
-        // A directory that is mounted and was deleted keeps its old name so.
-        let root = root.strip_suffix(b"//deleted").unwrap_or(&root).to_vec();
+        // A mounted file or directory that was deleted keeps its old name so.
+        let (root, is_deleted) = match root.strip_suffix(b"//deleted") {
+            Some(name) => (name.to_vec(), true),
+            None => (root, false),
+        };
         // NFSv4 mounts have the type nfs4, those of NFSv3 nfs.
         let nfs = if matches!(info.fs_type.as_str(), "nfs" | "nfs4") { shown(&text) } else { None };
         Some(Self {
@@ -203,6 +208,7 @@ impl Mount {
             device: info.majmin,
             kind: info.fs_type,
             root: path(root),
+            is_deleted,
             point: path(unescape(info.mount_point.to_str()?)?),
             source: String::from_utf8_lossy(&unescape(&info.mount_source.unwrap_or_default())?).into_owned(),
             options: info.super_options,

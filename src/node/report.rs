@@ -41,6 +41,9 @@ pub struct NodeReport {
     pub objects: Option<Objects>,
     /// The inputs that could not be read.
     pub errors: Vec<ReadError>,
+    /// True if the mounts that were seen are the node's own, and so its `/etc` and programs.
+    #[serde(skip)]
+    pub sees_node: bool,
     /// The options that objects ask for, by Pod and volume.
     #[serde(skip)]
     pub asked: BTreeMap<(String, String), AskedOptions>,
@@ -123,6 +126,16 @@ pub struct Volume {
 }
 
 impl Volume {
+    /// Returns its name with the plugin: the same at each look, whatever other volumes the Pod has.
+    pub(super) fn identity(&self) -> String {
+        let plugin = match (self.is_of_driver(), self.is_flex()) {
+            (true, true) => &*self.driver,
+            (true, false) => "csi",
+            (false, _) => "nfs",
+        };
+        format!("{plugin}/{}", self.volume)
+    }
+
     /// Returns true if it is a `FlexVolume`.
     pub fn is_flex(&self) -> bool {
         self.driver.contains('/') && self.is_of_driver()
@@ -312,6 +325,15 @@ impl WarningKind {
         Self::BusyboxMount,
         Self::KernelTooOld,
     ];
+
+    /// Returns true if a report can tell: a container sees the programs of its own image.
+    pub const fn is_looked_for(self, report: &NodeReport) -> bool {
+        match self {
+            Self::NfsmountConf => report.nfsmount_conf.is_some(),
+            Self::MountNfsMissing | Self::BusyboxMount => report.sees_node,
+            Self::StatdMissing | Self::KernelTooOld => true,
+        }
+    }
 
     /// Its name in JSON and metrics.
     pub const fn as_str(self) -> &'static str {

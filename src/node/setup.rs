@@ -12,6 +12,8 @@ use super::processes::Mounter;
 use super::readers::Readers;
 use super::report::{AskedOptions, Doubt, MayConcern, VolumeName, Warning, WarningKind};
 use super::volumes::{Plugin, VolumeId};
+use crate::nfs::acceptance::{self, Refusal};
+use crate::nfs::option::MountOption;
 
 /// The path at which mount(8) looks for the helper of a file system.
 const HELPER: &str = "/sbin/mount.nfs";
@@ -284,7 +286,8 @@ fn in_force(setting: &Setting, is_for_pods: impl Fn(&str) -> bool, remedy: Remed
 /// Describes the effect of a setting, and whether it makes a failed mount succeed. The text may
 /// contain several options.
 fn effect(text: &str, remedy: Remedy) -> (String, bool) {
-    let names = || text.split(',').map(|option| option.split('=').next().unwrap_or_default().trim());
+    let options = || text.split(',').map(str::trim);
+    let names = || options().map(|option| option.split('=').next().unwrap_or_default().trim());
     let has = |wanted: &[&str]| names().any(|name| wanted.contains(&name));
     let place = remedy.place();
     // Of the two the last one counts, as for mount.nfs (po_rightmost).
@@ -307,9 +310,9 @@ fn effect(text: &str, remedy: Remedy) -> (String, bool) {
         " that does not set it: NFSv3 mounts need rpc.statd on the node"
     } else if has(&["vers", "nfsvers", "minorversion", "v3", "v4", "v4.0", "v4.1", "v4.2"]) {
         return (format!(" without a version; set nfsvers {place}"), false);
-    } else if has(&["udp"]) || text.contains("proto=udp") {
+    } else if options().any(|option| matches!(option, "udp" | "proto=udp" | "proto=udp6")) {
         " that does not set it: mounts over UDP fail or corrupt data; remove the line"
-    } else if names().any(|name| name.starts_with("nodefault")) {
+    } else if options().any(is_unknown) {
         ", which no kernel knows: it rejects the mount; remove the line"
     } else if has(&["sloppy"]) {
         ": the kernel ignores unknown options instead of rejecting them; remove the line"
@@ -317,6 +320,11 @@ fn effect(text: &str, remedy: Remedy) -> (String, bool) {
         " that does not set it"
     };
     (effect.to_owned(), false)
+}
+
+/// Returns true if the kernel rejects every mount with the option: the `nosoft` of `Soft=False`.
+fn is_unknown(option: &str) -> bool {
+    !option.is_empty() && acceptance::judge(&MountOption::new(option)).refusal == Some(Refusal::Unknown)
 }
 
 /// NFSv3 with locks needs rpc.statd where mount.nfs runs: on the node for kubelet's
@@ -393,4 +401,20 @@ fn without_helper(volumes: &[VolumeName]) -> Vec<Warning> {
         ));
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_that_no_kernel_knows_is_told() {
+        let said = |text: &str| effect(text, Remedy::List).0;
+        for text in ["nosoft", "timeout=50", "noudp", "nodefaultproto"] {
+            assert!(said(text).contains("no kernel knows"), "{text}: {}", said(text));
+        }
+        for text in ["mountproto=udp", "rsize=8192", "soft", "timeo=9", "acl"] {
+            assert!(!["no kernel", "UDP"].iter().any(|word| said(text).contains(word)), "{text}");
+        }
+    }
 }

@@ -102,7 +102,7 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
         gauge(number(report.summary.background)),
     );
     let warnings = Family::<KindLabel, Gauge>::default();
-    for kind in WarningKind::ALL {
+    for kind in WarningKind::ALL.into_iter().filter(|kind| kind.is_looked_for(report)) {
         let count = report.warnings.iter().filter(|warning| warning.kind == kind).count();
         warnings.get_or_create(&KindLabel { kind: Label(kind.as_str()) }).set(number(count));
     }
@@ -125,12 +125,15 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
         "Events on Pods with --events, by result: created, failed, unnamed (no directory of logs names the Pod)",
         events,
     );
+    // Where it was not read, 0 would say that it has none.
     let findings = report.findings().count();
-    registry.register(
-        "background_settings",
-        "Lines of nfsmount.conf that make failed mounts of Pods report success, whether or not a volume is mounted so now",
-        gauge(number(findings)),
-    );
+    if findings > 0 || WarningKind::NfsmountConf.is_looked_for(report) {
+        registry.register(
+            "background_settings",
+            "Lines of nfsmount.conf that make failed mounts of Pods report success, whether or not a volume is mounted so now",
+            gauge(number(findings)),
+        );
+    }
     registry.register(
         "last_success_timestamp_seconds",
         "End of the last check that could read everything but the number of lost files, in seconds since 1970; 0 before one",
@@ -217,8 +220,31 @@ mod tests {
             nfsmount_conf: None,
             objects: None,
             errors: Vec::new(),
+            sees_node: true,
             asked: BTreeMap::new(),
         }
+    }
+
+    #[test]
+    fn what_is_not_looked_at_has_no_series() {
+        let series = |report: &NodeReport| {
+            let text = text(report, Looks::default());
+            [
+                "background_settings 0",
+                "warnings{kind=\"nfsmount-conf\"} 0",
+                "warnings{kind=\"mount-nfs-missing\"} 0",
+                "warnings{kind=\"busybox-mount\"} 0",
+                "warnings{kind=\"kernel-too-old\"} 0",
+            ]
+            .map(|line| text.contains(&format!("nfs_mount_guard_node_{line}\n")))
+        };
+        let mut seen = report(Vec::new(), 0);
+        assert_eq!(series(&seen), [false, false, true, true, true]);
+        seen.sees_node = false;
+        assert_eq!(series(&seen), [false, false, false, false, true]);
+        seen.nfsmount_conf =
+            Some(super::super::report::ConfReport { files: Vec::new(), drivers: Vec::new(), unread: 0 });
+        assert_eq!(series(&seen), [true, true, false, false, true]);
     }
 
     #[test]

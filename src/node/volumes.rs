@@ -161,6 +161,20 @@ pub(super) struct Listing {
     pub(super) errors: Vec<(PathBuf, io::Error)>,
 }
 
+impl Listing {
+    /// Returns true if something is mounted on one of these directories of the kubelet, where it mounts
+    /// nothing: it may hang, so it is an error and not read.
+    fn is_covered(&mut self, pods_dir: &Path, own: &[&Path], points: &HashSet<&Path>) -> bool {
+        let Some(covered) = own.iter().find(|path| points.contains(&*pods_dir.join(path))) else {
+            return false;
+        };
+        let error =
+            io::Error::other("something is mounted on this directory of the kubelet, and may hang: not read");
+        self.errors.push((covered.to_path_buf(), error));
+        true
+    }
+}
+
 /// Lists the volumes of all Pods. Looks at names only, and never at `points`, the mount points that
 /// this process sees: what is mounted may hang.
 ///
@@ -172,6 +186,9 @@ pub(super) fn list(pods_dir: &Path, points: &HashSet<&Path>) -> io::Result<Listi
     for pod in folders(pods_dir, points)? {
         // Also a Pod without NFS has this directory; what has none is no Pod's.
         let volumes = Path::new(&pod).join("volumes");
+        if listing.is_covered(pods_dir, &[Path::new(&pod), &volumes], points) {
+            continue;
+        }
         match fs::symlink_metadata(pods_dir.join(&volumes)) {
             Ok(metadata) if metadata.is_dir() => listing.pods += 1,
             Ok(_) => continue,
@@ -193,12 +210,21 @@ pub(super) fn list(pods_dir: &Path, points: &HashSet<&Path>) -> io::Result<Listi
         };
         for plugin in plugins.iter().filter_map(|name| Plugin::of_folder(name)) {
             let folder = volumes.join(plugin.folder());
+            if listing.is_covered(pods_dir, &[&folder], points) {
+                continue;
+            }
             match folders(&pods_dir.join(&folder), points) {
-                Ok(names) => listing.volumes.extend(names.into_iter().map(|name| VolumeId {
-                    pod: pod.clone(),
-                    name,
-                    plugin: plugin.clone(),
-                })),
+                Ok(names) => {
+                    for name in names {
+                        // That of a CSI volume is the kubelet's own, and the mount is in it.
+                        if plugin == Plugin::Csi
+                            && listing.is_covered(pods_dir, &[&folder.join(&name)], points)
+                        {
+                            continue;
+                        }
+                        listing.volumes.push(VolumeId { pod: pod.clone(), name, plugin: plugin.clone() });
+                    }
+                }
                 Err(error) if is_absence(&error) => {}
                 Err(error) => listing.errors.push((folder, error)),
             }
@@ -304,6 +330,23 @@ fn folders(folder: &Path, points: &HashSet<&Path>) -> io::Result<Vec<OsString>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mount_on_a_directory_of_the_kubelet_is_an_error() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path();
+        for pod in ["a", "b", "c", "d", "e"] {
+            fs::create_dir_all(path.join(pod).join("volumes/kubernetes.io~csi/v/mount")).expect("a folder");
+        }
+        let covered = ["a", "b/volumes", "c/volumes/kubernetes.io~csi", "d/volumes/kubernetes.io~csi/v"];
+        let points = covered.map(|point| path.join(point));
+        let listing = list(path, &points.iter().map(PathBuf::as_path).collect()).expect("a listing");
+        let errors: Vec<&Path> = listing.errors.iter().map(|(path, _)| &**path).collect();
+        assert_eq!(errors.len(), 4, "{errors:?}");
+        assert!(covered.iter().all(|point| errors.contains(&Path::new(point))), "{errors:?}");
+        let pods: Vec<&OsStr> = listing.volumes.iter().map(|volume| &*volume.pod).collect();
+        assert_eq!(pods, ["e"]);
+    }
 
     #[test]
     fn a_mount_point_is_not_looked_at() {

@@ -23,18 +23,23 @@ fn replaced(path: &Path, how: &str) -> String {
     )
 }
 
-/// Returns why a file that was given is not the node's any more, by the mounts that this process sees:
-/// an editor may have renamed the one that is mounted, as in `nfsmount.conf~`.
+/// Returns why a file or directory that was given is not the node's any more, by the mounts that this
+/// process sees: an editor may have renamed the one that is mounted, as in `nfsmount.conf~`, or replaced
+/// it while it has another name, too.
 pub(super) fn renamed(path: &Path, own: &MountTable) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let mut on_it = own.mounts().filter(|mount| mount.point == path);
-    let renamed = on_it.find_map(|mount| {
+    let how = on_it.find_map(|mount| {
+        if mount.is_deleted {
+            return Some("it has not this name there any more".to_owned());
+        }
         let now = mount.root.file_name()?.to_str()?;
         // A file of any other name may have been mounted on purpose.
         let rest = now.strip_prefix(name)?;
-        (rest.starts_with(['~', '.']) && rest != ".d").then(|| now.to_owned())
+        let is_renamed = rest.starts_with(['~', '.', '-', '_']) && rest != ".d";
+        is_renamed.then(|| format!("its name there is {now} now"))
     })?;
-    Some(replaced(path, &format!("its name there is {renamed} now")))
+    Some(replaced(path, &how))
 }
 
 #[cfg(test)]
@@ -48,6 +53,9 @@ mod tests {
             ("/etc/nfsmount.conf~", true),
             ("/etc/nfsmount.conf.bak", true),
             ("/etc/nfsmount.conf.dpkg-old", true),
+            ("/etc/nfsmount.conf-old", true),
+            // It has another hard link.
+            ("/etc/nfsmount.conf//deleted", true),
             // Mounted there on purpose.
             ("/srv/nfs/site.conf", false),
         ] {

@@ -151,8 +151,10 @@ fn twins() -> Result<(), Failed> {
     let (server, address) = (Server::default(), address());
     let (pods, logs) = node(&["shop"])?;
     let uid = "6ba7b810-9dad-11d1-80b4-00c04fd430c0";
-    fs::write(pods.csi(uid, "data", "nfs.csi.k8s.io").join("more"), "and more\n")?;
     let mut running = start(&pods, &logs, server.start()?, address)?;
+    until(address, "/metrics", 200, &["nfs_mount_guard_node_events_total{result=\"created\"} 1\n"])?;
+    // Its own name is longer now, and its Event is none for ten minutes all the same.
+    fs::write(pods.csi(uid, "data", "nfs.csi.k8s.io").join("more"), "and more\n")?;
     let lost = |plugin: &str, bytes: usize| {
         format!(
             "nfs_mount_guard_node_lost_bytes{{uid=\"{uid}\",volume=\"kubernetes.io~{plugin}/data\"}} {bytes}\n"
