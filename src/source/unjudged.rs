@@ -120,10 +120,10 @@ fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope) -> Option<Unjudged> {
         places: search
             .found
             .into_iter()
-            .map(|CollectedPlace { path, value, has_bg, .. }| {
+            .map(|CollectedPlace { offset, path, value, has_bg }| {
                 let texts = value.map(|value| misplaced::texts_within(tree, value)).unwrap_or_default();
                 let has_bg = !is_secret && (has_bg || texts.iter().any(|text| is_background(text)));
-                UnjudgedPlace { path, texts: if is_shown { texts } else { Vec::new() }, has_bg }
+                UnjudgedPlace { offset, path, texts: if is_shown { texts } else { Vec::new() }, has_bg }
             })
             .collect(),
     })

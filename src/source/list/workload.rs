@@ -76,8 +76,10 @@ fn divided(
             None => rest.push(place.clone()),
         }
     }
-    let with =
-        |places: Vec<UnjudgedPlace>| (!places.is_empty()).then(|| Unjudged { places, ..found.clone() });
+    let with = |places: Vec<UnjudgedPlace>| {
+        let offset = places.first()?.offset;
+        Some(Unjudged { offset, places, ..found.clone() })
+    };
     (with(lost), with(rest))
 }
 

@@ -24,6 +24,8 @@ pub struct Unjudged {
 /// A place of options that are not judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnjudgedPlace {
+    /// The offset, in bytes.
+    pub offset: usize,
     /// The path to them, names and indices.
     pub path: Vec<String>,
     /// The options, where they stand in a Pod or in what makes Pods; never those

@@ -41,7 +41,12 @@ pub fn of_terraform(text: &str) -> Vec<Unjudged> {
                 namespace: None,
                 name: String::new(),
                 offset: offset + at,
-                places: vec![UnjudgedPlace { path: vec![key], texts: Vec::new(), has_bg }],
+                places: vec![UnjudgedPlace {
+                    offset: offset + at,
+                    path: vec![key],
+                    texts: Vec::new(),
+                    has_bg,
+                }],
             });
         }
         offset += line.len();

@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_patch_of_a_workload_names_no_driver_and_is_not_judged", patches),
         trial("what_nothing_reads_of_a_workload_is_a_finding", workloads),
         trial("what_may_be_read_of_a_workload_is_none", read_by_others),
+        trial("each_place_of_a_workload_has_its_own_line", lines_of_a_workload),
         trial("what_is_no_finding_of_a_workload_under_a_policy_is_named", without_the_rule),
         trial("a_key_that_the_driver_refuses_is_refused_without_a_value", empty_keys),
         trial("explain_says_what_is_not_known_of_an_inline_volume", hidden),
@@ -343,6 +344,19 @@ fn read_by_others() -> Result<(), Failed> {
     );
     other["kind"] = json!("CloneSet");
     assert_eq!(check(&other.to_string())?["summary"]["judged"], 0);
+    Ok(())
+}
+
+/// Options that nothing reads are a finding, and others below them are named as not judged.
+fn lines_of_a_workload() -> Result<(), Failed> {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers: []\n  volumes:\n  - name: a\n    nfs:\n      \
+server: nas.example.com\n      mountOptions: [bg]\n  - name: b\n    nfs: {server: nas.example.com, path: /}\n    mountOptions: [bg]\n";
+    let report = check(text)?;
+    let findings = report["subjects"][0]["findings"].as_array().ok_or("findings")?;
+    assert_eq!(findings.iter().map(|finding| &finding["line"]).collect::<Vec<_>>(), [&json!(10)]);
+    let named = &report["notJudged"][0];
+    let why = "holds mount options at spec.volumes[1].mountOptions (bg among them)";
+    assert_eq!((&named["line"], &named["why"]), (&json!(13), &json!(why)));
     Ok(())
 }
 
