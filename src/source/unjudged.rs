@@ -47,7 +47,7 @@ pub(super) fn find(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
 /// Returns the same below another key of a List, but for what aliases bring to its items, which
 /// stand at the bytes `items`.
 pub(super) fn find_beside_items(tree: &Tree<'_>, node: NodeId, items: Range<usize>) -> Option<Unjudged> {
-    searched(tree, node, Scope::BesideItems(items))
+    searched(tree, node, Scope::BesideItems(items), None)
 }
 
 /// Returns the same in a workload whose Pods are specified at `at`, but for the inline volumes of
@@ -56,10 +56,21 @@ pub(super) fn find_beside_volumes(tree: &Tree<'_>, node: NodeId, at: PodSpec) ->
     search(tree, node, Some(at))
 }
 
+/// Returns the same in a workload, as an item of a list, which does not say its `kind`; `judged` is where
+/// its inline volumes are, if they are judged.
+pub(super) fn find_in_workload(
+    tree: &Tree<'_>,
+    node: NodeId,
+    kind: Kind,
+    judged: Option<PodSpec>,
+) -> Option<Unjudged> {
+    searched(tree, node, Scope::Beside(judged), Some(kind))
+}
+
 /// Returns the texts with mount options in an object whose own places are judged, such as a manifest
 /// in an annotation.
 pub(super) fn find_in_texts(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
-    searched(tree, node, Scope::Texts)
+    searched(tree, node, Scope::Texts, None)
 }
 
 /// Returns true if JSON text may have a text with mount options in it, not counting JSON in a text:
@@ -87,10 +98,10 @@ enum Scope {
 }
 
 fn search(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>) -> Option<Unjudged> {
-    searched(tree, node, Scope::Beside(judged))
+    searched(tree, node, Scope::Beside(judged), None)
 }
 
-fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope) -> Option<Unjudged> {
+fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope, named: Option<Kind>) -> Option<Unjudged> {
     let only_texts = matches!(scope, Scope::Texts);
     let (judged, items) = match scope {
         Scope::Beside(judged) => (judged, 0..0),
@@ -98,7 +109,9 @@ fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope) -> Option<Unjudged> {
         Scope::Texts => (None, 0..0),
     };
     let text = |of: Option<NodeId>, key: &str| tree.text(tree.get(of?, key)?).map(ToOwned::to_owned);
-    let kind = text(Some(node), "kind").unwrap_or_default();
+    let own_kind = text(Some(node), "kind");
+    let of_list = || named.map(|kind| kind.as_str().to_owned());
+    let kind = own_kind.clone().or_else(of_list).unwrap_or_default();
     let pods = Kind::parse(&kind).and_then(Kind::pod_spec);
     let (path, found) = (Vec::new(), Vec::new());
     let list = Kind::parse(&kind).filter(|_| only_texts).map_or(&[][..], |kind| kind.row().list);
@@ -110,7 +123,7 @@ fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope) -> Option<Unjudged> {
     let given = |key| text(metadata, key).filter(|name| !name.is_empty());
     let is_shown = Kind::parse(&kind).is_some();
     let is_secret = kind == "Secret";
-    let misnamed = misnamed(&kind, text(Some(node), "apiVersion").as_deref());
+    let misnamed = own_kind.and_then(|kind| misnamed(&kind, text(Some(node), "apiVersion").as_deref()));
     Some(Unjudged {
         misnamed,
         kind,

@@ -33,11 +33,7 @@ pub(super) fn visit<'i>(
     visitor: &mut dyn FnMut(Item<'_>),
 ) {
     let Read { kind, at, mut parts, manifest, span, origin } = read;
-    let found = if parts.is_empty() {
-        unjudged::find(tree, node)
-    } else {
-        unjudged::find_beside_volumes(tree, node, at)
-    };
+    let found = unjudged::find_in_workload(tree, node, kind, (!parts.is_empty()).then_some(at));
     let (lost, rest) = found.map_or((None, None), |found| divided(&found, at, tree, node));
     parts.extend(lost.map(|lost| stray(lost, manifest)));
     if parts.is_empty() {

@@ -29,6 +29,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("the_most_harmful_objects_are_kept", most_harmful),
         trial("a_server_that_answers_no_second_list_is_asked_for_no_third", gone),
         trial("options_that_are_not_judged_are_those_of_an_object", not_judged),
+        trial("options_of_a_template_of_claims_are_read_by_nothing", of_a_claim_template),
         trial("an_error_of_a_report_in_a_file_is_on_standard_error", told),
     ]
 }
@@ -536,6 +537,30 @@ fn not_judged() -> Result<(), Failed> {
         assert!(shown.contains("Pod/shop/web not judged: "), "{format}: {shown}");
         assert!(!shown.contains("pods:1") && !shown.contains("web:1"), "{format}: {shown}");
     }
+    Ok(())
+}
+
+/// An annotation is all that the API server keeps of options in a template of claims.
+fn of_a_claim_template() -> Result<(), Failed> {
+    let server = Server::start(move |path, _| match path {
+        PAGE => list("PersistentVolumeList", &[in_phase("a", "shop/a", BAD, "Bound")], ""),
+        path if path.starts_with("/api/v1/pods?") => {
+            let mut pod = running("web", "a");
+            let metadata = json!({"annotations": {"volume.beta.kubernetes.io/mount-options": "hard,bg"}});
+            let scratch = json!({"name": "s", "ephemeral": {"volumeClaimTemplate": {"metadata": metadata, "spec": {}}}});
+            pod["spec"]["volumes"].as_array_mut().expect("volumes").push(scratch);
+            list("PodList", &[pod], "")
+        }
+        other => empty(other),
+    });
+    let report = server.scan(&["--select", "NMG001,NMG020", "--fail-on", "warn"])?.0;
+    assert_eq!(report["notJudged"], json!([]), "{report}");
+    let subjects = report["subjects"].as_array().ok_or("subjects")?;
+    let web = subjects.iter().find(|subject| subject["name"] == "web").ok_or("the Pod")?;
+    assert_eq!((&web["kind"], &web["namespace"]), (&json!("Pod"), &json!("shop")));
+    assert_eq!(web["findings"][0]["code"], "NMG020");
+    let message = web["findings"][0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("bg among them"), "{message}");
     Ok(())
 }
 
