@@ -77,11 +77,16 @@ impl Conf {
     /// As [`Self::read`], for a path that a person gave: one at which nothing is, neither the file
     /// nor the directory beside it, is a problem.
     pub(super) fn read_named(path: &Path, own: &MountTable) -> Self {
+        if let Some(problem) = renamed(path, own) {
+            return Self { problems: vec![(path.to_owned(), problem)], ..Self::default() };
+        }
         let folder = directory(path);
-        for place in [path, folder.as_path()] {
-            if let Some(problem) = renamed(place, own) {
-                return Self { problems: vec![(place.to_owned(), problem)], ..Self::default() };
-            }
+        if let Some(problem) = renamed(&folder, own) {
+            let mut conf = Self::default();
+            conf.read_file(path, &mut None, 0, true);
+            conf.resolve();
+            conf.problems.push((folder, problem));
+            return conf;
         }
         let mut conf = Self::read(path);
         if conf.files.is_empty() && conf.problems.is_empty() && !folder.is_dir() {

@@ -79,6 +79,8 @@ fn replaced() -> Result<(), Failed> {
         ("rm $e/nfsmount.conf", 3, 1),
         ("mv $e/nfsmount.conf $e/nfsmount.conf~; touch $e/nfsmount.conf", 3, 1),
         ("mv $e/nfsmount.conf $e/nfsmount.conf.bak; touch $e/nfsmount.conf", 3, 1),
+        ("ln $e/nfsmount.conf $e/other; sed -i '/bg/d' $e/nfsmount.conf", 3, 1),
+        ("mv $e/nfsmount.conf.d $e/nfsmount.conf.d.bak; mkdir $e/nfsmount.conf.d", 3, 1),
         ("mv $e/nfsmount.conf.d $e/old; rmdir $e/old; mkdir $e/nfsmount.conf.d", 3, 1),
     ] {
         let pods = Pods::new();
@@ -95,8 +97,8 @@ fn replaced() -> Result<(), Failed> {
             let message = error["message"].as_str().unwrap_or_default();
             assert!(message.contains("restart the Pod of node-check"), "{change}: {report:#}");
         }
-        // The last one still reads the file.
-        let has_file = change.contains("rmdir");
+        // If the directory alone was replaced, the file is still read.
+        let has_file = change.contains("nfsmount.conf.d");
         assert_eq!(seen, if has_file { 1 } else { code }, "{change}: {report:#}");
         assert_eq!(report["warnings"].as_array().map(Vec::len), Some(usize::from(seen == 1)), "{report:#}");
     }
