@@ -63,6 +63,8 @@ impl Server {
         let origin = self.proxy.as_ref().map(|proxy| proxy.origin);
         let advice = if reason.contains("log in again") {
             "the API server was not called"
+        } else if reason.contains("longer than") {
+            "a page of the list is that long, or the server is no API server"
         } else if reason.contains("tunnel error") && origin == Some(proxy::OWN) {
             "is the proxy running, and may it connect to the API server?"
         } else if reason.contains("tunnel error") {
@@ -127,6 +129,7 @@ mod tests {
         assert_eq!(server.to_string(), "https://api.example.com:6443");
         for (reason, advice) in [
             ("the token has a character; correct it, log in again", "the API server was not called"),
+            ("its answer is longer than 512 MiB; set a smaller --page-size", "a page of the list"),
             ("invalid peer certificate: UnknownIssuer", "the kubeconfig names no CA"),
             (
                 "invalid peer certificate: certificate not valid for name \"a\"",

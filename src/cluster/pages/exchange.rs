@@ -16,7 +16,7 @@ use crate::cluster::{explain, is_timed_out};
 /// Tries of a request where each one is a long wait.
 const LATE_TRIES: u32 = 2;
 
-/// Most bytes of one answer: a page of large Pods is a tenth of it.
+/// Most bytes of one answer: a page of 500 objects of 1 MiB.
 const LONGEST_ANSWER: usize = 512 << 20;
 
 /// One request.

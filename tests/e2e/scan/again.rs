@@ -24,6 +24,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_right_that_is_lost_does_not_look_like_a_cure", lost_right),
         trial("a_status_port_is_for_repeated_scans", alone),
         trial("a_policy_file_that_changes_is_read_again", policy_changes),
+        trial("the_last_policy_of_the_webhook_stays_in_use_while_its_text_is_wrong", webhook_policy_changes),
     ]
 }
 
@@ -311,5 +312,37 @@ fn policy_changes() -> Result<(), Failed> {
             && said.contains("policy.yaml:3:7: ")
             && report["policy"]["mode"] == "observe"
     })?;
+    Ok(())
+}
+
+/// The first scan reads a policy that turns NMG001 into a warning, the next ones a text that is none.
+fn webhook_policy_changes() -> Result<(), Failed> {
+    let server = Server::start(|path, times| match path {
+        "/api/v1/namespaces/guard/configmaps/policy" => {
+            let good = "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\nrules: {background-mount: {action: warn}}\n";
+            let text = if times == 1 { good } else { "mode: sometimes\n" };
+            Some((200, json!({"kind": "ConfigMap", "data": {"policy.yaml": text}})))
+        }
+        PAGE => list("PersistentVolumeList", &[volume("a", None, BAD)], ""),
+        other => empty(other),
+    });
+    let file = kubeconfig(&format!("http://{}", server.address), "t")?;
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let _running = Running(
+        Command::new(program())
+            .args(["scan", "--webhook-policy", "guard/policy", "--select", "NMG001", "--qps", "1000"])
+            .args(["--interval", "1s", "--status-listen"])
+            .arg(address.to_string())
+            .arg("--kubeconfig")
+            .arg(file.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?,
+    );
+    let found =
+        "nfs_mount_guard_scan_findings{code=\"NMG001\",action=\"warn\",kind=\"PersistentVolume\"} 1\n";
+    let complete = |value: u8| format!("nfs_mount_guard_scan_complete {value}\n");
+    until(address, "/metrics", 200, &[found, &complete(1)])?;
+    until(address, "/metrics", 200, &[found, &complete(0)])?;
     Ok(())
 }

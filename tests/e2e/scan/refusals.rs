@@ -202,5 +202,6 @@ fn huge() -> Result<(), Failed> {
     let report = super::parsed(&output)?;
     let message = messages(&report).join("\n");
     assert!(message.contains("its answer is longer than 512 MiB; set a smaller --page-size"), "{message}");
+    assert!(!message.contains("is the API server running"), "{message}");
     Ok(())
 }

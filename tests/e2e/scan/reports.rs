@@ -662,6 +662,18 @@ fn webhook_policy(cluster: &mut Cluster) -> Result<(), Failed> {
     let output = run(&[]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(said(&output).contains("ConfigMap scan-shop/guard-policy:3:7: "), "{output:?}");
+    // It ends no scan that only compares with it.
+    let output = run(&["--no-policy"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let compared = parsed(&output)?;
+    assert_eq!(
+        (&compared["complete"], &compared["errors"][0]["file"]),
+        (&json!(false), &json!("webhook policy"))
+    );
+    assert!(
+        compared["errors"][0]["message"].as_str().is_some_and(|text| text.contains(":3:7: ")),
+        "{compared}"
+    );
     let missing = scan(&["--webhook-policy", "scan-shop/none"], Some(&cluster.kubeconfig()));
     assert_eq!(missing.status.code(), Some(2), "{missing:?}");
     assert!(
