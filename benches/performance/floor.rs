@@ -19,17 +19,37 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+/// The protocols of the server, in its order.
+pub const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
+
 const ANSWER: &str = "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"response\":\
 {\"uid\":\"705ab4f5-6393-11e8-b7cc-42010a800002\",\"allowed\":true}}";
 
-/// Serves until the process ends, at `address` with the certificate in `certs`.
-pub fn run(address: &str, certs: &Path) {
+/// The length of a UID.
+const UID: usize = 36;
+
+/// What it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The same for each request.
+    Constant,
+    /// With the UID of the request, without which an API server fails.
+    Uid,
+}
+
+/// Serves until the process ends, at `address` with the certificate in `certs`, over these protocols.
+pub fn run(address: &str, certs: &Path, what: Answer, protocols: &[&str]) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let Err(error) = runtime.block_on(serve(address, certs));
+    let Err(error) = runtime.block_on(serve(address, certs, what, protocols));
     panic!("{error}");
 }
 
-async fn serve(address: &str, certs: &Path) -> Result<Infallible, std::io::Error> {
+async fn serve(
+    address: &str,
+    certs: &Path,
+    what: Answer,
+    protocols: &[&str],
+) -> Result<Infallible, std::io::Error> {
     let chain = CertificateDer::pem_file_iter(certs.join("tls.crt")).expect("tls.crt");
     let chain = chain.collect::<Result<_, _>>().expect("certificates");
     let key = PrivateKeyDer::from_pem_file(certs.join("tls.key")).expect("tls.key");
@@ -39,11 +59,16 @@ async fn serve(address: &str, certs: &Path) -> Result<Infallible, std::io::Error
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .expect("a pair");
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind(address).await?;
     println!("{{\"message\":\"listening\",\"address\":\"{}\"}}", listener.local_addr()?);
-    let router = Router::new().route("/validate", post(answer)).route("/mutate", post(answer));
+    let router = match what {
+        Answer::Constant => Router::new().route("/validate", post(answer)).route("/mutate", post(answer)),
+        Answer::Uid => {
+            Router::new().route("/validate", post(answer_with_uid)).route("/mutate", post(answer_with_uid))
+        }
+    };
     loop {
         let (stream, _) = listener.accept().await?;
         let (acceptor, router) = (acceptor.clone(), router.clone());
@@ -72,4 +97,12 @@ async fn serve(address: &str, certs: &Path) -> Result<Infallible, std::io::Error
 async fn answer(body: Bytes) -> ([(HeaderName, &'static str); 1], &'static str) {
     drop(std::hint::black_box(body));
     ([(CONTENT_TYPE, "application/json")], ANSWER)
+}
+
+async fn answer_with_uid(body: Bytes) -> ([(HeaderName, &'static str); 1], String) {
+    // The API server writes it before the object.
+    let key = memchr::memmem::find(&body, b"\"uid\":\"").expect("a UID") + "\"uid\":\"".len();
+    let uid = std::str::from_utf8(&body[key..key + UID]).expect("ASCII");
+    let (before, after) = ANSWER.split_once("705ab4f5-6393-11e8-b7cc-42010a800002").expect("a UID");
+    ([(CONTENT_TYPE, "application/json")], format!("{before}{uid}{after}"))
 }

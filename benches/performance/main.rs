@@ -38,7 +38,12 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match *args {
-        ["floor", address, certs] => floor::run(address, certs.as_ref()),
+        ["floor", address, certs] => {
+            floor::run(address, certs.as_ref(), floor::Answer::Constant, &floor::PROTOCOLS);
+        }
+        ["floor", "--uid", protocol, address, certs] => {
+            floor::run(address, certs.as_ref(), floor::Answer::Uid, &[protocol]);
+        }
         ["page", folder] => page::write(folder.as_ref()),
         ["profile"] => profile::run(false),
         ["profile", "--functions"] => profile::run(true),

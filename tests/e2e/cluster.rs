@@ -360,6 +360,12 @@ impl Cluster {
         self.apply_webhooks(guard, webhooks, |_| {});
     }
 
+    /// Like [`Self::register`]; the caller waits until the API server calls what the changed
+    /// configurations name.
+    pub fn apply_changed(&self, webhooks: Webhooks, change: impl Fn(&mut Value)) {
+        self.apply_webhooks(&self.guard, webhooks, change);
+    }
+
     fn apply_webhooks(&self, guard: &Guard, webhooks: Webhooks, change: impl Fn(&mut Value)) {
         for mut configuration in webhook_configurations(guard) {
             let kind = configuration["kind"].as_str().unwrap_or_default().to_owned();

@@ -327,7 +327,8 @@ impl Guard {
     }
 }
 
-fn events(log: &Path) -> Vec<Value> {
+/// The events of a log, one a line.
+pub fn events(log: &Path) -> Vec<Value> {
     fs::read_to_string(log)
         .unwrap_or_default()
         .lines()
