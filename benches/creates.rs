@@ -4,10 +4,12 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nfs_mount_guard::admission_policy::validating;
 use nfs_mount_guard::policy::Policy;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
@@ -25,12 +27,11 @@ const CREATES: usize = 200;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Judge {
     None,
-    /// The floor of `benches/run server`, which answers that all is allowed, over the protocol that the
-    /// API server chooses of the guard's.
+    /// The floor of `benches/run server`, which answers that all is allowed.
     Floor,
-    /// The floor over HTTP/1.1.
-    FloorOverHttp1,
     Guard,
+    /// Called by URL, which an API server does over HTTP/2.
+    ByUrl,
     /// Without the conditions by which the API server leaves out updates of no concern.
     Unconditional,
     Policy,
@@ -46,10 +47,17 @@ const WAYS: [Way; 9] = [
     ("the floor as both webhooks", Judge::Floor, Webhooks::Both, None),
     ("both webhooks", Judge::Guard, Webhooks::Both, Some(3)),
     ("both webhooks without matchConditions", Judge::Unconditional, Webhooks::Both, Some(3)),
+    ("both webhooks by URL", Judge::ByUrl, Webhooks::Both, Some(3)),
     ("the floor as both webhooks, again", Judge::Floor, Webhooks::Both, Some(3)),
-    ("the floor as both webhooks, over HTTP/1.1", Judge::FloorOverHttp1, Webhooks::Both, Some(3)),
     ("the generated ValidatingAdmissionPolicy", Judge::Policy, Webhooks::None, None),
 ];
+
+/// The Service through which the webhooks are called, as in a cluster.
+const SERVICE: &str = "webhooks";
+
+/// Its ports.
+const OF_GUARD: u16 = 443;
+const OF_FLOOR: u16 = 444;
 
 /// Most that a way may add, as a multiple of what the floor adds: at the median, at p99.
 const AT_MOST: (f64, f64) = (1.05, 1.2);
@@ -59,13 +67,22 @@ pub fn run() -> Result<(), String> {
     let program = std::env::var_os("NFS_MOUNT_GUARD_FLOOR")
         .ok_or("NFS_MOUNT_GUARD_FLOOR names no program: benches/run builds it")?;
     let mut cluster = cluster::with_policies().map_err(|missing| missing.reason)?;
-    let floors =
-        ["h2", "http/1.1"].map(|protocol| Floor::start(Path::new(&program), protocol, &cluster.guard));
+    let host = service(&cluster);
+    let certs = TempDir::new().expect("a folder");
+    let name = format!("{SERVICE}.default.svc");
+    let made = Command::new(crate::component::program())
+        .args(["certs", "generate", "--dns", &name, "--dns", &host, "--dir"])
+        .arg(certs.path())
+        .output()
+        .expect("the program runs");
+    assert!(made.status.success(), "{made:?}");
+    cluster.guard = Guard::start_mounted(certs.path(), &format!("{host}:{OF_GUARD}"), &[]);
+    let floor = Floor::start(Path::new(&program), &format!("{host}:{OF_FLOOR}"), certs.path());
     let mut seen: [Vec<Duration>; WAYS.len()] = Default::default();
     // The first turn warms up.
     for turn in 0..=TURNS {
         for ((_, judge, webhooks, _), seen) in WAYS.iter().zip(&mut seen) {
-            let latencies = turn_of(&mut cluster, &floors, *judge, *webhooks);
+            let latencies = turn_of(&mut cluster, *judge, *webhooks);
             if turn > 0 {
                 seen.extend(latencies);
             }
@@ -91,41 +108,62 @@ pub fn run() -> Result<(), String> {
         "\nAt most {} times the floor at the median, and {} at p99. {TURNS} turns of {CREATES} server-side dry runs each, one after the other, over one connection.",
         AT_MOST.0, AT_MOST.1
     );
-    drop(floors);
-    println!("{}", connections(&mut cluster));
+    drop(floor);
+    println!("{}", connections(&mut cluster, &host, certs.path()));
     Ok(())
+}
+
+/// Creates the Service, and returns its address, at which the API server calls whatever listens there.
+fn service(cluster: &Cluster) -> String {
+    let ports = [OF_GUARD, OF_FLOOR].map(|port| json!({"name": format!("p{port}"), "port": port}));
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": SERVICE, "namespace": "default"},
+        "spec": {"ports": ports}});
+    cluster.must(&["apply", "-f", "-"], &service.to_string());
+    let stored = cluster.must(&["get", "service", SERVICE, "-o", "json"], "");
+    let stored: Value = serde_json::from_str(&stored).expect("JSON");
+    stored["spec"]["clusterIP"].as_str().expect("an address").to_owned()
 }
 
 /// The floor, beside the cluster.
 struct Floor {
-    address: String,
     _process: Process,
     _folder: TempDir,
 }
 
 impl Floor {
-    /// Starts it with the certificate of a guard.
-    fn start(program: &Path, protocol: &str, guard: &Guard) -> Self {
+    fn start(program: &Path, address: &str, certs: &Path) -> Self {
         let folder = TempDir::new().expect("a folder");
         let log = folder.path().join("log");
-        let mut args: Vec<OsString> = ["floor", "--uid", protocol, "127.0.0.1:0"].map(OsString::from).into();
-        args.push(guard.certs.clone().into());
+        let mut args: Vec<OsString> = ["floor", "--uid", address].map(OsString::from).into();
+        args.push(certs.into());
         let process = Process::start(program, &args, &log);
         let deadline = Instant::now() + Duration::from_secs(10);
-        let address = loop {
-            if let Some(address) = events(&log).iter().find_map(|event| event["address"].as_str()) {
-                break address.to_owned();
-            }
+        while events(&log).is_empty() {
             assert!(Instant::now() < deadline, "the floor does not listen");
             std::thread::sleep(Duration::from_millis(10));
-        };
-        Self { address, _process: process, _folder: folder }
+        }
+        Self { _process: process, _folder: folder }
     }
 }
 
-fn turn_of(cluster: &mut Cluster, floors: &[Floor; 2], judge: Judge, webhooks: Webhooks) -> Vec<Duration> {
-    // Whatever was called before, the guard is now, so that its answers show when.
+/// Calls a port of the Service in the place of the URL.
+fn through_service(configuration: &mut Value, port: u16) {
+    for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
+        let client = webhook["clientConfig"].as_object_mut().expect("a client");
+        let url = client.remove("url").expect("a URL");
+        let path = url.as_str().and_then(|url| url.rsplit_once('/')).expect("a path").1;
+        let service =
+            json!({"namespace": "default", "name": SERVICE, "port": port, "path": format!("/{path}")});
+        client.insert("service".to_owned(), service);
+    }
+}
+
+fn turn_of(cluster: &mut Cluster, judge: Judge, webhooks: Webhooks) -> Vec<Duration> {
+    // The guard is called first also where the floor is to be, so that its answers show since when.
     cluster.register(webhooks, |configuration| {
+        if judge != Judge::ByUrl {
+            through_service(configuration, OF_GUARD);
+        }
         if judge == Judge::Unconditional {
             for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
                 webhook.as_object_mut().expect("a webhook").remove("matchConditions");
@@ -134,14 +172,16 @@ fn turn_of(cluster: &mut Cluster, floors: &[Floor; 2], judge: Judge, webhooks: W
     });
     let api = cluster.connect();
     match judge {
-        Judge::Floor => register_floor(cluster, &floors[0], webhooks),
-        Judge::FloorOverHttp1 => register_floor(cluster, &floors[1], webhooks),
-        Judge::None | Judge::Guard | Judge::Unconditional | Judge::Policy => {}
-    }
-    if judge == Judge::Policy {
-        let policy = Policy::default();
-        let generated = validating(&policy, OffsetDateTime::now_utc().date()).expect("a policy");
-        install(&api, &generated.manifest);
+        Judge::Floor => register_floor(cluster, webhooks),
+        Judge::Policy => {
+            let policy = Policy::default();
+            let generated = validating(&policy, OffsetDateTime::now_utc().date()).expect("a policy");
+            install(&api, &generated.manifest);
+        }
+        // The former configuration may be in force for about a second.
+        Judge::None | Judge::Guard | Judge::ByUrl | Judge::Unconditional => {
+            std::thread::sleep(Duration::from_secs(2));
+        }
     }
     let latencies = creates(cluster);
     if judge == Judge::Policy {
@@ -151,15 +191,9 @@ fn turn_of(cluster: &mut Cluster, floors: &[Floor; 2], judge: Judge, webhooks: W
 }
 
 /// Lets the API server call the floor in the place of the guard, and waits until it does: a class that
-/// the guard refuses passes then.
-fn register_floor(cluster: &Cluster, floor: &Floor, webhooks: Webhooks) {
-    let guard = cluster.guard.address.to_string();
-    cluster.apply_changed(webhooks, |configuration| {
-        for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
-            let url = &mut webhook["clientConfig"]["url"];
-            *url = url.as_str().expect("a URL").replace(&guard, &floor.address).into();
-        }
-    });
+/// the guard refuses or repairs passes as it is.
+fn register_floor(cluster: &Cluster, webhooks: Webhooks) {
+    cluster.apply_changed(webhooks, |configuration| through_service(configuration, OF_FLOOR));
     let api = cluster.connect();
     let refused = class("probe", "nfs.csi.k8s.io", &["bg"]);
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -188,10 +222,11 @@ fn creates(cluster: &Cluster) -> Vec<Duration> {
 }
 
 /// Counts the connections of a turn, and names their protocol, as a guard logs them.
-fn connections(cluster: &mut Cluster) -> String {
+fn connections(cluster: &mut Cluster, host: &str, certs: &Path) -> String {
     cluster.reset_webhooks();
-    cluster.guard = Guard::start(&["--log-level", "debug"]);
-    cluster.use_webhooks(Webhooks::Both);
+    let listen = format!("{host}:{OF_FLOOR}");
+    cluster.guard = Guard::start_mounted(certs, &listen, &["--log-level", "debug"]);
+    cluster.register(Webhooks::Both, |configuration| through_service(configuration, OF_FLOOR));
     creates(cluster);
     let log = cluster.guard.log();
     let questions = log.iter().filter(|event| event["target"] == "decision").count();

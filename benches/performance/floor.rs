@@ -19,9 +19,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// The protocols of the server, in its order.
-pub const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
-
 const ANSWER: &str = "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"response\":\
 {\"uid\":\"705ab4f5-6393-11e8-b7cc-42010a800002\",\"allowed\":true}}";
 
@@ -37,19 +34,14 @@ pub enum Answer {
     Uid,
 }
 
-/// Serves until the process ends, at `address` with the certificate in `certs`, over these protocols.
-pub fn run(address: &str, certs: &Path, what: Answer, protocols: &[&str]) {
+/// Serves until the process ends, at `address` with the certificate in `certs`.
+pub fn run(address: &str, certs: &Path, what: Answer) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let Err(error) = runtime.block_on(serve(address, certs, what, protocols));
+    let Err(error) = runtime.block_on(serve(address, certs, what));
     panic!("{error}");
 }
 
-async fn serve(
-    address: &str,
-    certs: &Path,
-    what: Answer,
-    protocols: &[&str],
-) -> Result<Infallible, std::io::Error> {
+async fn serve(address: &str, certs: &Path, what: Answer) -> Result<Infallible, std::io::Error> {
     let chain = CertificateDer::pem_file_iter(certs.join("tls.crt")).expect("tls.crt");
     let chain = chain.collect::<Result<_, _>>().expect("certificates");
     let key = PrivateKeyDer::from_pem_file(certs.join("tls.key")).expect("tls.key");
@@ -59,7 +51,7 @@ async fn serve(
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .expect("a pair");
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind(address).await?;
     println!("{{\"message\":\"listening\",\"address\":\"{}\"}}", listener.local_addr()?);

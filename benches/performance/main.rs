@@ -38,12 +38,8 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match *args {
-        ["floor", address, certs] => {
-            floor::run(address, certs.as_ref(), floor::Answer::Constant, &floor::PROTOCOLS);
-        }
-        ["floor", "--uid", protocol, address, certs] => {
-            floor::run(address, certs.as_ref(), floor::Answer::Uid, &[protocol]);
-        }
+        ["floor", address, certs] => floor::run(address, certs.as_ref(), floor::Answer::Constant),
+        ["floor", "--uid", address, certs] => floor::run(address, certs.as_ref(), floor::Answer::Uid),
         ["page", folder] => page::write(folder.as_ref()),
         ["profile"] => profile::run(false),
         ["profile", "--functions"] => profile::run(true),
