@@ -36,6 +36,9 @@ const LONGEST_CAUSE: usize = 1000;
 // A DNS subdomain, the longest name that Kubernetes accepts (RFC 1123).
 const LONGEST_NAME: usize = 253;
 
+/// The words before a finding that a policy in mode observe does not deny.
+const WOULD_BE_DENIED: &str = "would be denied: ";
+
 /// The name of the sender, in a message that stands alone.
 const WHO: &str = "nfs-mount-guard";
 
@@ -195,11 +198,12 @@ pub(super) fn validate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<S
     let mut told = Vec::new();
     let mut tell = |treatment, what| told.extend(verdict.with(treatment).map(|judged| (judged, what)));
     if verdict.decision != Decision::Deny {
-        tell(Treatment::Denied, "would be denied: ");
+        tell(Treatment::Denied, WOULD_BE_DENIED);
     }
     tell(Treatment::Repaired, "would be repaired: ");
     tell(Treatment::AlreadyPresent, "already present: ");
     tell(Treatment::Warned, "");
+    told.extend(verdict.left.iter().map(|judged| (judged, WOULD_BE_DENIED)));
     warnings(Vec::new(), &told, ending_exemptions(case, &verdict.evaluation))
 }
 
@@ -214,7 +218,7 @@ pub(super) fn mutate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<Str
             repairs::sentences(&verdict.evaluation, of, elements, verdict.is_enforced)
         }));
     }
-    let would = if verdict.is_enforced { "will be denied: " } else { "would be denied: " };
+    let would = if verdict.is_enforced { "will be denied: " } else { WOULD_BE_DENIED };
     let left: Vec<(&Judged, &str)> = verdict.left.iter().map(|judged| (judged, would)).collect();
     warnings(done, &left, Vec::new())
 }

@@ -319,10 +319,12 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
     let carrier = token.site.as_ref().and_then(|site| subject.carriers.get(site.carrier));
     let entry = token.entry();
     let is_unread = carrier.is_some_and(|carrier| !token.in_force && effect(subject, carrier) == NOT_READ);
+    // `bg` is bg whatever follows its `=`.
+    let is_open = token.is_unrendered && token.option.keyword() != "bg";
     let consumers = match entry {
         _ if is_unread => Vec::new(),
         _ if token.is_drivers_own => vec!["the driver or its mount helper"],
-        _ if token.is_unrendered => vec!["the reader of what it becomes"],
+        _ if is_open => vec!["the reader of what it becomes"],
         Some(entry) => entry.consumers.names().collect(),
         None => Vec::new(),
     };
@@ -339,7 +341,7 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
         meaning: match entry {
             _ if is_unread => "reaches no mount".to_owned(),
             _ if token.is_drivers_own => "taken out before mount.nfs sees it".to_owned(),
-            _ if token.is_unrendered => "not rendered: it can become any option".to_owned(),
+            _ if is_open => "not rendered: it can become any option".to_owned(),
             Some(entry) => match refusal(token) {
                 Some(refusal) => format!("{}; refused: {refusal}", entry.meaning),
                 None => format!("{}{}", meaning(subject, entry, token.option.value()), overlooked(token)),
@@ -352,7 +354,7 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
 
 /// Returns the reason why every mount with the option fails, if no `sloppy` beside it overlooks that.
 fn refusal(token: &Token<'_>) -> Option<Refusal> {
-    let refusal = token.acceptance.refusal.filter(|_| token.in_force)?;
+    let refusal = token.acceptance.refusal.filter(|_| token.in_force && !token.is_unrendered)?;
     let is_overlooked = token.is_beside_sloppy && refusal.overlooked() != Overlooked::Never;
     (!is_overlooked).then_some(refusal)
 }

@@ -170,6 +170,14 @@ impl NodeDeserializer<'_> {
         self.tree.written(self.id).map_or(0, |node| node.span.start)
     }
 
+    /// Returns true for a placeholder that a program fills in: in quotes it stays a string.
+    fn is_placeholder(self) -> bool {
+        matches!(
+            self.tree.node(self.id).map(|node| &node.content),
+            Some(Content::Scalar { text, style: Style::Plain, .. }) if is_placeholder(text)
+        )
+    }
+
     /// Returns true if nothing stands there.
     pub fn is_null(self) -> bool {
         matches!(
@@ -217,10 +225,37 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     /// Returns a list, or a placeholder that a program fills in with one: it stands for elements
     /// that are not known. In quotes it stays a string.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        match self.tree.node(self.id).map(|node| &node.content) {
-            Some(Content::Scalar { text, style: Style::Plain, .. }) if is_placeholder(text) => {
-                visitor.visit_seq(Once(Some(self)))
-            }
+        if self.is_placeholder() {
+            return visitor.visit_seq(Once(Some(self)));
+        }
+        self.deserialize_any(visitor)
+    }
+
+    /// Returns a truth value, or false for a placeholder that a program fills in with one: what it will
+    /// say is not known, and options are judged without it.
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+        if self.is_placeholder() { visitor.visit_bool(false) } else { self.deserialize_any(visitor) }
+    }
+
+    /// Returns a map, or an empty one for a placeholder that a program fills in with one.
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+        if self.is_placeholder() {
+            let pairs = Cow::Borrowed([].as_slice());
+            return visitor.visit_map(Entries { at: self, pairs, next: 0, key: self.id, value: self.id });
+        }
+        self.deserialize_any(visitor)
+    }
+
+    /// Like [`Self::deserialize_map`] for labels and annotations; of another structure something has to be
+    /// known, or there is nothing to be judged.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeserializeError> {
+        match name {
+            "Labels" | "Annotations" => self.deserialize_map(visitor),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -238,8 +273,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct tuple tuple_struct map struct enum identifier
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct tuple tuple_struct enum identifier
     }
 }
 

@@ -113,6 +113,8 @@ fn is_about_the_same(gone: &str, come: &str) -> bool {
     // A misspelt one: the same value, or nearly the same letters.
     let is_near = strsim::osa_distance(option.keyword(), other.keyword()) <= 2;
     option.value().is_some() && option.value() == other.value()
+        // A value alone: `tcp6` for `proto=tcp6`.
+        || other.value() == Some(gone)
         || is_near && option.keyword().len() > 2
         || gone.contains(come)
         || is_meant(gone, come)

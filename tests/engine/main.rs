@@ -20,6 +20,7 @@ mod fixture;
 mod kernel_truth;
 mod kinds;
 mod mending;
+mod observing;
 mod placeholders;
 mod policies;
 mod policy_keys;

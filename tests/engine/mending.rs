@@ -255,3 +255,17 @@ fn an_option_is_written_once() {
         assert_eq!(fixed(&format!("[{written}, {rest}]")), format!("[{wanted}, {rest}]"), "{written}");
     }
 }
+
+#[test]
+fn what_is_done_is_named() {
+    for (written, wanted) in [
+        ("[\"[hard]\", nfsvers=4.1", "[hard] -> hard"),
+        ("[\"nfsvers=4.1,\", hard", "nfsvers=4.1, -> nfsvers=4.1"),
+        ("[nfsvers=4.1, tcp6", "tcp6 -> proto=tcp6"),
+    ] {
+        let text = class("a", &format!("mountOptions: {written}, fg, timeo=600, retrans=2]"));
+        let changed: Vec<String> =
+            repaired(&text).changed.into_iter().flat_map(|changed| changed.words).collect();
+        assert_eq!(changed, [wanted], "{text}");
+    }
+}

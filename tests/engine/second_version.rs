@@ -53,3 +53,15 @@ fn a_remedy_leaves_one_version() {
         assert_eq!(found.first().map(|(_, remedy)| remedy.as_str()), Some(wanted), "{written}: {found:?}");
     }
 }
+
+#[test]
+fn of_a_version_that_does_not_exist_one_finding_speaks() {
+    for options in [["nfsvers=4.1", "vers=3.1.1"], ["vers=3.0", "nfsvers=4.1"], ["vers=3.1.1", "nfsvers=4.1"]]
+    {
+        let options: Vec<&str> =
+            options.into_iter().chain(["hard", "fg", "timeo=600", "retrans=2"]).collect();
+        let found = remedies(&options);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].0.contains("there is no such NFS version"), "{found:?}");
+    }
+}

@@ -1,9 +1,10 @@
 //! `fix` changes what the mount gets only where a finding is about it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use nfs_mount_guard::engine::evaluate;
-use nfs_mount_guard::engine::fix::{Scope, fix_once, unchanged};
+use nfs_mount_guard::engine::fix::{Scope, fix_all, fix_once, unchanged};
 use nfs_mount_guard::finding::{Edit, Finding, Severity};
 use nfs_mount_guard::nfs::catalog::Entry;
 use nfs_mount_guard::nfs::option::MountOption;
@@ -12,6 +13,7 @@ use nfs_mount_guard::subject::Subject;
 use nfs_mount_guard::subject::driver::Nfs;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use serde_json::json;
 
 use crate::fixture::{TODAY, judge};
 use crate::properties::object;
@@ -125,4 +127,47 @@ proptest! {
             assert_eq!(winners(&subject.with_elements(&after)), winners(subject), "{object}");
         });
     }
+}
+
+/// The list after `fix`, and the string that `mount -o` gets of it.
+fn fixed(options: &[&str]) -> (Vec<String>, String) {
+    let volume = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a"},
+        "spec": {
+            "accessModes": ["ReadWriteMany"], "capacity": {"storage": "1Gi"}, "mountOptions": options,
+            "nfs": {"server": "s", "path": "/e"},
+        },
+    });
+    let policy = Policy::default();
+    judge(&volume.to_string(), &policy, |subject, _| {
+        let elements = fix_all(&policy, subject, TODAY, Scope::FILE);
+        let effective = subject.with_elements(&elements).effective();
+        (elements.concat().into_iter().map(Cow::into_owned).collect(), effective)
+    })
+}
+
+#[test]
+fn a_numeral_that_loses_does_not_win_as_a_number_of_its_own() {
+    let rest = ["retrans=2", "fg", "hard", "nfsvers=3", "nolock"];
+    for (joined, other, wins) in [
+        ("acl,timeo=010", "timeo=600", "timeo=600"),
+        ("wsize=65536,timeo=600", "timeo=0100", "timeo=600"),
+        ("acl,timeo=0x258", "timeo=1000", "timeo=1000"),
+    ] {
+        let list: Vec<&str> = [joined, other].into_iter().chain(rest).collect();
+        let (list, effective) = fixed(&list);
+        let timeo: Vec<&str> = effective.split(',').filter(|option| option.starts_with("timeo")).collect();
+        assert_eq!(timeo.last(), Some(&wins), "{list:?}: {effective}");
+    }
+}
+
+#[test]
+fn nothing_is_added_that_makes_a_list_too_long_for_a_mount() {
+    // 4,090 bytes: with what is missing they would be more than a mount takes.
+    let long = format!("context={}", "b".repeat(4_090 - "context=,hard,nfsvers=4.1,bg".len()));
+    let (list, effective) = fixed(&[&long, "hard", "nfsvers=4.1", "bg"]);
+    assert!(list.contains(&"fg".to_owned()) && !effective.contains("timeo"), "{list:?}");
+    assert!(effective.len() <= 4_096, "{}", effective.len());
+    let (list, _) = fixed(&[&long[..3_000], "hard", "nfsvers=4.1", "bg"]);
+    assert!(list.contains(&"timeo=600".to_owned()), "{list:?}");
 }

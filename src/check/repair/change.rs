@@ -112,6 +112,16 @@ pub(super) fn words(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) 
     steps(subject, moved, fixed).iter().map(ToString::to_string).collect()
 }
 
+/// The elements that hold the same options as before, and are written otherwise: without a bracket or a
+/// comma that is too many.
+fn respelt(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<Step> {
+    let carriers = subject.carriers.iter().zip(&fixed.elements);
+    let stay = carriers.filter(|(carrier, _)| !moved.contains(&carrier.place));
+    let pairs = stay.flat_map(|(carrier, new)| carrier.elements.iter().copied().zip(new));
+    let changed = pairs.filter(|(old, new)| *old != &**new);
+    changed.map(|(old, new)| Step::Replace(old.to_owned(), new.clone().into_owned())).collect()
+}
+
 /// The differences of a subject, carrier by carrier. `moved` are the places that go away.
 pub(in crate::check) fn steps(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<Step> {
     let mut differences = Vec::new();
@@ -144,6 +154,8 @@ pub(in crate::check) fn steps(subject: &Subject<'_>, moved: &[Place], fixed: &Tr
         steps.push(Step::Split);
     } else if steps.is_empty() && is_shorter {
         steps.push(Step::WithoutEmpty);
+    } else if steps.is_empty() {
+        steps.extend(respelt(subject, moved, fixed));
     }
     steps.extend(moved.iter().cloned().map(Step::Without));
     for renaming in &fixed.renamed {

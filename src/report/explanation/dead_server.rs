@@ -29,7 +29,9 @@ pub(super) fn undecided(subject: &Subject<'_>) -> Vec<String> {
     let decides = |token: &&Token<'_>| {
         let option = &token.option;
         let is_in_name = |place: Range<usize>| place.start < option.keyword().len();
-        placeholders(option.text()).any(is_in_name) || token.id().is_some_and(|id| DECIDING.contains(&id))
+        // `bg` is bg whatever follows its `=`.
+        let may_decide = option.keyword() != "bg" && token.id().is_some_and(|id| DECIDING.contains(&id));
+        placeholders(option.text()).any(is_in_name) || may_decide
     };
     subject.options.unrendered().filter(decides).map(|token| token.option.text().to_owned()).collect()
 }

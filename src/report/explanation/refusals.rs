@@ -19,16 +19,18 @@ use crate::subject::effective::{Malformation, Token};
 pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static str)> {
     let evaluation = evaluate(&Policy::default(), subject, Date::MIN);
     let token_of = |finding: &Finding| finding.site.as_ref().and_then(|site| subject.options.at(site));
+    let is_of_some_kernels = |judged: &&Judged| judged.rule.name == "udp-transport";
     let is_certain = |judged: &&Judged| {
         judged.finding.severity == Severity::CannotMount
-            || judged.rule.name == "udp-transport"
             || is_refused_key(judged)
             || judged.rule == BACKGROUND_MOUNT
                 && token_of(&judged.finding).is_some_and(|token| is_refused_background(subject, token))
             || judged.rule != BACKGROUND_MOUNT
                 && token_of(&judged.finding).is_some_and(|token| is_refused_for_its_quote(subject, token))
     };
-    let Some(judged) = evaluation.findings.iter().find(is_certain) else {
+    // Every kernel refuses the others, and older ones take UDP.
+    let findings = || evaluation.findings.iter();
+    let Some(judged) = findings().find(is_certain).or_else(|| findings().find(is_of_some_kernels)) else {
         return marked_background(subject).map(|message| (message, "mount"));
     };
     let finding = &judged.finding;
@@ -107,6 +109,8 @@ fn is_refused_background(subject: &Subject<'_>, token: &Token<'_>) -> bool {
     token.in_force
         && subject.driver.known.is_read()
         && !token.is_beside_sloppy
+        // It may become an empty value, which the kernel takes.
+        && !token.is_unrendered
         && token.option.keyword() == "bg"
         && token.option.value().is_some_and(|value| !value.is_empty())
 }

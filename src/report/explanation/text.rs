@@ -45,7 +45,13 @@ impl fmt::Display for Explanation {
         }
         if !self.not_rendered.is_empty() {
             let open = self.not_rendered.join(" | ");
-            writeln!(f, "  rendered   not yet: {}; the lines below leave it out", plain(&open))?;
+            let is_background = |option: &String| option.split('=').next() == Some("bg");
+            let rest = if self.not_rendered.iter().all(is_background) {
+                "bg takes effect whatever its value"
+            } else {
+                "the lines below leave it out"
+            };
+            writeln!(f, "  rendered   not yet: {}; {rest}", plain(&open))?;
         }
         for reading in &self.readings {
             let options = reading.options.join(" | ");

@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("a_list_that_never_mounts_has_no_dead_server", a_refused_list),
         trial("a_background_mount_hides_a_refusal_of_a_dead_server", a_hidden_refusal),
+        trial("an_option_twice_beside_sloppy_is_ignored_twice", an_option_twice_beside_sloppy),
         trial("names_the_kernels_that_refuse", names_the_kernels),
         trial("names_the_winner_where_the_driver_appends", names_the_winner),
         trial("says_what_an_open_quote_takes_in", says_what_an_open_quote_takes_in),
@@ -91,12 +92,29 @@ fn a_hidden_refusal() -> Result<(), Failed> {
     Ok(())
 }
 
+/// The kubelet passes one of two equal options on.
+fn an_option_twice_beside_sloppy() -> Result<(), Failed> {
+    for option in ["colour", "rsize=1M"] {
+        let manifest = format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  \
+mountOptions: [nfsvers=4.1, sloppy, {option}, {option}, fg, timeo=600, retrans=2]\n  nfs: {{server: a, path: /a}}\n"
+        );
+        let text = explained(&manifest);
+        assert!(text.contains("dead server, at the mount") && !text.contains("every try"), "{text}");
+        let checked = stdout(&pipe(&["check", "--no-policy", "-"], manifest.as_bytes()));
+        assert_eq!(checked.matches(" deny ").count(), 1, "sloppy alone: {checked}");
+    }
+    Ok(())
+}
+
 fn a_refused_list() -> Result<(), Failed> {
     for (manifest, why) in [
         (nfs("nfsvers=4.1, fg, colour"), "the mount fails (exit 32): unknown option \"colour\""),
         (nfs("vers=3, nfsvers=4.1, fg"), "the mount fails (exit 32): \"nfsvers=4.1\" and "),
         (nfs("nfsvers=4.1, fg, nconnect=99"), "the mount fails (exit 32): invalid \"nconnect=99\""),
         (nfs("nfsvers=4.1, fg, udp"), "kernels since 5.6 reject the mount (exit 32): \"udp\""),
+        // Older kernels take UDP, and none takes the rest.
+        (nfs("udp, colour, fg, vers=3"), "the mount fails (exit 32): unknown option \"colour\""),
         (nfs("nfsvers=4.1, bg, colour"), "the mount fails (exit 32): unknown option \"colour\""),
         (
             volume("csi.vsphere.vmware.com", ", fsType: nfs4", "nfsvers=4.2, fg"),
@@ -379,6 +397,12 @@ fn claims_nothing_undecided() -> Result<(), Failed> {
     assert!(several.contains("not known until timeo=${T}, retrans=${R} are rendered"), "{several}");
     // The rest is known.
     assert!(explained(&nfs("'nconnect=${N}', nfsvers=4.1")).contains("after 180 s"));
+    // A bg is one whatever its value, and the kernel takes an empty one.
+    let text = explained(&nfs("vers=3, 'bg=${B}', nolock, timeo=600, retrans=2"));
+    for claim in ["bg takes effect whatever its value", "mount exits 0 at once if connections are refused"] {
+        assert!(text.contains(claim), "{claim} in {text}");
+    }
+    assert!(!text.contains("every try") && !text.contains("refused: "), "{text}");
     // A bg is a danger whatever else comes.
     for option in ["bg, 'timeo=${T}'", "'${MODE:=bg}'"] {
         let text = explained(&nfs(option));

@@ -11,6 +11,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("notes_what_is_not_rendered", notes_it),
         trial("takes_a_placeholder_in_place_of_a_list", stands_for_a_list),
+        trial("finds_bg_beside_a_placeholder_of_any_type", stands_for_any_type),
         trial("takes_a_placeholder_at_admission_for_an_option", is_an_option_at_admission),
         trial("names_the_server_that_needs_cluster_dns", names_the_server),
     ]
@@ -50,6 +51,48 @@ mountOptions: {options}\n"
         assert_eq!(stdout(&output).contains("is not rendered: "), code == 0, "{text}");
         let fixed = pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes());
         assert_eq!(stdout(&fixed), text, "nothing is added");
+    }
+    Ok(())
+}
+
+/// What a placeholder without quotes becomes may be a truth value or a map: the rest is judged.
+fn stands_for_any_type() -> Result<(), Failed> {
+    let class = |more: &str| {
+        format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata:\n  name: a\n{more}\n\
+provisioner: nfs.csi.k8s.io\nmountOptions: [hard, bg]\n"
+        )
+    };
+    let volume = |source: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  mountOptions: [hard, bg]\n{source}\n"
+        )
+    };
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  volumes:\n  - name: a\n    csi:\n      \
+driver: nfs.csi.k8s.io\n      readOnly: ${RO}\n      volumeAttributes: {server: a, share: /a, mountOptions: \"hard,bg\"}\n";
+    for text in [
+        class("  labels: ${L}"),
+        class("  annotations: $(A)"),
+        class("parameters: $(P)"),
+        volume("  nfs:\n    server: a\n    path: /a\n    readOnly: ${RO}"),
+        volume(
+            "  csi:\n    driver: nfs.csi.k8s.io\n    volumeHandle: a\n    readOnly: ${RO}\n    volumeAttributes: ${VA}",
+        ),
+        pod.to_owned(),
+    ] {
+        let output = pipe(&["check", "--no-policy", "-"], text.as_bytes());
+        let said = stdout(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}: {said}");
+        assert!(said.contains("NMG001"), "{said}");
+    }
+    // In quotes it is a string, and one of another type is none.
+    for text in [
+        volume("  nfs:\n    server: a\n    path: /a\n    readOnly: '${RO}'"),
+        volume("  nfs:\n    server: a\n    path: /a\n    readOnly: yes and ${RO}"),
+        class("parameters: '${P}'"),
+    ] {
+        let output = pipe(&["check", "--no-policy", "-"], text.as_bytes());
+        assert_eq!(output.status.code(), Some(3), "{text}: {}", stdout(&output));
     }
     Ok(())
 }

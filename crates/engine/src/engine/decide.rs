@@ -55,6 +55,9 @@ pub(super) struct Before<'b, 'm> {
     pub(super) subject: &'b Subject<'m>,
     /// The evaluation to report.
     pub(super) evaluation: &'b Evaluation,
+    /// The same object as the mutating webhook would write it, with its evaluation; `None` where it would
+    /// leave it. What the webhook writes into an update is nothing that its author made worse.
+    pub(super) repaired: Option<(&'b Subject<'m>, &'b Evaluation)>,
 }
 
 /// Returns the findings that `/validate` refuses.
@@ -71,7 +74,10 @@ pub(super) fn refused<'e>(
 ) -> Refused<'e> {
     let old: HashSet<Key<'_>> = before
         .iter()
-        .flat_map(|before| before.evaluation.with(Action::Deny).map(|judged| key(before.subject, judged)))
+        .flat_map(|before| std::iter::once((before.subject, before.evaluation)).chain(before.repaired))
+        .flat_map(|(subject, evaluation)| {
+            evaluation.with(Action::Deny).map(move |judged| key(subject, judged))
+        })
         .collect();
     let is_worse = before.is_some_and(|before| is_worse(before.subject, subject));
     let may_stay = |judged: &&Judged| {

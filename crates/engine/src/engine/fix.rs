@@ -5,6 +5,7 @@
 
 mod duplicates;
 mod foregrounds;
+mod length;
 mod scope;
 pub(super) mod winners;
 
@@ -197,7 +198,14 @@ fn round<'e>(
         foregrounds::merge(&mut plan, subject);
         duplicates::merge(&mut plan, subject);
     }
-    plan.carry_out_all(subject)
+    let carried = plan.carry_out_all(subject);
+    // Without the missing options the mount takes the list.
+    let is_overlong = |pieces: &Vec<Vec<Piece<'_>>>| length::is_overlong(subject, pieces);
+    if !plan.appends.is_empty() && carried.as_ref().is_some_and(is_overlong) {
+        plan.appends.clear();
+        return plan.carry_out_all(subject);
+    }
+    carried
 }
 
 /// The place that the fix of a finding empties, because its options move to the list

@@ -86,7 +86,7 @@ pub struct Verdict {
     /// True if the policy enforces.
     pub is_enforced: bool,
     /// `/mutate`: the findings that `/validate` refuses all the same, as they are
-    /// after the repair.
+    /// after the repair; `/validate` of a policy that observes: those that only the repair would bring.
     pub left: Vec<Judged>,
     /// The string that `mount -o` gets after the repair; `None` without one.
     pub effective_after: Option<String>,
@@ -133,7 +133,14 @@ pub fn judge(case: &Case<'_, '_>) -> Verdict {
         };
     }
     let old = case.before.map(|old| evaluate(case.policy, old, case.today));
-    let before = case.before.zip(old.as_ref()).map(|(subject, evaluation)| Before { subject, evaluation });
+    let before = case.before.zip(old.as_ref());
+    let elements = before
+        .filter(|_| !case.subject.opts_out_of_patching)
+        .and_then(|(subject, evaluation)| decide::repaired(scope(case), subject, evaluation, None));
+    let repaired = case.before.zip(elements.as_ref()).map(|(old, elements)| old.with_elements(elements));
+    let as_repaired = repaired.as_ref().map(|old| evaluate(case.policy, old, case.today));
+    let repaired = repaired.as_ref().zip(as_repaired.as_ref());
+    let before = before.map(|(subject, evaluation)| Before { subject, evaluation, repaired });
     match case.endpoint {
         Endpoint::Validate => validated(case, evaluation, before),
         Endpoint::Mutate => mutated(case, evaluation, before),
@@ -150,39 +157,54 @@ fn validated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<
     let stays = !refused.denials.is_empty()
         || !refused.grandfathered.is_empty()
         || evaluation.findings.iter().any(|judged| judged.demanded == Action::Deny);
-    // With both webhooks `/validate` sees what is left of a repair.
-    let left = (!is_enforced && stays)
-        .then(|| decide::repaired(scope(case), case.subject, &evaluation, before))
-        .flatten()
-        .map(|elements| evaluate(case.policy, &case.subject.with_elements(&elements), case.today));
-    let left = left.as_ref().map(|left| Remains::of(&left.findings));
     let mut treatments = treatments(&evaluation, &refused.denials);
-    if let Some(left) = &left {
-        for (treatment, judged) in treatments.iter_mut().zip(&evaluation.findings) {
-            // Observe reports what enforce would do, and there the mutating webhook repairs first.
-            let least = match treatment {
-                Treatment::Denied | Treatment::AlreadyPresent => Action::Deny,
-                Treatment::Warned => Action::Warn,
-                Treatment::Repaired | Treatment::Audited => continue,
-            };
-            if left.find(judged).is_none_or(|found| found.action < least) {
-                *treatment = Treatment::Repaired;
-            }
-        }
-    }
-    let is_denied = treatments.contains(&Treatment::Denied);
+    // With both webhooks `/validate` sees what is left of a repair.
+    let elements = (!is_enforced && stays)
+        .then(|| decide::repaired(scope(case), case.subject, &evaluation, before))
+        .flatten();
+    let left = elements.map(|elements| after_repair(case, &evaluation, &elements, before, &mut treatments));
+    let left = left.unwrap_or_default();
+    let is_denied = treatments.contains(&Treatment::Denied) || !left.is_empty();
     let decision = if is_enforced && is_denied { Decision::Deny } else { Decision::Allow };
     let would_be = (!is_enforced && is_denied).then_some(Decision::Deny);
     drop(refused);
-    Verdict {
-        treatments,
-        decision,
-        would_be,
-        is_enforced,
-        left: Vec::new(),
-        effective_after: None,
-        evaluation,
+    Verdict { treatments, decision, would_be, is_enforced, left, effective_after: None, evaluation }
+}
+
+/// Changes the treatments of `/validate` to those after the repair with `elements`, and returns the
+/// denials that only the repaired object has.
+fn after_repair(
+    case: &Case<'_, '_>,
+    evaluation: &Evaluation,
+    elements: &Elements<'_>,
+    before: Option<Before<'_, '_>>,
+    treatments: &mut [Treatment],
+) -> Vec<Judged> {
+    let repaired = case.subject.with_elements(elements);
+    let left = evaluate(case.policy, &repaired, case.today);
+    let refused = decide::refused(&repaired, &left, before);
+    let left_treatments = self::treatments(&left, &refused.denials);
+    let remains = Remains::of(&left.findings);
+    let mut known = vec![false; left.findings.len()];
+    for (treatment, judged) in treatments.iter_mut().zip(&evaluation.findings) {
+        let position = remains.position(judged);
+        if let Some(known) = position.and_then(|at| known.get_mut(at)) {
+            *known = true;
+        }
+        // Observe reports what enforce would do, and there the mutating webhook repairs first.
+        let least = match treatment {
+            Treatment::Denied | Treatment::AlreadyPresent => Action::Deny,
+            Treatment::Warned => Action::Warn,
+            Treatment::Repaired | Treatment::Audited => continue,
+        };
+        let is_there = |at: &usize| left.findings.get(*at).is_some_and(|found| found.action >= least);
+        let after = position.filter(is_there).and_then(|at| left_treatments.get(at));
+        *treatment = after.copied().unwrap_or(Treatment::Repaired);
     }
+    let new = left.findings.iter().zip(&left_treatments).zip(known);
+    new.filter(|((_, treatment), known)| !known && **treatment == Treatment::Denied)
+        .map(|((judged, _), _)| judged.clone())
+        .collect()
 }
 
 fn mutated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<'_, '_>>) -> Verdict {
@@ -291,10 +313,6 @@ impl<'f> Remains<'f> {
         };
         let found = |about| positions.get(&(finding.code, finding.carrier, about)).copied();
         Self::about(finding).find_map(found)
-    }
-
-    fn find(&self, judged: &'f Judged) -> Option<&'f Judged> {
-        self.findings.get(self.position(judged)?)
     }
 }
 

@@ -266,7 +266,9 @@ fn report(
     let token = subject.options.at(&site).filter(|token| token.in_force);
     let is_refused = token.is_some_and(|token| {
         let effective = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
-        !token.is_beside_sloppy && acceptance::is_refused_background(&token.option, effective.iter().copied())
+        !token.is_beside_sloppy
+            && !token.is_unrendered
+            && acceptance::is_refused_background(&token.option, effective.iter().copied())
     });
     // No layer takes blanks off an option: mount(8) `ul_optstr_next`, mount.nfs `po_split`, the kernel
     // `vfs_parse_monolithic_sep`.

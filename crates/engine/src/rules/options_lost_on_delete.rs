@@ -80,8 +80,14 @@ fn check(check: &mut RuleContext<'_, '_>) {
     }
 }
 
-/// Returns true if no later option of the same group overrides it.
+/// Returns true if no later option of the same group overrides it. A `local_lock` sets bits beside those
+/// of `nolock`, and mount.nfs asks for rpc.statd by the last of `lock` and `nolock` alone (nfs-utils
+/// `utils/mount/stropts.c`, `nfs_verify_lock_option`).
 fn is_winner(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
+    if token.id() == Some(OptionId::Lock) {
+        let last = check.subject.options.effective().rfind(|other| other.id() == Some(OptionId::Lock));
+        return last.is_some_and(|last| std::ptr::eq(last, token));
+    }
     let group = token.entry().and_then(Entry::group);
     let last = check.subject.options.effective().rfind(|other| other.entry().and_then(Entry::group) == group);
     group.is_none() || last.is_some_and(|last| std::ptr::eq(last, token))

@@ -109,8 +109,7 @@ impl<'m> Carrier<'m> {
 
     /// Returns the largest possible number of options: any text between commas may be one.
     pub fn count(&self) -> usize {
-        let commas = |element: &&str| element.bytes().filter(|byte| *byte == b',').count();
-        self.elements.len() + self.elements.iter().map(commas).sum::<usize>()
+        self.elements.iter().copied().map(most_options).sum()
     }
 
     /// Returns true if more stands here than a mount takes, so that its options are not told apart.
@@ -333,4 +332,9 @@ fn annotation<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> Option<&'m str> {
     }
     let annotations = manifest.metadata.as_ref()?.annotations.as_ref()?;
     annotations.mount_options.as_deref()
+}
+
+/// Returns the largest possible number of options of an element.
+pub(crate) fn most_options(element: &str) -> usize {
+    1 + element.bytes().filter(|byte| *byte == b',').count()
 }

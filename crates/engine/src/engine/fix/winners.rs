@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Scope, fix_alone};
+use super::{Plan, Scope, emptied, fix_alone};
 use crate::engine::Judged;
-use crate::finding::{Applicability, Edit, Fix};
+use crate::finding::{Applicability, Code, Edit, Finding, Fix};
 use crate::nfs::acceptance::{implied_flags, names_version, transport};
 use crate::nfs::catalog::{Entry, Group, OptionId};
 use crate::nfs::settings::{CACHE_TIMES, Settings};
@@ -40,11 +40,66 @@ pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) 
         if index < MOST_TRIED && before.survive(subject, fix) {
             continue;
         }
-        fix.applicability = Applicability::Unsafe;
-        if fix.edits.iter().any(|edit| matches!(edit, Edit::Split { .. })) {
-            finding.message.remedy = Some("as elements of their own, other options would win".into());
+        leave_to_a_person(finding);
+    }
+    demote_together(subject, findings, &before, is_offered);
+}
+
+/// Leaves the fix of a finding to `--unsafe-fixes`.
+fn leave_to_a_person(finding: &mut Finding) {
+    let Some(fix) = &mut finding.fix else { return };
+    fix.applicability = Applicability::Unsafe;
+    if is_split(fix) {
+        finding.message.remedy = Some("as elements of their own, other options would win".into());
+    }
+}
+
+fn is_split(fix: &Fix) -> bool {
+    fix.edits.iter().any(|edit| matches!(edit, Edit::Split { .. }))
+}
+
+/// Leaves fixes to `--unsafe-fixes` that change a winner together, though each alone does not: what is
+/// written otherwise sorts otherwise once it is an element of its own.
+fn demote_together(
+    subject: &Subject<'_>,
+    findings: &mut [Judged],
+    before: &Winners,
+    is_offered: impl Fn(&Fix) -> bool,
+) {
+    // The splits first: without them most of what is written otherwise stays in its place.
+    for is_demoted in [is_split as fn(&Fix) -> bool, |_| true] {
+        let together = one_round(findings);
+        let count =
+            findings.iter().filter(|judged| judged.finding.fix.as_ref().is_some_and(&is_offered)).count();
+        if count < 2 || before.survive(subject, &together) {
+            return;
+        }
+        for finding in findings.iter_mut().map(|judged| &mut judged.finding) {
+            if finding.fix.as_ref().is_some_and(|fix| is_offered(fix) && is_demoted(fix)) {
+                leave_to_a_person(finding);
+            }
         }
     }
+}
+
+/// Returns what the fixes of one round do together: by code, each wholly or not at all.
+fn one_round(findings: &[Judged]) -> Fix {
+    let mut fixes: Vec<(Code, &Fix)> = findings
+        .iter()
+        .filter(|judged| emptied(&judged.finding).is_none())
+        .filter_map(|judged| Some((judged.finding.code, judged.finding.fix.as_ref()?)))
+        .filter(|(_, fix)| fix.applicability < Applicability::Unsafe)
+        .collect();
+    fixes.sort_by_key(|(code, _)| *code);
+    let mut plan = Plan::default();
+    let mut edits = Vec::new();
+    for (_, fix) in fixes {
+        if !fix.edits.iter().any(|edit| plan.conflicts(edit)) {
+            fix.edits.iter().for_each(|edit| plan.add(edit));
+            edits.extend_from_slice(&fix.edits);
+        }
+    }
+    Fix { applicability: Applicability::Offer, edits }
 }
 
 /// Returns true if an edit may give another place to an option that stays: not what takes a whole

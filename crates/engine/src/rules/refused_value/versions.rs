@@ -125,8 +125,8 @@ pub(super) fn check_two_versions(check: &mut RuleContext<'_, '_>) {
         versions.iter().filter(|token| token.site.is_some() && refusals(subject, token).next().is_none());
     // NMG009 speaks of options that are written otherwise than they are meant.
     let mut written = written.by_ref().filter(|token| {
-        // Of a version that does not exist is said already that the driver requests another one.
-        let is_said = by_driver.is_some() && token.acceptance.refusal == Some(Refusal::NoSuchVersion);
+        // Of a version that does not exist is said already that another one is requested.
+        let is_said = token.acceptance.refusal == Some(Refusal::NoSuchVersion);
         token.malformation.is_none() && !is_said
     });
     let first = match by_driver {

@@ -388,10 +388,9 @@ fn by_version<'d>(version: Option<&str>, v3: &'d [&'d str], v4: &'d [&'d str]) -
 fn mark_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {
     let is_sloppy = |token: &Token<'_>| token.id() == Some(OptionId::Sloppy);
     if order.iter().any(|index| tokens.get(*index).is_some_and(is_sloppy)) {
-        for index in order {
-            if let Some(token) = tokens.get_mut(*index) {
-                token.is_beside_sloppy = true;
-            }
+        // A second one of equal text, which the driver drops, is the first one's double.
+        for token in tokens.iter_mut().filter(|token| token.in_force) {
+            token.is_beside_sloppy = true;
         }
     }
 }
