@@ -109,6 +109,16 @@ impl Causes {
         self.shown.is_empty()
     }
 
+    /// Returns true if no further one is shown.
+    pub(super) const fn is_full(&self) -> bool {
+        self.shown.len() >= MOST_CAUSES
+    }
+
+    /// Counts so many more.
+    pub(super) const fn count_further(&mut self, more: usize) {
+        self.further += more;
+    }
+
     /// Adds those of another subject of the object.
     pub(super) fn append(&mut self, mut other: Self) {
         self.shown.append(&mut other.shown);

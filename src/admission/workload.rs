@@ -11,15 +11,16 @@ use super::{
 };
 use crate::engine::decide::Decision;
 use crate::engine::judge::{Case, Treatment, Verdict};
-use crate::engine::{self, Judged};
+use crate::engine::{self, Evaluation, Judged};
 use crate::finding::Code;
 use crate::kind::{Kind, Reach};
+use crate::policy::Mode;
 use crate::site::InlineVolume;
-use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
 use crate::subject::manifest::Metadata;
 use crate::subject::workload::{Inline, Workload};
+use crate::subject::{DriverSetting, Subject};
 
 /// Answers a review of a workload; `None` where its options have more than
 /// `most` bytes.
@@ -63,29 +64,51 @@ fn judge(
     let (Some(kind), Some(pairs), Endpoint::Validate) = (kind, pairs, question.endpoint) else {
         return Some(pass(question, &request, &passed, observe));
     };
-    let settings = question.policy.drivers();
-    let subjects: Vec<(Subject<'_>, Option<Subject<'_>>)> = pairs
-        .iter()
-        .map(|pair| {
-            let of = |inline| {
-                let mut subject = Subject::of_inline_volume(pair.volume, inline, settings);
-                // The request is about one namespace, which its object may leave out.
-                subject.namespace = request.namespace.as_deref().or(subject.namespace);
-                subject
-            };
-            (of(&pair.new.manifest), pair.old.as_ref().map(|old| of(&old.manifest)))
-        })
+    let inline = InlineVolumes {
+        settings: question.policy.drivers(),
+        // The request is about one namespace, which its object may leave out.
+        namespace: request.namespace.as_deref(),
+    };
+    // One at a time: together hundreds of long lists would fill the memory.
+    let mut bytes = 0;
+    let mut of_nfs = Vec::new();
+    for pair in &pairs {
+        let (new, old) = inline.subjects(pair);
         // Most Pods have none left, and get the shortest answer.
-        .filter(|(subject, _)| subject.nfs != Nfs::No)
-        .collect();
-    if subjects.is_empty() {
+        if new.nfs != Nfs::No {
+            let both = std::iter::once(&new).chain(&old);
+            bytes += both.flat_map(|subject| &subject.carriers).map(Carrier::length).sum::<usize>();
+            of_nfs.push(pair);
+        }
+    }
+    if of_nfs.is_empty() {
         return Some(pass(question, &request, &passed, observe));
     }
-    let all = subjects.iter().flat_map(|(new, old)| [Some(new), old.as_ref()]).flatten();
-    if all.flat_map(|subject| &subject.carriers).map(Carrier::length).sum::<usize>() > most {
+    if bytes > most {
         return None;
     }
-    Some(decide(question, &request, kind, &subjects, observe))
+    Some(decide(question, &request, kind, &inline, &of_nfs, observe))
+}
+
+/// What the inline volumes of a request have in common.
+struct InlineVolumes<'s> {
+    settings: &'s [DriverSetting],
+    namespace: Option<&'s str>,
+}
+
+impl<'s> InlineVolumes<'s> {
+    /// Returns an inline volume and the one of the same name before the update.
+    fn subjects<'p>(&self, pair: &'p Pair<'p>) -> (Subject<'p>, Option<Subject<'p>>)
+    where
+        's: 'p,
+    {
+        let of = |inline| {
+            let mut subject = Subject::of_inline_volume(pair.volume, inline, self.settings);
+            subject.namespace = self.namespace.or(subject.namespace);
+            subject
+        };
+        (of(&pair.new.manifest), pair.old.as_ref().map(|old| of(&old.manifest)))
+    }
 }
 
 /// Returns the inline volumes of an object, each with the one that it was.
@@ -101,66 +124,103 @@ fn pairs<'p>(kind: Kind, object: Workload<'p>, old: Option<Box<Workload<'p>>>) -
     object.inline_volumes(at).into_iter().map(pair).collect()
 }
 
+/// Findings of one object that are kept for log and metrics. A Pod of 1.5 MB has 400,000 at most.
+const MOST_FINDINGS: usize = 1_000;
+
+/// What is said of the inline volumes of one object.
+#[derive(Default)]
+struct Said {
+    causes: Causes,
+    warnings: Vec<String>,
+    is_withheld: bool,
+    findings: Vec<Judged>,
+    treatments: Vec<Treatment>,
+    exempted: Vec<Code>,
+    drivers: Vec<String>,
+    options: Vec<String>,
+    nfs: Option<Nfs>,
+    name: Option<String>,
+}
+
+impl Said {
+    /// Adds one volume.
+    fn add(&mut self, case: &Case<'_, '_>, verdict: Verdict, decides: bool) {
+        self.is_withheld |= decides && verdict.would_be.is_some();
+        match verdict.decision {
+            Decision::Deny if decides && self.causes.is_full() => {
+                self.causes.count_further(verdict.with(Treatment::Denied).count());
+            }
+            Decision::Deny if decides => self.causes.append(message::causes(case, &verdict)),
+            Decision::Deny => self.warnings.extend(message::template_warnings(&verdict)),
+            Decision::Allow | Decision::Patch(_) => {}
+        }
+        self.warnings.extend(message::validate_warnings(case, &verdict));
+        let Evaluation { findings, exempted } = verdict.evaluation;
+        let room = MOST_FINDINGS.saturating_sub(self.findings.len());
+        self.findings.extend(findings.into_iter().take(room));
+        self.treatments.extend(verdict.treatments.into_iter().take(room));
+        self.exempted.extend(each_once(exempted.iter().map(|(finding, _)| finding.code)));
+        self.drivers.push(case.subject.driver_name.to_owned());
+        self.options.push(case.subject.effective());
+        if self.nfs != Some(Nfs::Yes) {
+            self.nfs = Some(if case.subject.nfs == Nfs::Yes { Nfs::Yes } else { Nfs::Depends });
+        }
+        self.name.get_or_insert_with(|| case.subject.name.to_owned());
+    }
+
+    /// Returns true if nothing that comes can change the response: it is denied, or can only be warned of,
+    /// and has all that is shown.
+    fn is_settled(&self, may_deny: bool) -> bool {
+        let is_decided = !may_deny || !self.causes.is_empty();
+        is_decided && self.findings.len() >= MOST_FINDINGS
+    }
+}
+
 fn decide(
     question: &Question<'_>,
     request: &Request<'_, Workload<'_>>,
     kind: Kind,
-    subjects: &[(Subject<'_>, Option<Subject<'_>>)],
+    inline: &InlineVolumes<'_>,
+    pairs: &[&Pair<'_>],
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Answer {
     let policy = question.policy;
-    let judged: Vec<(Case<'_, '_>, Verdict)> = subjects
-        .iter()
-        .map(|(subject, old)| {
-            let (today, endpoint) = (question.today, question.endpoint);
-            let case = Case { policy, subject, before: old.as_ref(), today, endpoint, is_status: false };
-            (case, engine::judge::judge(&case))
-        })
-        .collect();
     let decides = kind.row().reach == Reach::Decides;
-    let (mut causes, mut warnings, mut is_withheld) = (Causes::default(), Vec::new(), false);
-    for (case, verdict) in &judged {
-        is_withheld |= decides && verdict.would_be.is_some();
-        match verdict.decision {
-            Decision::Deny if decides => causes.append(message::causes(case, verdict)),
-            Decision::Deny => warnings.extend(message::template_warnings(verdict)),
-            Decision::Allow | Decision::Patch(_) => {}
+    let may_deny = decides && policy.mode() == Mode::Enforce;
+    let mut said = Said::default();
+    for pair in pairs {
+        if said.is_settled(may_deny) {
+            break;
         }
-        warnings.extend(message::validate_warnings(case, verdict));
+        let (subject, old) = inline.subjects(pair);
+        let (today, endpoint) = (question.today, question.endpoint);
+        let case =
+            Case { policy, subject: &subject, before: old.as_ref(), today, endpoint, is_status: false };
+        said.add(&case, engine::judge::judge(&case), decides);
     }
-    let is_denied = !causes.is_empty();
-    let findings: Vec<Judged> =
-        judged.iter().flat_map(|(_, verdict)| &verdict.evaluation.findings).cloned().collect();
-    let treatments: Vec<Treatment> =
-        judged.iter().flat_map(|(_, verdict)| &verdict.treatments).copied().collect();
-    let exempted = judged.iter().flat_map(|(_, verdict)| &verdict.evaluation.exempted);
-    let exempted: Vec<Code> = each_once(exempted.map(|(finding, _)| finding.code));
-    let rules = each_once(findings.iter().map(|judged| judged.finding.code));
-    let joined = |texts: Vec<String>| texts.join(" | ");
-    let drivers = joined(subjects.iter().map(|(subject, _)| subject.driver_name.to_owned()).collect());
-    let options = joined(subjects.iter().map(|(subject, _)| subject.effective()).collect());
+    let is_denied = !said.causes.is_empty();
+    let exempted = each_once(said.exempted.into_iter());
+    let rules = each_once(said.findings.iter().map(|judged| judged.finding.code));
+    let (drivers, options) = (said.drivers.join(" | "), said.options.join(" | "));
     let decision = if is_denied { "deny" } else { "allow" };
-    let name = request.name_or(subjects.first().map(|(subject, _)| subject.name).unwrap_or_default());
+    let own_name = said.name.unwrap_or_default();
+    let name = request.name_or(&own_name);
     observe(&Record {
         name,
         driver: &drivers,
-        nfs: subjects
-            .iter()
-            .map(|(subject, _)| subject.nfs)
-            .find(|nfs| *nfs == Nfs::Yes)
-            .or(Some(Nfs::Depends)),
+        nfs: said.nfs,
         decision,
-        would_be: is_withheld.then_some("deny"),
-        findings: &findings,
-        treatments: &treatments,
+        would_be: said.is_withheld.then_some("deny"),
+        findings: &said.findings,
+        treatments: &said.treatments,
         rules: &rules,
         exempted: &exempted,
         options_before: &options,
         options_after: &options,
         ..Record::of(request, question.endpoint)
     });
-    let status = is_denied.then(|| refusal(name, kind, causes.limited()));
-    let warnings = message::limited(warnings);
+    let status = is_denied.then(|| refusal(name, kind, said.causes.limited()));
+    let warnings = message::limited(said.warnings);
     answer(&Response {
         uid: &request.uid,
         status,
@@ -245,6 +305,41 @@ mod tests {
             let (response, _) = create(Endpoint::Mutate);
             assert_eq!((&response["allowed"], &response["patch"]), (&json!(true), &Value::Null));
         }
+    }
+
+    #[test]
+    fn a_pod_of_many_long_lists_is_refused_with_a_bounded_record() {
+        let list = "bg,".repeat(1_300);
+        let names: Vec<String> = (0..50).map(|index| format!("v{index}")).collect();
+        let volumes: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), list.as_str())).collect();
+        let body = json!({"apiVersion": API_VERSION, "kind": "AdmissionReview", "request": {
+            "uid": "u", "operation": "CREATE", "name": "web",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"}, "object": object(Kind::Pod, &volumes)}})
+        .to_string();
+        let today = time::macros::date!(2026 - 11 - 28);
+        for mode in [Mode::Enforce, Mode::Observe] {
+            let mut builder = Policy::default().to_builder();
+            builder.mode(mode);
+            let policy = builder.build();
+            let question =
+                Question { endpoint: Endpoint::Validate, body: body.as_bytes(), policy: &policy, today };
+            let mut kept = (0, 0);
+            let answer = answer_to(&question, &mut |record| {
+                kept = (record.findings.len(), record.treatments.len());
+                assert_eq!(record.would_be.is_some(), policy.mode() == Mode::Observe);
+            });
+            assert_eq!(kept, (MOST_FINDINGS, MOST_FINDINGS));
+            let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
+            assert_eq!(answer["response"]["allowed"], policy.mode() == Mode::Observe);
+        }
+        // A bg of the last of many volumes is refused, whatever is warned of before.
+        let soft = "soft,".repeat(1_000);
+        let mut volumes: Vec<(&str, &str)> =
+            names.iter().map(|name| (name.as_str(), soft.as_str())).collect();
+        volumes.push(("last", "bg"));
+        let objects = [object(Kind::Pod, &volumes), Value::Null];
+        let (response, _) = ask(Endpoint::Validate, &Policy::default(), Kind::Pod, "CREATE", objects);
+        assert_eq!(response["allowed"], false);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::guard::Guard;
 
 pub const ROW: Row = Row {
     name: "bombs",
-    what: "JSON bombs: depth 100,000, 10 million empty arrays, 10 million options, strings of 10 MB with escapes in every place that holds options, duplicate keys, lone surrogates, NUL",
+    what: "JSON bombs: depth 100,000, 10 million empty arrays, 10 million options, 50,000 attributes that hold options, strings of 10 MB with escapes in every place that holds options, duplicate keys, lone surrogates, NUL",
     reach: "an answer with the uid, or 400; memory under 256 MiB, and no growth in the later rounds beyond 5 %",
     run: Run::Alone(run),
 };
@@ -89,6 +89,16 @@ fn members(count: usize) -> String {
     })
 }
 
+/// A CSI volume with so many attributes that hold options and that its driver does not read.
+fn attributes(count: usize, text: &str) -> String {
+    let attributes: Vec<String> =
+        (0..count).map(|index| format!("\"k{index}/options\":\"{text}\"")).collect();
+    format!(
+        "\"csi\":{{\"driver\":\"nfs.csi.k8s.io\",\"volumeHandle\":\"a\",\"volumeAttributes\":{{{}}}}}",
+        attributes.join(",")
+    )
+}
+
 /// Bombs with `count` parts, made one at a time: some are large.
 fn objects(count: usize) -> impl Iterator<Item = (&'static str, String)> {
     let escapes = move || format!("\"{}\"", "\\u0041\\n\\\\,".repeat(count / 13));
@@ -115,6 +125,9 @@ fn objects(count: usize) -> impl Iterator<Item = (&'static str, String)> {
             Box::new(move || spec(format!("{nfs},\"mountOptions\":[{}[]]", "[],".repeat(count)))),
         ),
         ("options bg", Box::new(move || options("\"bg\""))),
+        // About what an API server takes of one object.
+        ("attributes of options that are not read", Box::new(|| spec(attributes(350, &"bg,".repeat(1_300))))),
+        ("attributes of one option that is not read", Box::new(|| spec(attributes(50_000, "bg")))),
         ("options empty", Box::new(move || options("\"\""))),
         ("options unknown", Box::new(move || options("\"hadr\""))),
         ("options in one element", Box::new(move || options("\"soft,bg, x,timeo=5\""))),

@@ -73,7 +73,13 @@ fn check(check: &mut RuleContext<'_, '_>) {
             subject.may_go_to_background() || is_read_bare()
         })
     };
+    // Of all that is not told apart one is enough to say, too.
+    let mut is_said_beyond = false;
     for (carrier_index, carrier) in subject.carriers.iter().enumerate() {
+        if carrier.is_beyond && is_said_beyond {
+            continue;
+        }
+        let findings_before = check.findings.len();
         let latitude = subject.latitude(carrier);
         // Of what no mount takes, one is enough to say.
         let most = if carrier.is_overlong() { 1 } else { usize::MAX };
@@ -118,6 +124,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
                 report(check, site, piece.text, word, last, ambiguity);
             }
         }
+        is_said_beyond |= carrier.is_beyond && check.findings.len() > findings_before;
     }
     check_rewritten(check);
 }

@@ -167,6 +167,7 @@ fn keys<'s>(subject: &'s Subject<'_>) -> Vec<Key<'s>> {
         return Vec::new();
     }
     let mut keys: Vec<Key<'s>> = Vec::new();
+    let mut is_said_beyond = false;
     for (index, carrier) in subject.carriers.iter().enumerate() {
         let Some(key) = carrier.place.key() else { continue };
         // One fault, one finding: NMG012 speaks of what the driver refuses.
@@ -174,11 +175,14 @@ fn keys<'s>(subject: &'s Subject<'_>) -> Vec<Key<'s>> {
         let names_options = driver::names_mount_options(key)
             || subject.refuses_unknown_keys()
             || carrier.elements.iter().all(|element| option::are_options(element));
-        // A driver that refuses a key refuses it without a value, too.
-        let is_said = !carrier.is_empty() || subject.refuses_unknown_keys();
+        // A driver that refuses a key refuses it without a value, too. Of those after too many one is
+        // enough.
+        let is_more = carrier.is_beyond && is_said_beyond;
+        let is_said = (!carrier.is_empty() || subject.refuses_unknown_keys()) && !is_more;
         if is_unread && is_said && names_options {
             let texts = carrier.elements.iter().map(|element| Cow::Borrowed(*element)).collect();
             keys.push((index, carrier.place.clone(), texts));
+            is_said_beyond |= carrier.is_beyond;
         }
     }
     let others = subject.unread_keys().into_iter();

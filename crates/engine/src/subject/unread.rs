@@ -30,6 +30,9 @@ pub struct UnreadKey<'m> {
 const AMBIGUOUS: [OptionId; 5] =
     [OptionId::Proto, OptionId::Port, OptionId::Sec, OptionId::Acl, OptionId::Xprtsec];
 
+/// Most keys of an object that are told: what is done about one looks at the others.
+const MOST_KEYS: usize = 512;
+
 /// Carriers that are looked through one by one.
 const FEW_CARRIERS: usize = 8;
 
@@ -69,6 +72,7 @@ impl<'m> Subject<'m> {
                 }?;
                 Some(UnreadKey { place: self.place_of_key(key), value, options, may_be_read })
             })
+            .take(MOST_KEYS)
             .collect()
     }
 
