@@ -269,3 +269,11 @@ fn what_is_done_is_named() {
         assert_eq!(changed, [wanted], "{text}");
     }
 }
+
+#[test]
+fn a_text_in_brackets_that_is_no_list_is_not_cut_in_pieces() {
+    for element in ["{nfsvers: 4.1, hard}", "*(rw,sync,no_root_squash)"] {
+        let list = format!("[\"{element}\", fg, timeo=600, retrans=2]");
+        assert_eq!(fixed(&list), list);
+    }
+}

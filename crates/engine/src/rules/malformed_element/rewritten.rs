@@ -36,7 +36,17 @@ pub(super) fn can_be_split(
         let is_continued = token.is_some_and(|token| token.malformation == Some(Malformation::Continued));
         is_rest_of_value(piece.text) && !is_continued
     };
+    // A map of YAML or a line of exports(5): apart, half a bracket is no option either.
+    let is_of_brackets = |piece: &Piece<'_>| {
+        let site = Site { range: piece.range.clone(), ..*site };
+        let is_meant = subject.options.at(&site).is_some_and(|token| token.meant.is_some());
+        let text = piece.text.trim();
+        !is_meant && (text.contains(['{', '(']) || text.ends_with(['}', ')']) || text.starts_with('*'))
+    };
     if pieces.iter().skip(1).any(|piece| is_rest(&piece)) || rests_of_remarks(pieces) > 0 {
+        return false;
+    }
+    if pieces.iter().any(is_of_brackets) && !carrier.is_unrendered(element, 0..element.len()) {
         return false;
     }
     !is_refused && !carrier.is_unrendered(element, 0..element.len())
