@@ -90,7 +90,7 @@ fn judge(
     Some(decide(question, &request, kind, &inline, &of_nfs, observe))
 }
 
-/// What the inline volumes of a request have in common.
+/// The facts that the inline volumes of a request share.
 struct InlineVolumes<'s> {
     settings: &'s [DriverSetting],
     namespace: Option<&'s str>,
@@ -127,7 +127,7 @@ fn pairs<'p>(kind: Kind, object: Workload<'p>, old: Option<Box<Workload<'p>>>) -
 /// Findings of one object that are kept for log and metrics. A Pod of 1.5 MB has 400,000 at most.
 const MOST_FINDINGS: usize = 1_000;
 
-/// What is said of the inline volumes of one object.
+/// The parts of the response and of the record about the inline volumes of one object.
 #[derive(Default)]
 struct Said {
     causes: Causes,
@@ -168,8 +168,8 @@ impl Said {
         self.name.get_or_insert_with(|| case.subject.name.to_owned());
     }
 
-    /// Returns true if nothing that comes can change the response: it is denied, or can only be warned of,
-    /// and has all that is shown.
+    /// Returns true if no further volume can change the response: it denies, or can only warn, and has
+    /// everything that it shows.
     fn is_settled(&self, may_deny: bool) -> bool {
         let is_decided = !may_deny || !self.causes.is_empty();
         is_decided && self.findings.len() >= MOST_FINDINGS

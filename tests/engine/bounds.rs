@@ -1,4 +1,4 @@
-//! What is said of an object is bounded, however much stands in it that reaches no mount, and no `bg` gets lost
+//! The findings of an object are bounded, however much stands in it that reaches no mount, and no `bg` gets lost
 //! in the crowd.
 
 use nfs_mount_guard::finding::Action;

@@ -41,7 +41,7 @@ fn codes<'t>(texts: impl Iterator<Item = &'t str>, said: &str) -> BTreeSet<Strin
         .collect()
 }
 
-/// What `/validate` denies after `/mutate`, if the policy enforces.
+/// The denials of `/validate` after `/mutate`, if the policy enforces.
 fn denied(old: Option<&Value>, new: &Value) -> BTreeSet<String> {
     let enforcing = Policy::default();
     let stored = repaired(&enforcing, old, new);
@@ -50,7 +50,7 @@ fn denied(old: Option<&Value>, new: &Value) -> BTreeSet<String> {
     codes(causes.iter().filter_map(|cause| cause["message"].as_str()), "NMG")
 }
 
-/// What an endpoint says would be denied, if the policy observes.
+/// The denials that an endpoint announces, if the policy observes.
 fn would_be_denied(endpoint: Endpoint, old: Option<&Value>, new: &Value) -> BTreeSet<String> {
     let response = asked(&policy("mode: observe"), endpoint, old, new);
     assert_eq!(response["allowed"], true);
@@ -94,7 +94,7 @@ fn an_update_is_denied_for_nothing_that_the_webhook_wrote() {
         assert_eq!(denied(Some(&old), &new), BTreeSet::new(), "{option}");
         agrees(Some(&old), &new);
     }
-    // What the author adds is denied all the same.
+    // The additions of the author are denied, too.
     let old = class(&["bg\\", "hard", "timeo=600", "retrans=2", "nfsvers=4.1"]);
     let new = class(&["bg\\", "hard", "timeo=600", "retrans=2", "nfsvers=4.1", "rsize=a"]);
     assert_eq!(denied(Some(&old), &new), BTreeSet::from(["NMG012".to_owned()]));

@@ -55,7 +55,7 @@ mountOptions: {options}\n"
     Ok(())
 }
 
-/// What a placeholder without quotes becomes may be a truth value or a map: the rest is judged.
+/// A placeholder without quotes may become a truth value or a map: the rest is judged.
 fn stands_for_any_type() -> Result<(), Failed> {
     let class = |more: &str| {
         format!(

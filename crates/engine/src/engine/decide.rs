@@ -56,7 +56,7 @@ pub(super) struct Before<'b, 'm> {
     /// The evaluation to report.
     pub(super) evaluation: &'b Evaluation,
     /// The same object as the mutating webhook would write it, with its evaluation; `None` where it would
-    /// leave it. What the webhook writes into an update is nothing that its author made worse.
+    /// leave it. The author of an update makes nothing worse by what the webhook writes.
     pub(super) repaired: Option<(&'b Subject<'m>, &'b Evaluation)>,
 }
 

@@ -30,7 +30,7 @@ pub struct UnreadKey<'m> {
 const AMBIGUOUS: [OptionId; 5] =
     [OptionId::Proto, OptionId::Port, OptionId::Sec, OptionId::Acl, OptionId::Xprtsec];
 
-/// Most keys of an object that are told: what is done about one looks at the others.
+/// Most keys of an object that are reported: the remedy for one looks at the others.
 const MOST_KEYS: usize = 512;
 
 /// Carriers that are looked through one by one.
