@@ -23,7 +23,7 @@ use crate::objects::class;
 const TURNS: usize = 5;
 const CREATES: usize = 200;
 
-/// What judges a create.
+/// The judge of a create.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Judge {
     None,

@@ -25,7 +25,7 @@ const ANSWER: &str = "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"Admissi
 /// The length of a UID.
 const UID: usize = 36;
 
-/// What it answers.
+/// The response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// The same for each request.
