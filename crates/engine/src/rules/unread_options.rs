@@ -69,7 +69,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let (field, bg) = (place.field(None), bg(&misplaced.texts));
         let is_of_source = misplaced.path.iter().rev().nth(1).is_some_and(|step| step == "nfs");
         let (kind, remedy) = (subject.kind, remedy(subject, &misplaced.texts, can_move, is_of_source));
-        let is_annotation = misplaced.path.iter().rev().nth(1).is_some_and(|step| step == "annotations");
+        let is_annotation = place.is_stray_annotation();
         let fault = if is_annotation {
             "is read by nothing".to_owned()
         } else {

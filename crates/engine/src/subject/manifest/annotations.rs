@@ -10,8 +10,7 @@ use crate::site::MOUNT_OPTIONS_ANNOTATION;
 use crate::subject::Misplaced;
 use crate::subject::unread::{may_be_stray, stray_annotation};
 
-/// Most annotations of another name that are kept: nobody writes as many by mistake, and each is compared
-/// with the whole list.
+/// Most annotations of another name that are kept: each is compared with the whole list.
 const MOST_STRAYS: usize = 64;
 
 /// The annotations that mean something here; the others, such as the whole
