@@ -358,8 +358,8 @@ impl<'m> Subject<'m> {
             return;
         }
         let (options, defaults) = effective::lay_out(self.driver, &self.carriers, &self.facts);
-        self.options = options;
-        self.defaults = defaults;
+        (self.options, self.defaults) =
+            if self.carries_no_mount() { (options.without_mount(), &[][..]) } else { (options, defaults) };
     }
 }
 

@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         trial("what_is_no_finding_of_a_workload_under_a_policy_is_named", without_the_rule),
         trial("a_key_that_the_driver_refuses_is_refused_without_a_value", empty_keys),
         trial("explain_says_what_is_not_known_of_an_inline_volume", hidden),
+        trial("explain_shows_no_mount_of_a_class_of_snapshots_without_one", classes_of_snapshots),
         trial("explain_names_no_winner_of_two_spellings", spellings),
         trial("fix_fills_no_class_of_snapshots", snapshots),
         trial("an_option_on_a_folded_line_has_its_place", folded),
@@ -408,6 +409,43 @@ driver: nfs.csi.k8s.io\nparameters: {mountOptions: \"\", nfsVersion: \"\"}\n";
     let line = "every try  the driver refuses to make a snapshot: the driver refuses parameters.nfsVersion, so no \
 snapshot is created; delete it";
     assert!(shown.contains(line), "{shown}");
+    Ok(())
+}
+
+/// Of all drivers csi-driver-nfs alone mounts with a class of snapshots.
+fn classes_of_snapshots() -> Result<(), Failed> {
+    let class = |driver: &str, parameters: Value| {
+        let class = json!({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotClass",
+            "metadata": {"name": "a"}, "driver": driver, "deletionPolicy": "Delete", "parameters": parameters});
+        stdout(&pipe(&["explain", "-f", "-"], class.to_string().as_bytes()))
+    };
+    let none = "  mount -o   (nothing)\n";
+    let why = "  snapshots  the driver takes no mount options from a VolumeSnapshotClass: nothing is mounted with it\n";
+    for (driver, key) in [
+        ("efs.csi.aws.com", "mountOptions"),
+        ("csi.vastdata.com", "mount_options"),
+        ("com.tencent.cloud.csi.cfs", "options"),
+        ("nfs.csi.ceph.com", "mountOptions"),
+        ("csi.trident.netapp.io", "mountOptions"),
+    ] {
+        for parameters in [json!({}), json!({(key): "hard,bg"})] {
+            let shown = class(driver, parameters);
+            assert!(shown.contains(none) && shown.contains(why), "{shown}");
+            for word in ["dead server", "sharecache", "locks", "added by the driver", "looks successful"] {
+                assert!(!shown.contains(word), "{word}: {shown}");
+            }
+        }
+    }
+    for driver in ["storage.example.com", "pxd.portworx.com"] {
+        let shown = class(driver, json!({}));
+        let line = "  mount -o   (not known: the driver's source was not read, and it may mount nothing for a snapshot)\n";
+        assert!(shown.contains(line) && !shown.contains("dead server"), "{shown}");
+        let shown = class(driver, json!({"mountOptions": "bg"}));
+        assert!(shown.contains("if the driver mounts with it, which is not known"), "{shown}");
+    }
+    let shown = class("nfs.csi.k8s.io", json!({"mountOptions": "hard,bg"}));
+    assert!(shown.contains("  mount -o   hard,bg\n") && shown.contains("a snapshot is ready"), "{shown}");
+    assert!(!class("ebs.csi.aws.com", json!({})).contains("snapshots  "));
     Ok(())
 }
 

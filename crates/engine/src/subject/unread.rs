@@ -91,6 +91,12 @@ impl<'m> Subject<'m> {
         }
     }
 
+    /// Returns true for a class of snapshots that the driver mounts nothing with, as far as its source was
+    /// read: every driver but csi-driver-nfs.
+    pub fn carries_no_mount(&self) -> bool {
+        self.kind.row().holds == Holds::Snapshots && !self.mounts_for_snapshots()
+    }
+
     /// Returns true for a class of snapshots whose driver mounts to write them, with or without options.
     pub fn mounts_for_snapshots(&self) -> bool {
         // csi-driver-nfs pkg/nfs/controllerserver.go, newNFSSnapshot, CreateSnapshot.
