@@ -19,18 +19,11 @@ impl Explanation {
         let nothing = Self::of(&Subject::of_kind(kind, &manifest, &[]), file, line, None);
         let carriers = found.places.iter().map(|UnjudgedPlace { path, texts, .. }| {
             let place = Place::Field(path.clone());
-            // Of a volume's fields Kubernetes knows none of that name; a container may read
-            // what it is given, and so may the script of a FlexVolume.
-            let is_of_volume =
-                path.iter().any(|step| step == "volumes" || step.starts_with("volumeClaimTemplate"));
-            // A patch leaves the driver of a volume as it is, and may be applied to any.
-            let is_of_driver =
-                path.iter().any(|step| matches!(step.as_str(), "flexVolume" | "volumeAttributes"));
             CarrierUse {
                 carrier: place.to_string(),
                 pointer: place.pointer(None),
                 in_force: false,
-                effect: if is_of_volume && !is_of_driver { "not read" } else { "not judged" },
+                effect: "not judged",
                 elements: texts.clone(),
             }
         });

@@ -22,7 +22,8 @@ pub(super) static RULE: Rule = Rule {
     why: "Kubernetes and most drivers drop a key that they do not know without a word, and the volume is mounted \
 without its options. Some drivers refuse a StorageClass with such a parameter: csi-driver-nfs takes no \
 `parameters.mountOptions` and no `parameters.nfsVersion`, so no volume is ever made. A PersistentVolumeClaim, a \
-template of claims and an `nfs` volume of a Pod have no place for options, and those of a class do not reach a volume that is made by hand.",
+template of claims, a Pod and its `nfs` volumes have no place for options, and an annotation of another name than the \
+one that the kubelet reads gives none. Options of a class do not reach a volume that is made by hand.",
     remedy: "Write the options in `mountOptions` of the class, or in `spec.mountOptions` of the volume. A class with a \
 refused parameter has to be deleted and made again, because parameters cannot be changed.",
     actions: Actions::all(Action::Deny),
@@ -67,8 +68,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
     for misplaced in subject.misplaced {
         let place = Place::Field(misplaced.path.clone());
         let (field, bg) = (place.field(None), bg(&misplaced.texts));
-        let is_of_source = misplaced.path.iter().rev().nth(1).is_some_and(|step| step == "nfs");
-        let (kind, remedy) = (subject.kind, remedy(subject, &misplaced.texts, can_move, is_of_source));
+        let is_of_claim = subject.kind.row().holds == Holds::Claim
+            || misplaced.path.iter().any(|step| step.starts_with("volumeClaimTemplate"));
+        let (kind, remedy) = (subject.kind, remedy(subject, &misplaced.texts, can_move, is_of_claim));
         let is_annotation = place.is_stray_annotation();
         let fault = if is_annotation {
             "is read by nothing".to_owned()
@@ -97,7 +99,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         conclude(check, fix, left);
     }
     if let Some(text) = subject.unread_annotation {
-        let (bg, remedy) = (bg(&[text]), remedy(subject, &[text], can_move, false));
+        let (bg, remedy) = (bg(&[text]), remedy(subject, &[text], can_move, true));
         let what = match subject.kind.row().holds {
             Holds::Volume => "a CSI volume",
             Holds::Claim => "a claim",
@@ -212,7 +214,7 @@ fn report_key(
     is_movable: bool,
 ) {
     let subject = check.subject;
-    let (name, bg, remedy) = (place.short(), bg(texts), remedy(subject, texts, is_movable, false));
+    let (name, bg, remedy) = (place.short(), bg(texts), remedy(subject, texts, is_movable, true));
     let made = if subject.kind.row().holds == Holds::Class { "volume" } else { "snapshot" };
     let (severity, what) = if subject.refuses_unknown_keys() {
         (Severity::Proper, format!("the driver refuses {name}{bg}, so no {made} is created"))

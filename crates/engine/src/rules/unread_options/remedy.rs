@@ -20,19 +20,19 @@ use crate::subject::filling::{Filling, Obstacle};
 const MOST_WRITTEN: usize = 16;
 
 /// The remedy for options that are lost; `None` if no place is certain. For a file it names the text to write; a warning of the webhook has
-/// no room for it. With `is_sole` false, other places lost options that contradict these; `is_of_source` is
-/// true in the `nfs` source of a Pod's volume.
+/// no room for it. With `is_sole` false, other places lost options that contradict these; `is_of_claim` is
+/// true in a claim and in a template of one.
 pub(super) fn remedy<T: AsRef<str>>(
     subject: &Subject<'_>,
     lost: &[T],
     is_sole: bool,
-    is_of_source: bool,
+    is_of_claim: bool,
 ) -> Option<Cow<'static, str>> {
     if subject.mounts_nothing() {
-        return Some(if is_of_source {
-            "use spec.mountOptions of a PersistentVolume".into()
-        } else {
+        return Some(if is_of_claim {
             "use mountOptions of its StorageClass, or spec.mountOptions of its volume".into()
+        } else {
+            "use spec.mountOptions of a PersistentVolume".into()
         });
     }
     if let Filling::Nowhere(obstacle @ (Obstacle::Hidden | Obstacle::Replaces(_) | Obstacle::MayReplace(_))) =
