@@ -24,6 +24,7 @@ use crate::engine::judge::Endpoint;
 use crate::finding::{Applicability, Code};
 use crate::report::plain::{place, plain};
 use crate::report::{self, FileReport, FindingReport, ReadError, Report, Reported, diff};
+use crate::rules::UNREAD_OPTIONS;
 use crate::source::object::Object;
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines, Position};
@@ -139,6 +140,7 @@ impl Args {
             problems += left().filter(is_by_hand).count();
             warnings += left().filter(|finding| finding.action == Reported::Warn).count();
             unsafe_fixes += left().filter(is_unsafe).count();
+            changes.extend(lost(&fixed));
             stays |= fixed.left.subjects.iter().any(|subject| subject.decision == "deny");
             self.deliver(&fixed)?;
             report.add(fixed.left);
@@ -320,6 +322,20 @@ fn changed(fixed: &Fixed, is_diff: bool) -> Vec<String> {
         format!("{}:{line}: {verb} {codes} in {title}: {words}{immutable}", fixed.name)
     };
     fixed.repaired.changed.iter().map(line).collect()
+}
+
+/// The options that nothing reads and that stay where they are, a line each with the reason. Those that are
+/// denied are shown in full.
+fn lost(fixed: &Fixed) -> Vec<String> {
+    let findings = fixed.left.subjects.iter().flat_map(|subject| &subject.findings);
+    let is_lost =
+        |finding: &&FindingReport| finding.code == UNREAD_OPTIONS.code && finding.action == Reported::Warn;
+    let line = |finding: &FindingReport| {
+        let FindingReport { code, line, column, message, .. } = finding;
+        let remedy = finding.own_remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        format!("{}:{line}:{column}: left {code}: {message}{remedy}", fixed.name)
+    };
+    findings.filter(is_lost).map(line).collect()
 }
 
 /// The places that stay as they are, a line each, in their order.

@@ -12,7 +12,8 @@ use crate::nfs::{disguised, option, reading};
 use crate::site::Place;
 use crate::subject::driver::{self, Role};
 use crate::subject::{Subject, UnreadKey};
-use remedy::{fix, is_certain, keeps_data, remedy};
+use hindrance::Doubt;
+use remedy::{doubt, fix, remedy};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(20),
@@ -79,14 +80,12 @@ fn check(check: &mut RuleContext<'_, '_>) {
         };
         let what = format!("{field} {fault}, so its options are lost{bg}");
         report(check, 0, place, Severity::Lesser, Sentence { what: what.into(), remedy });
-        // With several misplaced fields the intent is not certain. Another controller may
-        // read an annotation.
-        let is_clear = is_single && !is_annotation && is_certain(subject, &misplaced.texts);
-        let applicability = if is_clear && keeps_data(subject, &misplaced.texts) {
-            Applicability::Offer
-        } else {
-            Applicability::Unsafe
+        let doubt = match (is_annotation, is_single) {
+            (true, _) => Some(Doubt::Annotation),
+            (false, false) => Some(Doubt::Several),
+            (false, true) => doubt(subject, &misplaced.texts),
         };
+        let applicability = if doubt.is_some() { Applicability::Unsafe } else { Applicability::Offer };
         let fix = fix(subject, &misplaced.texts, applicability).filter(|_| can_move);
         // Without a list of its own the object has a key for them.
         let is_only = is_single && keys.is_empty();
@@ -94,8 +93,10 @@ fn check(check: &mut RuleContext<'_, '_>) {
             || remedy::rename(subject, &Place::Field(misplaced.path.clone()), &misplaced.texts.join(","));
         let fix = fix.or_else(|| keyed().filter(|_| is_only));
         let place = Place::Field(misplaced.path.clone());
-        let left = || remedy::left(subject, &place, &misplaced.texts, is_only);
-        let left = if fix.is_none() { left() } else { None };
+        let left = match &fix {
+            None => remedy::left(subject, &place, &misplaced.texts, is_only),
+            Some(fix) => remedy::when_asked(subject, fix, doubt),
+        };
         conclude(check, fix, left);
     }
     if let Some(text) = subject.unread_annotation {
@@ -107,11 +108,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
         };
         let what = format!("the annotation is not read on {what}, so its options are lost{bg}");
         report(check, 0, Place::Annotation, Severity::Lesser, Sentence { what: what.into(), remedy });
-        // Another controller may read it.
         let fix = fix(subject, &[text], Applicability::Unsafe).filter(|_| can_move);
-        if let Some(finding) = check.findings.last_mut() {
-            finding.fix = fix;
-        }
+        let left = fix.as_ref().and_then(|fix| remedy::when_asked(subject, fix, Some(Doubt::Annotation)));
+        conclude(check, fix, left);
     }
     let is_single = keys.len() == 1 && subject.misplaced.is_empty();
     for (carrier, place, texts) in keys {
@@ -121,12 +120,15 @@ fn check(check: &mut RuleContext<'_, '_>) {
         };
         report_key(check, carrier, place.clone(), &texts, can_move);
         let fix = check.findings.last_mut().and_then(|finding| finding.fix.take()).or(renamed);
-        let left = if fix.is_none() { remedy::left(subject, &place, &texts, is_single) } else { None };
+        let left = match &fix {
+            None => remedy::left(subject, &place, &texts, is_single),
+            Some(fix) => remedy::when_asked(subject, fix, Some(Doubt::Immutable)),
+        };
         conclude(check, fix, left);
     }
 }
 
-/// Gives the last finding its fix, or says in its remedy why it has none.
+/// Gives the last finding its fix, and says in its remedy why it has none, or none that is made unasked.
 fn conclude(check: &mut RuleContext<'_, '_>, fix: Option<Fix>, left: Option<String>) {
     let Some(finding) = check.findings.last_mut() else { return };
     finding.fix = fix;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::hindrance::{Hindrance, uncertain};
+use super::hindrance::{Doubt, Hindrance, uncertain};
 use crate::finding::{Applicability, Edit, Fix, Renaming};
 use crate::kind::Holds;
 use crate::nfs::acceptance::{self, Transport};
@@ -66,9 +66,18 @@ pub(super) fn remedy<T: AsRef<str>>(
     Some(remedy.into())
 }
 
+/// Returns the reason why options are not moved to the list unasked: it has others than these and those that
+/// the guard itself asks for, or one of them is not harmless.
+pub(super) fn doubt<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Doubt> {
+    if !is_certain(subject, lost) {
+        return Some(Doubt::Others);
+    }
+    harmful(subject, lost).map(|option| Doubt::Harmful(option.to_owned()))
+}
+
 /// Returns true if options can be added to the list without changing what those do that are in
 /// force: it has none but these, and those that the guard itself asks for.
-pub(super) fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
+fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
     const ASKED_FOR: [OptionId; 3] = [OptionId::Fg, OptionId::Timeo, OptionId::Retrans];
     let lost: Vec<&str> =
         lost.iter().flat_map(|text| option::split(text.as_ref())).map(|piece| piece.text.trim()).collect();
@@ -77,9 +86,9 @@ pub(super) fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bo
     })
 }
 
-/// Returns true if the options may come into force without a second look: no call fails for them,
-/// and neither the server, the protocol nor who may write changes.
-pub(super) fn keeps_data<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
+/// Returns the first option that may not come into force without a second look: a call fails for it, or the
+/// server, the protocol or who may write changes.
+fn harmful<'l, T: AsRef<str>>(subject: &Subject<'_>, lost: &'l [T]) -> Option<&'l str> {
     const HARMLESS: [OptionId; 22] = [
         OptionId::Fg,
         OptionId::Bg,
@@ -106,13 +115,15 @@ pub(super) fn keeps_data<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bo
     ];
     let has_version =
         subject.options.effective().any(|token| token.entry().is_some_and(acceptance::names_version));
-    lost.iter().flat_map(|text| option::split(text.as_ref())).all(|piece| {
-        let option = MountOption::new(piece.text.trim());
+    let is_harmless = |text: &str| {
+        let option = MountOption::new(text);
         option.entry().is_some_and(|entry| {
             HARMLESS.contains(&entry.id) && !(has_version && acceptance::names_version(entry))
                 || acceptance::transport(&option) == Some(Transport::Tcp)
         })
-    })
+    };
+    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
+    pieces.map(|piece| piece.text.trim()).find(|text| !text.is_empty() && !is_harmless(text))
 }
 
 /// Moves options that are lost to the list, where nothing else is meant by them and
@@ -202,6 +213,16 @@ pub(super) fn left<T: AsRef<str>>(
         (_, Ok(_)) => return None,
     };
     hindrance.reason().map(|reason| format!("fix does not move it: {reason}"))
+}
+
+/// Returns the end of a remedy for a file: the reason why `fix` makes this fix only where it is asked to.
+pub(super) fn when_asked(subject: &Subject<'_>, fix: &Fix, doubt: Option<Doubt>) -> Option<String> {
+    let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
+    let is_asked = is_in_file && fix.applicability == Applicability::Unsafe;
+    let is_renamed = fix.edits.iter().any(|edit| matches!(edit, Edit::Rename(_)));
+    let doubt = if is_renamed { Some(Doubt::Immutable) } else { doubt };
+    let reason = doubt.filter(|_| is_asked)?.reason();
+    Some(format!("fix does not do so unasked: {reason}"))
 }
 
 /// Returns true if what several places lost can come into force together: no two contradict
