@@ -11,9 +11,9 @@ use crate::kind::Holds;
 use crate::nfs::{disguised, option, reading};
 use crate::site::Place;
 use crate::subject::driver::{self, Role};
-use crate::subject::{Subject, UnreadKey};
+use crate::subject::{LONGEST_OPTIONS, Subject, UnreadKey};
 use hindrance::Doubt;
-use remedy::{doubt, fix, remedy};
+use remedy::{doubt, fix, is_in_file, remedy};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(20),
@@ -83,10 +83,11 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let doubt = match (is_annotation, is_single) {
             (true, _) => Some(Doubt::Annotation),
             (false, false) => Some(Doubt::Several),
-            (false, true) => doubt(subject, &misplaced.texts),
+            (false, true) if can_move => doubt(subject, &misplaced.texts),
+            (false, true) => None,
         };
         let applicability = if doubt.is_some() { Applicability::Unsafe } else { Applicability::Offer };
-        let fix = fix(subject, &misplaced.texts, applicability).filter(|_| can_move);
+        let fix = if can_move { fix(subject, &misplaced.texts, applicability) } else { None };
         // Without a list of its own the object has a key for them.
         let is_only = is_single && keys.is_empty();
         let keyed =
@@ -108,7 +109,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         };
         let what = format!("the annotation is not read on {what}, so its options are lost{bg}");
         report(check, 0, Place::Annotation, Severity::Lesser, Sentence { what: what.into(), remedy });
-        let fix = fix(subject, &[text], Applicability::Unsafe).filter(|_| can_move);
+        let fix = if can_move { fix(subject, &[text], Applicability::Unsafe) } else { None };
         let left = fix.as_ref().and_then(|fix| remedy::when_asked(subject, fix, Some(Doubt::Annotation)));
         conclude(check, fix, left);
     }
@@ -190,16 +191,19 @@ fn keys<'s>(subject: &'s Subject<'_>) -> Vec<Key<'s>> {
     keys
 }
 
-/// Returns true if what all places lost can come into force together. More than a few are no slip of
-/// the pen, and each fix looks at the whole list.
+/// Returns true if what all places lost can come into force together. More than a few, or more than a mount
+/// takes, are no slip of the pen, and each fix looks at the whole list. Nothing moves at admission.
 fn is_movable(subject: &Subject<'_>, keys: &[Key<'_>]) -> bool {
     let misplaced = subject.misplaced.iter().flat_map(|misplaced| &misplaced.texts).map(String::as_str);
     let of_keys = keys.iter().flat_map(|(.., texts)| texts).map(|text| &**text);
     let annotation = subject.unread_annotation;
+    let length = || misplaced.clone().chain(of_keys.clone()).chain(annotation).map(str::len).sum::<usize>();
     // Most subjects have none: the whole list is looked at for several only.
     match subject.misplaced.len() + keys.len() + usize::from(annotation.is_some()) {
-        0 | 1 => true,
-        count if count > MOST_MOVED => false,
+        0 => true,
+        _ if !is_in_file(subject) => false,
+        count if count > MOST_MOVED || length() > LONGEST_OPTIONS => false,
+        1 => true,
         _ => {
             let several: Vec<&str> = misplaced.chain(of_keys).chain(annotation).collect();
             remedy::agree(subject, &several)

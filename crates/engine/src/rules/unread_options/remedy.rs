@@ -56,14 +56,19 @@ pub(super) fn remedy<T: AsRef<str>>(
         (Place::Annotation, _) => "the annotation".into(),
         _ => place.short(),
     };
-    let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
-    let remedy = match written(subject, &place, lost).filter(|_| is_in_file && is_sole) {
+    let text = if is_in_file(subject) && is_sole { written(subject, &place, lost) } else { None };
+    let remedy = match text {
         Some(Written::Whole(text)) => format!("use {field}: {text}"),
         Some(Written::Further(options)) => format!("add {options} to {field}"),
         Some(Written::Nothing) => format!("delete it: {field} lacks none of its options"),
         None => format!("use {field}"),
     };
     Some(remedy.into())
+}
+
+/// Returns true for an object of a file, in which a remedy names the text to write and `fix` moves options.
+pub(super) fn is_in_file(subject: &Subject<'_>) -> bool {
+    subject.carriers.first().is_some_and(|carrier| carrier.is_in_file)
 }
 
 /// Returns the reason why options are not moved to the list unasked: it has others than these and those that
@@ -156,7 +161,6 @@ pub(super) fn rename(subject: &Subject<'_>, from: &Place, old: &str) -> Option<F
 
 fn renaming(subject: &Subject<'_>, from: &Place, old: &str) -> Result<Fix, Hindrance> {
     let to = place(subject).filter(|to| to.key().is_some()).ok_or(Hindrance::NoPlace)?;
-    let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
     // Drivers fold keys: of two that differ in case alone no order is certain.
     let is_same =
         |place: &Place| place.key().zip(to.key()).is_some_and(|(one, other)| driver::is_same_key(one, other));
@@ -173,7 +177,7 @@ fn renaming(subject: &Subject<'_>, from: &Place, old: &str) -> Result<Fix, Hindr
     if !matches!(subject.driver.empty, Empty::KernelDefaults) {
         return Err(Hindrance::Defaults);
     }
-    if !is_in_file || !(is_beside || is_stray) {
+    if !is_in_file(subject) || !(is_beside || is_stray) {
         return Err(Hindrance::NoPlace);
     }
     let options = elements(subject, &to, &[old])
@@ -197,7 +201,7 @@ pub(super) fn left<T: AsRef<str>>(
     is_only: bool,
 ) -> Option<String> {
     let to = place(subject)?;
-    if !subject.carriers.first().is_some_and(|carrier| carrier.is_in_file) {
+    if !is_in_file(subject) {
         return None;
     }
     let old: Vec<&str> = lost.iter().map(AsRef::as_ref).collect();
@@ -217,8 +221,7 @@ pub(super) fn left<T: AsRef<str>>(
 
 /// Returns the end of a remedy for a file: the reason why `fix` makes this fix only where it is asked to.
 pub(super) fn when_asked(subject: &Subject<'_>, fix: &Fix, doubt: Option<Doubt>) -> Option<String> {
-    let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
-    let is_asked = is_in_file && fix.applicability == Applicability::Unsafe;
+    let is_asked = is_in_file(subject) && fix.applicability == Applicability::Unsafe;
     let is_renamed = fix.edits.iter().any(|edit| matches!(edit, Edit::Rename(_)));
     let doubt = if is_renamed { Some(Doubt::Immutable) } else { doubt };
     let reason = doubt.filter(|_| is_asked)?.reason();

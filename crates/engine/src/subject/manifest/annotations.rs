@@ -10,8 +10,8 @@ use crate::site::MOUNT_OPTIONS_ANNOTATION;
 use crate::subject::Misplaced;
 use crate::subject::unread::{may_be_stray, stray_annotation};
 
-/// Most annotations of another name that are kept: each is compared with the whole list.
-const MOST_STRAYS: usize = 64;
+/// Most annotations of another name that are kept: more than a webhook has warnings.
+const MOST_STRAYS: usize = 32;
 
 /// The annotations that mean something here; the others, such as the whole
 /// object that kubectl keeps in one, are not even copied.
@@ -115,5 +115,36 @@ impl<'de: 'a, 'a> Deserialize<'de> for Lenient<'a> {
             }
         }
         deserializer.deserialize_any(AnyVisitor)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may end by panicking")]
+mod tests {
+    use super::*;
+    use crate::subject::LONGEST_OPTIONS;
+
+    fn strays(json: &str) -> Vec<Misplaced> {
+        serde_json::from_str::<Annotations<'_>>(json).unwrap().strays
+    }
+
+    #[test]
+    fn options_under_another_name_are_strays_whatever_the_other_values_are() {
+        let json = r#"{"nfs-mount-options": "hard,bg", "a/mountOptions": ["bg"], "b/mountOptions": {"bg": [1]},
+            "c/mountOptions": 4, "d/mountOptions": null, "e/mountOptions": true, "f/mountOptions": "",
+            "example.com/options": "weekly", "volume.beta.kubernetes.io/mount-options": "soft"}"#;
+        let found = strays(json);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, ["metadata", "annotations", "nfs-mount-options"]);
+        assert_eq!(found[0].texts, ["hard,bg"]);
+    }
+
+    #[test]
+    fn a_hostile_object_has_few_of_them() {
+        let many: Vec<String> =
+            (0..2 * MOST_STRAYS).map(|at| format!("\"x{at}/mountOptions\": \"bg\"")).collect();
+        assert_eq!(strays(&format!("{{{}}}", many.join(","))).len(), MOST_STRAYS);
+        let long = "a".repeat(LONGEST_OPTIONS + 1);
+        assert!(strays(&format!("{{\"mountOptions\": \"{long}\"}}")).is_empty());
     }
 }
