@@ -140,7 +140,6 @@ impl Args {
             problems += left().filter(is_by_hand).count();
             warnings += left().filter(|finding| finding.action == Reported::Warn).count();
             unsafe_fixes += left().filter(is_unsafe).count();
-            changes.extend(lost(&fixed));
             stays |= fixed.left.subjects.iter().any(|subject| subject.decision == "deny");
             self.deliver(&fixed)?;
             report.add(fixed.left);
@@ -304,7 +303,7 @@ impl<'f> Shown<'f> {
     }
 }
 
-/// The subjects of a text that changed, a line each.
+/// The subjects of a text that changed, and the options that stay lost, a line each.
 fn changed(fixed: &Fixed, is_diff: bool) -> Vec<String> {
     let shown = Shown::of(fixed, is_diff);
     let verb = if is_diff { "would fix" } else { "fixed" };
@@ -321,7 +320,7 @@ fn changed(fixed: &Fixed, is_diff: bool) -> Vec<String> {
         };
         format!("{}:{line}: {verb} {codes} in {title}: {words}{immutable}", fixed.name)
     };
-    fixed.repaired.changed.iter().map(line).collect()
+    fixed.repaired.changed.iter().map(line).chain(lost(fixed)).collect()
 }
 
 /// The options that nothing reads and that stay where they are, a line each with the reason. Those that are
