@@ -209,7 +209,9 @@ fn judge(
         .filter(|_| request.operation.as_deref() == Some("UPDATE"))
         .map(|old| lay_out(old));
     let carriers = subject.carriers.iter().chain(old.iter().flat_map(|old| &old.carriers));
-    if carriers.map(Carrier::length).sum::<usize>() > most {
+    let strays = subject.misplaced.iter().chain(old.iter().flat_map(|old| old.misplaced));
+    let of_strays = strays.flat_map(|stray| &stray.texts).map(String::len).sum::<usize>();
+    if carriers.map(Carrier::length).sum::<usize>() + of_strays > most {
         return None;
     }
     let case = Case {

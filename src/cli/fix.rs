@@ -24,6 +24,7 @@ use crate::engine::judge::Endpoint;
 use crate::finding::{Applicability, Code};
 use crate::report::plain::{place, plain};
 use crate::report::{self, FileReport, FindingReport, ReadError, Report, Reported, diff};
+use crate::rules::UNREAD_OPTIONS;
 use crate::source::object::Object;
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines, Position};
@@ -302,7 +303,7 @@ impl<'f> Shown<'f> {
     }
 }
 
-/// The subjects of a text that changed, a line each.
+/// The subjects of a text that changed, and the options that stay lost, a line each.
 fn changed(fixed: &Fixed, is_diff: bool) -> Vec<String> {
     let shown = Shown::of(fixed, is_diff);
     let verb = if is_diff { "would fix" } else { "fixed" };
@@ -319,7 +320,21 @@ fn changed(fixed: &Fixed, is_diff: bool) -> Vec<String> {
         };
         format!("{}:{line}: {verb} {codes} in {title}: {words}{immutable}", fixed.name)
     };
-    fixed.repaired.changed.iter().map(line).collect()
+    fixed.repaired.changed.iter().map(line).chain(lost(fixed)).collect()
+}
+
+/// The options that nothing reads and that stay where they are, a line each with the reason. Those that are
+/// denied are shown in full.
+fn lost(fixed: &Fixed) -> Vec<String> {
+    let findings = fixed.left.subjects.iter().flat_map(|subject| &subject.findings);
+    let is_lost =
+        |finding: &&FindingReport| finding.code == UNREAD_OPTIONS.code && finding.action == Reported::Warn;
+    let line = |finding: &FindingReport| {
+        let FindingReport { code, line, column, message, .. } = finding;
+        let remedy = finding.own_remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        format!("{}:{line}:{column}: left {code}: {message}{remedy}", fixed.name)
+    };
+    findings.filter(is_lost).map(line).collect()
 }
 
 /// The places that stay as they are, a line each, in their order.

@@ -227,8 +227,8 @@ impl Explanation {
         let is_claim = subject.mounts_nothing();
         let hidden = places::hidden(subject).filter(|_| may_be_nfs && !is_claim);
         let is_inline_refused = subject.volume.is_some() && subject.driver.inline.is_never_mounted();
-        let is_mounted =
-            may_be_nfs && refused.is_none() && !is_claim && hidden.is_none() && !is_inline_refused;
+        let has_mount = !is_claim && !is_inline_refused && !subject.carries_no_mount();
+        let is_mounted = may_be_nfs && refused.is_none() && hidden.is_none() && has_mount;
         let behind = refusals::behind_server(subject, refused_by).filter(|_| may_be_nfs);
         let readings = readings(subject);
         let undecided =
@@ -267,7 +267,7 @@ impl Explanation {
             is_refusal_open: matches!(refused_by, Some("mount" | "kernels"))
                 && background.as_ref().is_some_and(|background| background.passes),
             background: background.map(|background| background.finding),
-            notes: if is_mounted { notes::of(subject, &undecided) } else { notes::of_inline(subject) },
+            notes: if is_mounted { notes::of(subject, &undecided) } else { notes::without_mount(subject) },
             dead_server: ((is_mounted || behind.is_some()) && undecided.is_empty())
                 .then(|| dead_server::of(subject, behind)),
             behind,

@@ -203,15 +203,27 @@ pub fn apply(text: &str, mut replacements: Vec<&Replacement>) -> Result<String, 
 
 /// Returns an element as YAML, in `style` where that can be.
 fn render(element: &str, style: Style, in_flow: bool) -> String {
-    let is_plain = is_safe(element, in_flow)
-        && element.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
-        && !element.ends_with(':')
-        && resolve(element) == Meaning::Text;
+    let is_plain = || {
+        // A quote begins a scalar only where it stands first.
+        let is_free = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_');
+        let without_quotes: String = element.chars().filter(|letter| !matches!(letter, '"' | '\'')).collect();
+        element.bytes().next().is_some_and(is_free)
+            && is_safe(&without_quotes, in_flow)
+            && !element.ends_with(':')
+            && resolve(element) == Meaning::Text
+    };
     match style {
-        Style::SingleQuoted if is_safe(element, false) => format!("'{element}'"),
-        Style::Plain | Style::Literal | Style::Folded if is_plain => element.to_owned(),
+        Style::SingleQuoted => single_quoted(element).unwrap_or_else(|| quoted(element)),
+        Style::Plain | Style::Literal | Style::Folded if is_plain() => element.to_owned(),
         _ => quoted(element),
     }
+}
+
+/// Returns a text in single quotes, which have no escape but for themselves: `None` where it has more than
+/// printable ASCII.
+fn single_quoted(text: &str) -> Option<String> {
+    let is_printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    is_printable.then(|| format!("'{}'", text.replace('\'', "''")))
 }
 
 /// Returns an element as YAML, in double quotes where it `is_json`.
@@ -260,16 +272,37 @@ mod tests {
 
     #[test]
     fn what_a_style_cannot_hold_is_written_in_quotes() {
-        let new = ["context=\"a,b\"", "hard"];
+        let new = ["context=\"a, b\"", "hard"];
         let old = ["bg", "hard"];
-        let quoted = "\"context=\\\"a,b\\\"\"";
+        let quoted = "\"context=\\\"a, b\\\"\"";
         for (before, after) in [
             ("\n- |- # kept\n  bg\n- hard\n", format!("\n- {quoted} # kept\n- hard\n")),
             ("\n- >2-\n  bg\n\n\n- hard\n", format!("\n- {quoted}\n\n\n- hard\n")),
             ("\n- bg # c\n- hard\n", format!("\n- {quoted} # c\n- hard\n")),
-            (" ['bg' , hard]\n", format!(" [{quoted} , hard]\n")),
+            (" ['bg' , hard]\n", " ['context=\"a, b\"' , hard]\n".to_owned()),
         ] {
             assert_eq!(rewritten(before, &old, &new), after, "{before}");
+        }
+    }
+
+    #[test]
+    fn an_option_in_quotes_of_its_own_changes_by_its_letters_alone() {
+        let marked = r#"hard,context="a,bg""#;
+        for written in [
+            r#" ['hard,context="a,bg"']"#,
+            r#" ["hard,context=\"a,bg\""]"#,
+            r#" ["hard,context=\x22a,\x62g\x22"]"#,
+            "\n- hard,context=\"a,bg\" # kept\n",
+            "\n- 'hard,context=\"a,bg\"' # kept\n",
+            "\n- |-\n  hard,context=\"a,bg\"\n",
+            "\n- >-\n  hard,context=\"a,bg\"\n",
+        ] {
+            let after = written.replace("\\x62g", "fg").replace("bg", "fg");
+            assert_eq!(rewritten(written, &[marked], &[r#"hard,context="a,fg""#]), after, "{written}");
+        }
+        let doubled = " ['x=''a,bg''']\n";
+        for (new, after) in [("x='a,fg'", " ['x=''a,fg''']\n"), ("x='a', 'b'", " ['x=''a'', ''b''']\n")] {
+            assert_eq!(rewritten(doubled, &["x='a,bg'"], &[new]), after);
         }
     }
 

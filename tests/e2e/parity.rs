@@ -25,6 +25,7 @@ const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
 pub fn trials() -> Vec<Trial> {
     vec![
         Trial::test("parity::files_lists_and_reviews_give_the_same_findings", same_findings),
+        Trial::test("parity::an_annotation_of_another_name_is_lost_everywhere", annotations),
         Trial::test("parity::every_flag_has_a_test", every_flag_has_a_test),
     ]
 }
@@ -107,6 +108,35 @@ fn validate(object: &Value) -> Said {
     // A template is warned about where its Pods are refused.
     let is_refused = response["warnings"].to_string().contains("its Pods will be denied: ");
     (name, response["allowed"] == false || is_refused, codes)
+}
+
+/// The webhook warns of such an annotation as check does, and shows the list that passes without its options.
+fn annotations() -> Result<(), Failed> {
+    let list = "set mountOptions: [hard, fg, timeo=600, retrans=2]";
+    for name in
+        ["nfs-mount-options", "volume.beta.kubernetes.io/mount-option", "mountOptions", "example.com/nfsopts"]
+    {
+        let object = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+            "metadata": {"name": "a", "annotations": {(name): "nconnect=4,bg"}},
+            "provisioner": "nfs.csi.k8s.io", "mountOptions": ["hard"]});
+        let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "a", "operation": "CREATE", "object": object,
+            "kind": {"group": "storage.k8s.io", "version": "v1", "kind": "StorageClass"}}})
+        .to_string();
+        let policy = Policy::default();
+        let today = time::OffsetDateTime::now_utc().date();
+        let question =
+            Question { endpoint: Endpoint::Validate, body: body.as_bytes(), policy: &policy, today };
+        let answer: Value = serde_json::from_slice(&review(&question, &mut |_| {}).body)?;
+        let warnings = answer["response"]["warnings"].to_string();
+        let wanted = format!("NMG020 unread-options: metadata.annotations[{name}] is read by nothing");
+        assert!(warnings.contains(&wanted), "{warnings}");
+        assert!(answer["response"]["status"].to_string().contains(list), "{answer:#}");
+        let said = check(&object.to_string());
+        assert_eq!(said, [validate(&object)]);
+        assert!(said.iter().all(|(_, _, codes)| codes.contains("NMG020")), "{said:?}");
+    }
+    Ok(())
 }
 
 fn same_findings() -> Result<(), Failed> {

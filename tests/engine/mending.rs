@@ -137,7 +137,7 @@ fn a_list_in_a_text_is_told_in_words() {
     let text = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\n\
                 provisioner: my.csi.example.com\nparameters: {mountOptions: '[\"hard\",\"bg\"]'}\n";
     let repaired = repaired(text);
-    assert!(repaired.text.expect("a new text").contains(r#""[\"hard\",\"fg\"]""#));
+    assert!(repaired.text.expect("a new text").contains(r#"'["hard","fg"]'"#));
     assert_eq!(repaired.changed[0].words, ["bg -> fg"]);
 }
 

@@ -79,6 +79,11 @@ impl Place {
         matches!(self, Self::MountOptions(_) | Self::Annotation)
     }
 
+    /// Returns true if it is an annotation of another name than the one that the kubelet reads.
+    pub fn is_stray_annotation(&self) -> bool {
+        matches!(self, Self::Field(path) if path.iter().rev().nth(1).is_some_and(|step| step == "annotations"))
+    }
+
     /// The place's short name, as reports show it: `mountOptions`, `annotation`,
     /// `parameters.nfsOptions`, `volumeAttributes.mountOptions`.
     pub fn short(&self) -> Cow<'static, str> {

@@ -30,7 +30,7 @@ use effective::Options;
 use facts::Facts;
 use identity::{access, identify, is_volume, may_have_made, server};
 use manifest::{Manifest, Metadata};
-pub use unread::{UnreadKey, meant};
+pub use unread::{UnreadKey, may_be_meant, meant, stray_annotation};
 
 /// The policy's settings for a driver, which override the table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -102,7 +102,8 @@ pub struct Subject<'m> {
     pub opts_out_of_patching: bool,
     /// The server's name or address, where the object has it.
     pub server: Option<&'m str>,
-    /// Fields of a file that hold options and that nothing reads.
+    /// Fields of a file that hold options and that nothing reads; of an object of an API server, which
+    /// has dropped the fields that it does not know, annotations of another name.
     pub misplaced: &'m [Misplaced],
     /// The annotation for options on an object on which nothing reads it.
     pub unread_annotation: Option<&'m str>,
@@ -223,7 +224,10 @@ impl<'m> Subject<'m> {
             opts_out_of_patching: metadata.and_then(|metadata| metadata.labels.as_ref()?.mutate.as_deref())
                 == Some("disabled"),
             server: server(kind, manifest, driver.server_key),
-            misplaced: &[],
+            misplaced: annotations
+                .filter(|_| volume.is_none() && kind.pod_spec().is_none())
+                .map(|annotations| annotations.strays.as_slice())
+                .unwrap_or_default(),
             unread_annotation: annotations
                 .filter(|_| !has_annotation && volume.is_none())
                 .and_then(|annotations| annotations.mount_options.as_deref())
@@ -354,8 +358,8 @@ impl<'m> Subject<'m> {
             return;
         }
         let (options, defaults) = effective::lay_out(self.driver, &self.carriers, &self.facts);
-        self.options = options;
-        self.defaults = defaults;
+        (self.options, self.defaults) =
+            if self.carries_no_mount() { (options.without_mount(), &[][..]) } else { (options, defaults) };
     }
 }
 

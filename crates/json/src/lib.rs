@@ -259,8 +259,9 @@ impl<'de> Deserializer<'de> for Key<'de> {
 impl<'de> Deserializer<'de> for &mut Reader<'de> {
     type Error = Unusual;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Unusual> {
-        Err(Unusual)
+    /// Reads a string. Anything else is left to the library.
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
+        if self.peek() == Some(b'"') { self.string(visitor) } else { Err(Unusual) }
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {

@@ -7,6 +7,7 @@ use crate::nfs::catalog::OptionId;
 use crate::nfs::timeouts::{self, Retry};
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
+use crate::subject::driver::Nfs;
 use crate::subject::effective::Token;
 
 /// Returns everything that applies to the subject; without what depends on options that are
@@ -29,9 +30,16 @@ fn note(about: &'static str, text: impl Into<String>) -> Note {
     Note { about, text: text.into() }
 }
 
-/// Returns that of an inline volume alone, which says why there is no mount.
-pub(super) fn of_inline(subject: &Subject<'_>) -> Vec<Note> {
-    inline(subject).into_iter().collect()
+/// Returns those that say why there is no mount.
+pub(super) fn without_mount(subject: &Subject<'_>) -> Vec<Note> {
+    let is_known = subject.carries_no_mount() && subject.nfs != Nfs::No && subject.driver.known.is_read();
+    let snapshots = is_known.then(|| {
+        note(
+            "snapshots",
+            "the driver takes no mount options from a VolumeSnapshotClass: nothing is mounted with it",
+        )
+    });
+    inline(subject).into_iter().chain(snapshots).collect()
 }
 
 fn inline(subject: &Subject<'_>) -> Option<Note> {

@@ -19,18 +19,11 @@ impl Explanation {
         let nothing = Self::of(&Subject::of_kind(kind, &manifest, &[]), file, line, None);
         let carriers = found.places.iter().map(|UnjudgedPlace { path, texts, .. }| {
             let place = Place::Field(path.clone());
-            // Of a volume's fields Kubernetes knows none of that name; a container may read
-            // what it is given, and so may the script of a FlexVolume.
-            let is_of_volume =
-                path.iter().any(|step| step == "volumes" || step.starts_with("volumeClaimTemplate"));
-            // A patch leaves the driver of a volume as it is, and may be applied to any.
-            let is_of_driver =
-                path.iter().any(|step| matches!(step.as_str(), "flexVolume" | "volumeAttributes"));
             CarrierUse {
                 carrier: place.to_string(),
                 pointer: place.pointer(None),
                 in_force: false,
-                effect: if is_of_volume && !is_of_driver { "not read" } else { "not judged" },
+                effect: "not judged",
                 elements: texts.clone(),
             }
         });
@@ -78,7 +71,7 @@ pub(super) fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {
 pub(super) fn hidden(subject: &Subject<'_>) -> Option<String> {
     // The first option of the object replaces those of the backend.
     let has_own = subject.options.effective().any(|token| token.site.is_some());
-    if subject.driver.empty == Empty::Hidden && !has_own {
+    if subject.driver.empty == Empty::Hidden && !has_own && !subject.carries_no_mount() {
         return Some("the driver mounts with options that the object does not show".to_owned());
     }
     if subject.driver.known.is_read() || !subject.effective().is_empty() {
@@ -91,9 +84,13 @@ pub(super) fn hidden(subject: &Subject<'_>) -> Option<String> {
         subject.carriers.iter().filter(open).map(|carrier| carrier.place.short().into_owned()).collect();
     if names.is_empty() {
         // A list that is empty is known; an inline volume has none.
-        let is_inline = subject.volume.is_some();
-        return is_inline
-            .then(|| "the driver's source was not read, and it may have options of its own".to_owned());
+        let reason = if subject.carries_no_mount() {
+            Some("the driver's source was not read, and it may mount nothing for a snapshot")
+        } else {
+            let is_inline = subject.volume.is_some();
+            is_inline.then_some("the driver's source was not read, and it may have options of its own")
+        };
+        return reason.map(ToOwned::to_owned);
     }
     Some(format!("the driver may pass on {}", names.join(" and ")))
 }

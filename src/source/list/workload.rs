@@ -79,33 +79,48 @@ fn divided(
     (with(lost), with(rest))
 }
 
-/// Returns the options at a place of a workload, where no field of Kubernetes has its name: in the `nfs`
-/// source of a volume, and in a template of claims. The script of a `FlexVolume`, a container and a patch may
-/// read what they are given.
+/// Sources of a volume that may be NFS.
+const SOURCES: [&str; 5] = ["nfs", "persistentVolumeClaim", "ephemeral", "csi", "flexVolume"];
+
+/// The lists of containers in a Pod's specification.
+const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+
+/// Returns the options at a place of a workload, where no field of Kubernetes has its name: in the workload
+/// itself and on the way to the specification of its Pods, in a volume or a mount of one, and in a template of
+/// claims. The script of a `FlexVolume`, a container and a patch may read what they are given, and the
+/// options of another file system are none of NFS.
 fn lost_at(place: &UnjudgedPlace, at: PodSpec, tree: &Tree<'_>, node: NodeId) -> Option<Vec<String>> {
     let path: Vec<&str> = place.path.iter().map(String::as_str).collect();
-    let of_volume = path.strip_prefix(at.path()).and_then(|path| path.strip_prefix(&["volumes"]));
-    let of_claim = match (of_volume, path.as_slice()) {
-        (Some([_, "nfs", name]), _) => {
-            if !place.texts.is_empty() {
-                return Some(place.texts.clone());
-            }
-            let step = |at: NodeId, step: &&str| match tree.items(at) {
-                Some(items) => items.get(step.parse::<usize>().ok()?).copied(),
-                None => tree.get(at, step),
-            };
-            let value = path.iter().try_fold(node, step).and_then(|value| tree.text(value))?;
-            return unjudged::meant_in_source(name, value).map(|option| vec![option]);
-        }
-        (Some([_, "ephemeral", "volumeClaimTemplate", rest @ ..]), _)
-        | (_, ["spec", "volumeClaimTemplates", _, rest @ ..]) => rest,
-        _ => return None,
+    let (name, parents) = path.split_last()?;
+    let step = |at: NodeId, step: &&str| match tree.items(at) {
+        Some(items) => items.get(step.parse::<usize>().ok()?).copied(),
+        None => tree.get(at, step),
     };
-    let is_lost = match of_claim {
-        ["spec" | "metadata", name] | ["metadata", "annotations", name] => {
-            names_mount_options(name) || resembles_mount_options(name)
+    let of_pod = path.strip_prefix(at.path()).unwrap_or_default();
+    if let ["volumes", _, "nfs", name] = of_pod {
+        if !place.texts.is_empty() {
+            return Some(place.texts.clone());
         }
-        _ => false,
+        let value = path.iter().try_fold(node, step).and_then(|value| tree.text(value))?;
+        return unjudged::meant_in_source(name, value).map(|option| vec![option]);
+    }
+    let is_lost = match (of_pod, path.as_slice()) {
+        (["volumes", _, "ephemeral", "volumeClaimTemplate", rest @ ..], _)
+        | (_, ["spec", "volumeClaimTemplates", _, rest @ ..]) => {
+            matches!(rest, [_] | ["spec" | "metadata", _] | ["metadata", "annotations", _])
+        }
+        (["volumes", _, _], _) => {
+            let volume = parents.iter().try_fold(node, step)?;
+            let entries = tree.entries(volume)?;
+            entries.iter().all(|(key, value)| {
+                let key = tree.text(*key).unwrap_or_default();
+                tree.entries(*value).is_none() || key == *name || SOURCES.contains(&key)
+            })
+        }
+        (["volumes", _, "persistentVolumeClaim" | "ephemeral", _], _) => true,
+        ([list, _, "volumeMounts", _, _], _) => CONTAINERS.contains(list),
+        _ => at.path().starts_with(parents) || *parents == ["metadata"],
     };
-    (is_lost && !place.texts.is_empty()).then(|| place.texts.clone())
+    let is_option = names_mount_options(name) || resembles_mount_options(name);
+    (is_lost && is_option && !place.texts.is_empty()).then(|| place.texts.clone())
 }

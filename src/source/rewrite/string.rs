@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::difference::{Hunk, hunks};
 use super::lines::line_end;
-use super::{Replacement, RewriteRefusal, is_safe, quoted, render};
+use super::{Replacement, RewriteRefusal, is_safe, render};
 use crate::source::object::Layout;
 use crate::source::scalar::{Meaning, places, resolve};
 use crate::source::tree::{Content, Node, NodeId, Style};
@@ -27,22 +27,11 @@ pub(super) fn rewrite(
     // The last line break of a block is that of its line, and not of the value alone.
     let is_block = matches!(style, Style::Literal | Style::Folded);
     let places = places(written, *style, text).filter(|_| &**text == old);
-    let pieces = places.and_then(|places| {
+    let located = places.and_then(|places| {
         let pieces = pieces(if is_block { old.trim_end_matches('\n') } else { old });
-        let at = |byte: usize| places.get(byte).map(|place| node.span.start + place.start);
-        let spans: Option<Vec<(usize, usize)>> = pieces
-            .iter()
-            .map(|(start, piece)| {
-                let first = at(*start)?;
-                let last = start + piece.len();
-                let end = match last.checked_sub(1).filter(|last| last >= start) {
-                    Some(last) => node.span.start + places.get(last)?.end,
-                    None => first,
-                };
-                Some((first, end.max(first)))
-            })
-            .collect();
-        spans
+        let located = Located { at: node.span.start, places, pieces };
+        let are_all = (0..located.pieces.len()).all(|piece| located.span(piece).is_some());
+        are_all.then_some(located)
     });
     let new_pieces: Vec<&str> = new.split(',').collect();
     // In braces or brackets a comma ends a plain scalar. The brackets around one are looked for, so
@@ -60,7 +49,8 @@ pub(super) fn rewrite(
     let can_stay = stays_text
         && (!is_block || loses_break || breaks(old) == breaks(new))
         && hunks.iter().all(|hunk| {
-            changed(hunk).iter().all(|piece| is_safe(piece, true))
+            let is_safe = changed(hunk).iter().all(|piece| is_safe(piece, true));
+            (is_safe || letters(hunk, &old_pieces, changed(hunk)).is_some())
                 && (hunk.new.len() <= hunk.old.len() || takes_commas())
         });
     // The value's own place is that of its text, after the header.
@@ -73,9 +63,14 @@ pub(super) fn rewrite(
         };
         header(layout.text, before.map_or(0, from), node.span.start)
     };
-    if let Some(spans) = pieces.filter(|_| can_stay) {
-        let mut replacements: Vec<Replacement> =
-            hunks.iter().map(|hunk| replace(hunk, changed(hunk), &spans)).collect::<Result<_, _>>()?;
+    if let Some(located) = located.filter(|_| can_stay) {
+        let mut replacements: Vec<Replacement> = Vec::new();
+        for hunk in &hunks {
+            match letters(hunk, &old_pieces, changed(hunk)) {
+                Some(letters) => replacements.extend(located.spell(&letters)?),
+                None => replacements.push(located.replace(hunk, changed(hunk))?),
+            }
+        }
         if loses_break {
             replacements.push(without_last_break(layout.text, header()));
         }
@@ -85,11 +80,10 @@ pub(super) fn rewrite(
         Style::Literal | Style::Folded => {
             Ok(vec![instead_of_block(layout.text, header()..node.span.end, new)])
         }
-        // Single quotes have no escapes, so not every text fits into them.
-        Style::SingleQuoted if is_safe(new, false) => {
-            Ok(vec![Replacement::new(node.span.clone(), format!("'{new}'"))])
+        _ => {
+            let text = render(new, *style, layout.is_in_flow(node.span.start));
+            Ok(vec![Replacement::new(node.span.clone(), text)])
         }
-        _ => Ok(vec![Replacement::new(node.span.clone(), quoted(new))]),
     }
 }
 
@@ -144,22 +138,88 @@ fn pieces(text: &str) -> Vec<(usize, &str)> {
         .collect()
 }
 
-fn replace(hunk: &Hunk, new: &[&str], spans: &[(usize, usize)]) -> Result<Replacement, RewriteRefusal> {
-    let span = |index: usize| spans.get(index).copied().ok_or(RewriteRefusal::Unwieldy);
-    let joined = new.join(",");
-    if hunk.old.is_empty() {
-        return Ok(match hunk.old.start.checked_sub(1) {
-            Some(before) => Replacement::insert(span(before)?.1, format!(",{joined}")),
-            None => Replacement::insert(span(0)?.0, format!("{joined},")),
-        });
+/// Letters of a piece that others replace.
+struct Letters<'n> {
+    piece: usize,
+    /// Bytes of the piece.
+    range: Range<usize>,
+    with: &'n str,
+}
+
+/// Returns the letters that differ, if each piece becomes another one and only letters between a mark or
+/// none at all: what is around them, such as the quotes of an option, stays as it is written. `None` where
+/// the pieces are best replaced as a whole.
+fn letters<'n>(hunk: &Hunk, old: &[&str], new: &[&'n str]) -> Option<Vec<Letters<'n>>> {
+    if hunk.old.len() != new.len() || new.iter().all(|piece| is_safe(piece, true)) {
+        return None;
     }
-    let (first, last) = (span(hunk.old.start)?, span(hunk.old.end - 1)?);
-    if !new.is_empty() {
-        return Ok(Replacement::new(first.0..last.1, joined));
+    let of = |(piece, new): (usize, &&'n str)| {
+        let old = *old.get(piece)?;
+        let same = |(one, other): &(char, char)| one == other;
+        let length = |(letter, _): (char, char)| letter.len_utf8();
+        let before: usize = old.chars().zip(new.chars()).take_while(same).map(length).sum();
+        let (old, new) = (old.get(before..)?, new.get(before..)?);
+        let after: usize = old.chars().rev().zip(new.chars().rev()).take_while(same).map(length).sum();
+        let (old, with) = (old.get(..old.len() - after)?, new.get(..new.len() - after)?);
+        let is_spelled = !old.is_empty() && !with.is_empty() && is_safe(with, true);
+        is_spelled.then(|| Letters { piece, range: before..before + old.len(), with })
+    };
+    let differs = |(piece, new): &(usize, &&'n str)| old.get(*piece) != Some(*new);
+    hunk.old.clone().zip(new).filter(differs).map(of).collect()
+}
+
+/// The pieces of a string with the places of their bytes.
+struct Located<'p> {
+    /// The beginning of the scalar in the text.
+    at: usize,
+    /// The place of each byte of its value in it.
+    places: Vec<Range<usize>>,
+    /// The first byte of each piece, and its text.
+    pieces: Vec<(usize, &'p str)>,
+}
+
+impl Located<'_> {
+    /// Returns the bytes of the text that are these of the value.
+    fn bytes(&self, range: Range<usize>) -> Option<Range<usize>> {
+        let first = self.at + self.places.get(range.start)?.start;
+        let end = match range.end.checked_sub(1).filter(|last| *last >= range.start) {
+            Some(last) => self.at + self.places.get(last)?.end,
+            None => first,
+        };
+        Some(first..end.max(first))
     }
-    Ok(match (spans.get(hunk.old.end), hunk.old.start.checked_sub(1)) {
-        (Some(next), _) => Replacement::new(first.0..next.0, ""),
-        (None, Some(before)) => Replacement::new(span(before)?.1..last.1, ""),
-        (None, None) => Replacement::new(first.0..last.1, ""),
-    })
+
+    fn span(&self, piece: usize) -> Option<Range<usize>> {
+        let (start, text) = self.pieces.get(piece)?;
+        self.bytes(*start..start + text.len())
+    }
+
+    fn spell(&self, letters: &[Letters<'_>]) -> Result<Vec<Replacement>, RewriteRefusal> {
+        let of = |Letters { piece, range, with }: &Letters<'_>| {
+            let (start, _) = self.pieces.get(*piece)?;
+            let bytes = self.bytes(start + range.start..start + range.end)?;
+            Some(Replacement::new(bytes, *with))
+        };
+        letters.iter().map(of).collect::<Option<_>>().ok_or(RewriteRefusal::Unwieldy)
+    }
+
+    fn replace(&self, hunk: &Hunk, new: &[&str]) -> Result<Replacement, RewriteRefusal> {
+        let span = |index: usize| self.span(index).ok_or(RewriteRefusal::Unwieldy);
+        let joined = new.join(",");
+        if hunk.old.is_empty() {
+            return Ok(match hunk.old.start.checked_sub(1) {
+                Some(before) => Replacement::insert(span(before)?.end, format!(",{joined}")),
+                None => Replacement::insert(span(0)?.start, format!("{joined},")),
+            });
+        }
+        let (first, last) = (span(hunk.old.start)?, span(hunk.old.end - 1)?);
+        if !new.is_empty() {
+            return Ok(Replacement::new(first.start..last.end, joined));
+        }
+        Ok(match (self.span(hunk.old.end), hunk.old.start.checked_sub(1)) {
+            (Some(next), _) => Replacement::new(first.start..next.start, ""),
+            (None, Some(before)) => Replacement::new(span(before)?.end..last.end, ""),
+            (None, None) => Replacement::new(first.start..last.end, ""),
+        })
+    }
 }

@@ -9,12 +9,10 @@ use serde_json::value::RawValue;
 use super::super::scalar::{Meaning, resolve};
 use super::super::tree::{NodeId, Tree};
 use crate::kind::{Holds, Kind};
-use crate::nfs::option::{MountOption, are_options, has_nfs_option};
+use crate::nfs::option::MountOption;
 use crate::site::{InlineVolume, MOUNT_OPTIONS_ANNOTATION};
-use crate::subject::driver::{
-    is_option_key, names_mount_options, resembles_mount_options, speaks_of_options,
-};
-use crate::subject::{Misplaced, meant};
+use crate::subject::driver::{is_option_key, resembles_mount_options, speaks_of_options};
+use crate::subject::{Misplaced, may_be_meant, meant, stray_annotation};
 
 /// Paths that other rules look at, or that the API server writes, in any object.
 const READ: [&[&str]; 4] = [
@@ -41,6 +39,9 @@ const SETTINGS: [&str; 3] = ["parameters", "volumeAttributes", "options"];
 /// stands there is meant to be an option.
 const SOURCE: [&str; 2] = ["spec", "nfs"];
 const OF_SOURCE: [&str; 3] = ["server", "path", "readOnly"];
+
+/// The annotations, of which another name is read by nothing.
+const ANNOTATIONS: [&str; 2] = ["metadata", "annotations"];
 
 /// The deepest place at which someone writes options by mistake: the source.
 const DEEPEST_FIELD: usize = 4;
@@ -114,6 +115,7 @@ impl Search<'_> {
             .get(self.begin..)
             .is_some_and(|path| path.last().is_some_and(|last| SETTINGS.contains(&last.as_str())));
         let is_source = self.begin == 0 && self.path.iter().eq(SOURCE);
+        let is_annotation = self.begin == 0 && self.path.iter().eq(ANNOTATIONS);
         for (key, value) in entries.iter() {
             if self.shared.contains(value) {
                 continue;
@@ -122,6 +124,10 @@ impl Search<'_> {
             self.path.push(name.to_owned());
             if !self.is_spared() {
                 let options = options_at(tree, *value);
+                let is_one = match (is_annotation, options.as_slice()) {
+                    (true, [text]) => stray_annotation(name, text).is_some(),
+                    _ => !options.is_empty() && may_be_meant(name, &options),
+                };
                 let of_setting = || {
                     if is_source {
                         meant_in_source(name, tree.text(*value)?)
@@ -129,7 +135,7 @@ impl Search<'_> {
                         tree.string(*value).filter(|_| is_setting).and_then(|text| meant(name, text))
                     }
                 };
-                if !options.is_empty() && may_be_meant(name, &options) {
+                if is_one {
                     self.add(*value, options);
                 } else if let Some(option) = of_setting() {
                     self.add(*value, vec![option]);
@@ -165,15 +171,6 @@ impl Search<'_> {
         let is = |steps: &[&str]| path.clone().eq(steps.iter().copied());
         READ.iter().chain(self.read).any(|steps| is(steps)) || !self.list.is_empty() && is(self.list)
     }
-}
-
-/// Returns true if a field is meant to hold mount options: by its name, or by what it holds where
-/// the name is that of options of any sort.
-fn may_be_meant(name: &str, texts: &[String]) -> bool {
-    names_mount_options(name)
-        || resembles_mount_options(name)
-        || (is_option_key(name) || speaks_of_options(name) && texts.iter().any(|text| has_nfs_option(text)))
-            && texts.iter().all(|text| are_options(text))
 }
 
 /// Returns the option that a field beside the server and the path of a volume is meant to be.

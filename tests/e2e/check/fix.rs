@@ -32,6 +32,8 @@ pub fn trials() -> Vec<Trial> {
         trial("leaves_what_it_cannot_read_and_says_so", leaves_what_it_cannot_read),
         trial("only_bg_is_replaced_where_an_existing_object_cannot_change", immutable),
         trial("repairs_the_volumes_beside_one_that_it_leaves", repairs_the_others),
+        trial("says_why_options_that_nothing_reads_stay", says_why_options_stay_lost),
+        trial("keeps_the_quotes_of_an_option", keeps_quotes_of_an_option),
         trial("writes_options_in_the_form_that_the_schema_takes", writes_options_as_the_schema_takes_them),
     ]
 }
@@ -644,5 +646,72 @@ fn writes_options_as_the_schema_takes_them() -> Result<(), Failed> {
         assert_eq!(stdout(&output), class(options));
         assert_eq!(output.status.code(), Some(3), "{options}");
     }
+    Ok(())
+}
+
+/// The text between an option's own quotes is its value: `fix` writes the letters of `fg` and nothing else, in
+/// every carrier that is one text and in every style of YAML.
+fn keeps_quotes_of_an_option() -> Result<(), Failed> {
+    let marked = r#"hard,context="a,bg""#;
+    let styles = [
+        marked.to_owned(),
+        format!("'{marked}'"),
+        format!("\"{}\"", marked.replace('"', "\\\"")),
+        format!("|-\n        {marked}"),
+        format!(">-\n        {marked}"),
+    ];
+    let volume = "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: a}\nspec:\n  accessModes: [ReadWriteMany]\n";
+    let carriers = [
+        (format!("{volume}  csi:\n    driver: a.example.com\n    volumeHandle: b\n    volumeAttributes:\n      "), "mountOptions"),
+        (format!("{volume}  flexVolume:\n    driver: alicloud/nas\n    options:\n      "), "options"),
+        ("apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: a.example.com\nparameters:\n  ".to_owned(), "nfsOptions"),
+        ("apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshotClass\nmetadata: {name: a}\ndriver: nfs.csi.k8s.io\nparameters:\n  ".to_owned(), "mountOptions"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  volumes:\n  - name: b\n    csi:\n      driver: nfs.csi.k8s.io\n      volumeAttributes:\n        ".to_owned(), "mountOptions"),
+    ];
+    for (before, key) in &carriers {
+        for style in &styles {
+            // Below its key, wherever that stands.
+            let style = style.replace("\n        ", "\n              ");
+            let text = format!("{before}{key}: {style} # kept\n");
+            let text = if style.contains('\n') { text.replace(" # kept", "") } else { text };
+            let expected = text.replace("bg", "fg");
+            assert_eq!(fixed(&text), expected);
+        }
+    }
+    let annotation = "apiVersion: v1\nkind: PersistentVolume\nmetadata:\n  name: a\n  annotations:\n    volume.beta.kubernetes.io/mount-options: 'hard,context=\"a,bg\"'\nspec:\n  accessModes: [ReadWriteMany]\n  nfs: {server: a, path: /}\n";
+    assert_eq!(fixed(annotation), annotation.replace("bg", "fg"));
+    Ok(())
+}
+
+/// Each place whose options stay is named with the reason.
+fn says_why_options_stay_lost() -> Result<(), Failed> {
+    let class = |list: &str, more: &str| {
+        format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a{more}\nprovisioner: nfs.csi.k8s.io\n\
+parameters: {{server: a, share: /, onDelete: retain}}\nmountOptions: [{list}]\n"
+        )
+    };
+    let good = "fg, timeo=600, retrans=2";
+    let other = format!("hard, {good}");
+    for (list, more, reason) in [
+        (other.as_str(), "}\nspec: {mountOptions: [nconnect=4]}", "the list has other options"),
+        (good, "}\nspec: {mountOptions: [ro]}", "\"ro\" changes what the mount does"),
+        (good, "}\nspec: {mountOptions: [hard], options: 'nconnect=4'}", "several places hold options"),
+        (good, ", annotations: {nfs-mount-options: hard}}", "another controller may read the annotation"),
+    ] {
+        let text = class(list, more);
+        let output = pipe(&["fix", "--no-policy", "-"], text.as_bytes());
+        assert_eq!(stdout(&output), text);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(": left NMG020: "), "{said}");
+        assert!(said.contains(&format!("; fix does not do so unasked: {reason}\n")), "{said}");
+        let output = pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes());
+        assert_ne!(stdout(&output), text);
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("left NMG020"), "{output:?}");
+    }
+    let text = class(&other, "}\nspec: {mountOptions: [soft]}");
+    let output = pipe(&["fix", "--no-policy", "-"], text.as_bytes());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("left NMG020: ") && said.contains("; fix does not move it: "), "{said}");
     Ok(())
 }

@@ -16,11 +16,13 @@ pub fn trials() -> Vec<Trial> {
         trial("options_of_a_class_that_provisions_nothing_reach_no_volume", without_provisioner),
         trial("a_patch_of_a_workload_names_no_driver_and_is_not_judged", patches),
         trial("what_nothing_reads_of_a_workload_is_a_finding", workloads),
+        trial("a_field_that_a_workload_does_not_have_is_a_finding", fields_of_workloads),
         trial("what_may_be_read_of_a_workload_is_none", read_by_others),
         trial("each_place_of_a_workload_has_its_own_line", lines_of_a_workload),
         trial("what_is_no_finding_of_a_workload_under_a_policy_is_named", without_the_rule),
         trial("a_key_that_the_driver_refuses_is_refused_without_a_value", empty_keys),
         trial("explain_says_what_is_not_known_of_an_inline_volume", hidden),
+        trial("explain_shows_no_mount_of_a_class_of_snapshots_without_one", classes_of_snapshots),
         trial("explain_names_no_winner_of_two_spellings", spellings),
         trial("fix_fills_no_class_of_snapshots", snapshots),
         trial("an_option_on_a_folded_line_has_its_place", folded),
@@ -319,6 +321,57 @@ fn workloads() -> Result<(), Failed> {
     Ok(())
 }
 
+/// The whole object with options at one place, of two kinds: check and explain say the same of it.
+fn fields_of_workloads() -> Result<(), Failed> {
+    let volume = "use spec.mountOptions of a PersistentVolume";
+    let claim = "use mountOptions of its StorageClass, or spec.mountOptions of its volume";
+    let pod = json!({"containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "a", "mountPath": "/a"}]}],
+        "volumes": [{"name": "a", "nfs": {"server": "s", "path": "/e"}}, {"name": "b", "persistentVolumeClaim": {"claimName": "c"}}]});
+    let of_pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": pod});
+    let mut of_set = stateful_set(&pod["volumes"], &json!([{"metadata": {"name": "d"}, "spec": {}}]));
+    of_set["spec"]["template"]["spec"] = pod;
+    for (object, place, remedy) in [
+        (&of_pod, "/mountOptions", volume),
+        (&of_pod, "/metadata/mountOptions", volume),
+        (&of_pod, "/spec/mountOptions", volume),
+        (&of_pod, "/spec/volumes/0/mountOptions", volume),
+        (&of_pod, "/spec/volumes/1/mountOption", volume),
+        (&of_pod, "/spec/volumes/1/persistentVolumeClaim/mountOptions", volume),
+        (&of_pod, "/spec/containers/0/volumeMounts/0/mountOptions", volume),
+        (&of_set, "/spec/mountOptions", volume),
+        (&of_set, "/spec/template/mountOptions", volume),
+        (&of_set, "/spec/template/spec/mountOptions", volume),
+        (&of_set, "/spec/template/spec/volumes/0/mountOptions", volume),
+        (&of_set, "/spec/volumeClaimTemplates/0/mountOptions", claim),
+    ] {
+        let (parent, name) = place.rsplit_once('/').ok_or("a place")?;
+        let kind = object["kind"].as_str().ok_or("a kind")?;
+        for options in [json!(["hard", "bg"]), json!("hard,bg"), json!({"hard": true, "bg": true})] {
+            if name == "mountOption" && options.is_object() {
+                continue;
+            }
+            let mut object = object.clone();
+            object.pointer_mut(parent).ok_or("a parent")?[name] = options;
+            for text in in_yaml_and_json(&object) {
+                let report = check(&text)?;
+                assert_eq!(report["summary"]["notJudged"], 0, "{place}: {report:#}");
+                let finding = &report["subjects"][0]["findings"][0];
+                let said = finding["message"].as_str().unwrap_or_default();
+                let wanted =
+                    format!(" is not a field of a {kind}, so its options are lost (bg among them); {remedy}");
+                assert!(said.ends_with(&wanted), "{place}: {said}");
+                assert_eq!((&finding["code"], &finding["pointer"]), (&json!("NMG020"), &json!(place)));
+                let explained = stdout(&pipe(&["explain", "-f", "-"], text.as_bytes()));
+                assert!(
+                    explained.contains(" (not read): ") && !explained.contains("not judged"),
+                    "{explained}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A container, a script of a `FlexVolume` or another controller may read them, or they are no options.
 fn read_by_others() -> Result<(), Failed> {
     for volume in [
@@ -328,6 +381,7 @@ fn read_by_others() -> Result<(), Failed> {
         json!({"name": "a", "nfs": {"server": "s", "path": "/e", "soft": false}}),
         json!({"name": "a", "ephemeral": {"volumeClaimTemplate": {"spec": {"mountOptions": []}}}}),
         json!({"name": "a", "azureFile": {"shareName": "a", "mountOptions": "bg"}}),
+        json!({"name": "a", "azureFile": {"shareName": "a"}, "mountOptions": "bg"}),
     ] {
         let mut object = stateful_set(&json!([volume]), &json!([]));
         object["metadata"]["annotations"] = json!({"volume.beta.kubernetes.io/mount-options": "hard"});
@@ -350,7 +404,7 @@ fn read_by_others() -> Result<(), Failed> {
 /// Options that nothing reads are a finding, and others below them are named as not judged.
 fn lines_of_a_workload() -> Result<(), Failed> {
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers: []\n  volumes:\n  - name: a\n    nfs:\n      \
-server: nas.example.com\n      mountOptions: [bg]\n  - name: b\n    nfs: {server: nas.example.com, path: /}\n    mountOptions: [bg]\n";
+server: nas.example.com\n      mountOptions: [bg]\n  - name: b\n    azureFile: {shareName: a}\n    mountOptions: [bg]\n";
     let report = check(text)?;
     let findings = report["subjects"][0]["findings"].as_array().ok_or("findings")?;
     assert_eq!(findings.iter().map(|finding| &finding["line"]).collect::<Vec<_>>(), [&json!(10)]);
@@ -408,6 +462,43 @@ driver: nfs.csi.k8s.io\nparameters: {mountOptions: \"\", nfsVersion: \"\"}\n";
     let line = "every try  the driver refuses to make a snapshot: the driver refuses parameters.nfsVersion, so no \
 snapshot is created; delete it";
     assert!(shown.contains(line), "{shown}");
+    Ok(())
+}
+
+/// Of all drivers csi-driver-nfs alone mounts with a class of snapshots.
+fn classes_of_snapshots() -> Result<(), Failed> {
+    let class = |driver: &str, parameters: Value| {
+        let class = json!({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotClass",
+            "metadata": {"name": "a"}, "driver": driver, "deletionPolicy": "Delete", "parameters": parameters});
+        stdout(&pipe(&["explain", "-f", "-"], class.to_string().as_bytes()))
+    };
+    let none = "  mount -o   (nothing)\n";
+    let why = "  snapshots  the driver takes no mount options from a VolumeSnapshotClass: nothing is mounted with it\n";
+    for (driver, key) in [
+        ("efs.csi.aws.com", "mountOptions"),
+        ("csi.vastdata.com", "mount_options"),
+        ("com.tencent.cloud.csi.cfs", "options"),
+        ("nfs.csi.ceph.com", "mountOptions"),
+        ("csi.trident.netapp.io", "mountOptions"),
+    ] {
+        for parameters in [json!({}), json!({(key): "hard,bg"})] {
+            let shown = class(driver, parameters);
+            assert!(shown.contains(none) && shown.contains(why), "{shown}");
+            for word in ["dead server", "sharecache", "locks", "added by the driver", "looks successful"] {
+                assert!(!shown.contains(word), "{word}: {shown}");
+            }
+        }
+    }
+    for driver in ["storage.example.com", "pxd.portworx.com"] {
+        let shown = class(driver, json!({}));
+        let line = "  mount -o   (not known: the driver's source was not read, and it may mount nothing for a snapshot)\n";
+        assert!(shown.contains(line) && !shown.contains("dead server"), "{shown}");
+        let shown = class(driver, json!({"mountOptions": "bg"}));
+        assert!(shown.contains("if the driver mounts with it, which is not known"), "{shown}");
+    }
+    let shown = class("nfs.csi.k8s.io", json!({"mountOptions": "hard,bg"}));
+    assert!(shown.contains("  mount -o   hard,bg\n") && shown.contains("a snapshot is ready"), "{shown}");
+    assert!(!class("ebs.csi.aws.com", json!({})).contains("snapshots  "));
     Ok(())
 }
 

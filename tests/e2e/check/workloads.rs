@@ -182,20 +182,19 @@ fn exempts() -> Result<(), Failed> {
         "mountOptions": ["bg", "timeo=600", "retrans=2"]});
     let items = [object(KINDS[0], "a", json!([volume("a", "bg")])), other, class];
     fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string())?;
-    fs::write(
-        &policy,
-        "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\nexemptions:\n- {rules: [NMG001], namespace: '*-test', reason: tests}\n",
-    )?;
-    let [policy, file] = [&policy, &file].map(|path| path.display().to_string());
-    let report = report(&["--policy", &policy, &file]);
-    let denied: Vec<&Value> = report["subjects"]
-        .as_array()
-        .ok_or("subjects")?
-        .iter()
-        .filter(|subject| subject["decision"] == "deny")
-        .map(|subject| &subject["name"])
-        .collect();
-    assert_eq!(denied, ["a", "c"], "a class has no namespace");
+    let path = file.display().to_string();
+    let denied = |selectors: &str| -> Result<Vec<Value>, Failed> {
+        let head = "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n";
+        let exemption = format!("exemptions:\n- {{rules: [NMG001], {selectors}, reason: tests}}\n");
+        fs::write(&policy, format!("{head}{exemption}"))?;
+        let report = report(&["--policy", &policy.display().to_string(), &path]);
+        let subjects = report["subjects"].as_array().ok_or("subjects")?.iter();
+        let denied = subjects.filter(|subject| subject["decision"] == "deny");
+        Ok(denied.map(|subject| subject["name"].clone()).collect())
+    };
+    assert_eq!(denied("namespace: '*-test'")?, ["a", "c"], "a class has no namespace");
+    assert_eq!(denied("namespace: '*-test', storageClassName: '*'")?, ["a", "b", "c"], "a Pod has no class");
+    assert_eq!(denied("storageClassName: '*'")?, ["a", "b"]);
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::finding::{Action, Code, Finding};
 use crate::nfs::acceptance::Refusal;
 use crate::policy::{Mode, Policy};
 use crate::rules::UNREAD_OPTIONS;
-use crate::site::Site;
+use crate::site::{Place, Site};
 use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
 use crate::subject::effective::Token;
@@ -341,7 +341,9 @@ pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
     let elements = fix_all(policy, subject, today, Scope::PROPOSAL);
     let fixed = subject.with_elements(&elements);
     let evaluation = evaluate(policy, &fixed, today);
-    let is_lost = |judged: &Judged| judged.rule == UNREAD_OPTIONS;
+    // Another controller may read an annotation: the list passes without its options.
+    let is_read = |finding: &Finding| finding.place.as_ref().is_some_and(Place::is_stray_annotation);
+    let is_lost = |judged: &Judged| judged.rule == UNREAD_OPTIONS && !is_read(&judged.finding);
     // An unknown word may be the driver's own, or is denied.
     let fails = |token: &Token<'_>| {
         let refusal = token.acceptance.refusal.filter(|refusal| *refusal != Refusal::Unknown);

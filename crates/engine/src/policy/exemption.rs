@@ -24,7 +24,7 @@ pub struct Exemption {
     /// The object's namespace; a cluster-scoped object has none, and no pattern
     /// selects it.
     pub namespace: Option<String>,
-    /// The class a volume belongs to.
+    /// The class a volume belongs to; an object of another kind has none, and no pattern selects it.
     pub storage_class_name: Option<String>,
     /// The driver.
     pub driver: Option<String>,
@@ -53,7 +53,7 @@ impl Exemption {
     pub fn contradiction(&self) -> Option<String> {
         let holds = self.kind.map(|kind| kind.row().holds);
         let has_class = holds.is_none_or(|holds| matches!(holds, Holds::Class | Holds::Volume));
-        let names_class = self.storage_class_name.as_ref().is_some_and(|pattern| !glob(pattern, ""));
+        let names_class = self.storage_class_name.is_some();
         match (self.kind, &self.namespace) {
             (Some(kind), Some(_)) if !kind.is_namespaced() => Some(format!("a {kind} has no namespace")),
             (Some(kind), _) if names_class && !has_class => {
@@ -79,17 +79,22 @@ impl Exemption {
             && subject.kind.row().reach == Reach::Warns
             && (matches(&self.name, subject.name) || matches(&self.name, &format!("{}-0", subject.name)));
         let is_it = self.kind.is_none_or(|kind| kind == subject.kind) && matches(&self.name, subject.name);
+        // Of a kind without a class no pattern selects an object, as with namespaces.
         let class = match subject.kind.row().holds {
-            Holds::Class => subject.name,
-            Holds::Volume => subject.storage_class.unwrap_or_default(),
-            Holds::Snapshots | Holds::InlineVolumes(_) | Holds::Claim => "",
+            Holds::Class => Some(subject.name),
+            Holds::Volume => Some(subject.storage_class.unwrap_or_default()),
+            Holds::Snapshots | Holds::InlineVolumes(_) | Holds::Claim => None,
         };
+        let is_of_class = self
+            .storage_class_name
+            .as_ref()
+            .is_none_or(|pattern| class.is_some_and(|class| glob(pattern, class)));
         let is_in_namespace = self.namespace.as_ref().is_none_or(|pattern| {
             subject.kind.is_namespaced() && glob(pattern, subject.namespace.unwrap_or("default"))
         });
         (is_it || is_its_class || is_its_template)
             && is_in_namespace
-            && matches(&self.storage_class_name, class)
+            && is_of_class
             && matches(&self.driver, subject.driver_name)
     }
 

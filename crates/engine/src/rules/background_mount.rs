@@ -296,6 +296,8 @@ fn report(
         "is not read here; where it is read, it makes a failed mount look successful"
     } else if is_clear && subject.volume.is_some() && subject.driver.inline.is_never_mounted() {
         "is in an inline volume, which this driver never mounts; a mount with it looks successful when it fails"
+    } else if is_clear && subject.carries_no_mount() {
+        "makes a failed mount look successful if the driver mounts with it, which is not known"
     } else if is_clear && subject.kind.row().holds == Holds::Snapshots {
         "makes a failed mount look successful: a snapshot is ready that the server never received"
     } else if is_clear {

@@ -11,8 +11,9 @@ use crate::kind::Holds;
 use crate::nfs::{disguised, option, reading};
 use crate::site::Place;
 use crate::subject::driver::{self, Role};
-use crate::subject::{Subject, UnreadKey};
-use remedy::{fix, is_certain, keeps_data, remedy};
+use crate::subject::{LONGEST_OPTIONS, Subject, UnreadKey};
+use hindrance::Doubt;
+use remedy::{doubt, fix, is_in_file, remedy};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(20),
@@ -22,7 +23,8 @@ pub(super) static RULE: Rule = Rule {
     why: "Kubernetes and most drivers drop a key that they do not know without a word, and the volume is mounted \
 without its options. Some drivers refuse a StorageClass with such a parameter: csi-driver-nfs takes no \
 `parameters.mountOptions` and no `parameters.nfsVersion`, so no volume is ever made. A PersistentVolumeClaim, a \
-template of claims and an `nfs` volume of a Pod have no place for options, and those of a class do not reach a volume that is made by hand.",
+template of claims, a Pod and its `nfs` volumes have no place for options, and an annotation of another name than the \
+one that the kubelet reads gives none. Options of a class do not reach a volume that is made by hand.",
     remedy: "Write the options in `mountOptions` of the class, or in `spec.mountOptions` of the volume. A class with a \
 refused parameter has to be deleted and made again, because parameters cannot be changed.",
     actions: Actions::all(Action::Deny),
@@ -67,9 +69,10 @@ fn check(check: &mut RuleContext<'_, '_>) {
     for misplaced in subject.misplaced {
         let place = Place::Field(misplaced.path.clone());
         let (field, bg) = (place.field(None), bg(&misplaced.texts));
-        let is_of_source = misplaced.path.iter().rev().nth(1).is_some_and(|step| step == "nfs");
-        let (kind, remedy) = (subject.kind, remedy(subject, &misplaced.texts, can_move, is_of_source));
-        let is_annotation = misplaced.path.iter().rev().nth(1).is_some_and(|step| step == "annotations");
+        let is_of_claim = subject.kind.row().holds == Holds::Claim
+            || misplaced.path.iter().any(|step| step.starts_with("volumeClaimTemplate"));
+        let (kind, remedy) = (subject.kind, remedy(subject, &misplaced.texts, can_move, is_of_claim));
+        let is_annotation = place.is_stray_annotation();
         let fault = if is_annotation {
             "is read by nothing".to_owned()
         } else {
@@ -77,27 +80,28 @@ fn check(check: &mut RuleContext<'_, '_>) {
         };
         let what = format!("{field} {fault}, so its options are lost{bg}");
         report(check, 0, place, Severity::Lesser, Sentence { what: what.into(), remedy });
-        // With several misplaced fields the intent is not certain. Another controller may
-        // read an annotation.
-        let is_clear = is_single && !is_annotation && is_certain(subject, &misplaced.texts);
-        let applicability = if is_clear && keeps_data(subject, &misplaced.texts) {
-            Applicability::Offer
-        } else {
-            Applicability::Unsafe
+        let doubt = match (is_annotation, is_single) {
+            (true, _) => Some(Doubt::Annotation),
+            (false, false) => Some(Doubt::Several),
+            (false, true) if can_move => doubt(subject, &misplaced.texts),
+            (false, true) => None,
         };
-        let fix = fix(subject, &misplaced.texts, applicability).filter(|_| can_move);
+        let applicability = if doubt.is_some() { Applicability::Unsafe } else { Applicability::Offer };
+        let fix = if can_move { fix(subject, &misplaced.texts, applicability) } else { None };
         // Without a list of its own the object has a key for them.
         let is_only = is_single && keys.is_empty();
         let keyed =
             || remedy::rename(subject, &Place::Field(misplaced.path.clone()), &misplaced.texts.join(","));
         let fix = fix.or_else(|| keyed().filter(|_| is_only));
         let place = Place::Field(misplaced.path.clone());
-        let left = || remedy::left(subject, &place, &misplaced.texts, is_only);
-        let left = if fix.is_none() { left() } else { None };
+        let left = match &fix {
+            None => remedy::left(subject, &place, &misplaced.texts, is_only),
+            Some(fix) => remedy::when_asked(subject, fix, doubt),
+        };
         conclude(check, fix, left);
     }
     if let Some(text) = subject.unread_annotation {
-        let (bg, remedy) = (bg(&[text]), remedy(subject, &[text], can_move, false));
+        let (bg, remedy) = (bg(&[text]), remedy(subject, &[text], can_move, true));
         let what = match subject.kind.row().holds {
             Holds::Volume => "a CSI volume",
             Holds::Claim => "a claim",
@@ -105,11 +109,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
         };
         let what = format!("the annotation is not read on {what}, so its options are lost{bg}");
         report(check, 0, Place::Annotation, Severity::Lesser, Sentence { what: what.into(), remedy });
-        // Another controller may read it.
-        let fix = fix(subject, &[text], Applicability::Unsafe).filter(|_| can_move);
-        if let Some(finding) = check.findings.last_mut() {
-            finding.fix = fix;
-        }
+        let fix = if can_move { fix(subject, &[text], Applicability::Unsafe) } else { None };
+        let left = fix.as_ref().and_then(|fix| remedy::when_asked(subject, fix, Some(Doubt::Annotation)));
+        conclude(check, fix, left);
     }
     let is_single = keys.len() == 1 && subject.misplaced.is_empty();
     for (carrier, place, texts) in keys {
@@ -119,12 +121,15 @@ fn check(check: &mut RuleContext<'_, '_>) {
         };
         report_key(check, carrier, place.clone(), &texts, can_move);
         let fix = check.findings.last_mut().and_then(|finding| finding.fix.take()).or(renamed);
-        let left = if fix.is_none() { remedy::left(subject, &place, &texts, is_single) } else { None };
+        let left = match &fix {
+            None => remedy::left(subject, &place, &texts, is_single),
+            Some(fix) => remedy::when_asked(subject, fix, Some(Doubt::Immutable)),
+        };
         conclude(check, fix, left);
     }
 }
 
-/// Gives the last finding its fix, or says in its remedy why it has none.
+/// Gives the last finding its fix, and says in its remedy why it has none, or none that is made unasked.
 fn conclude(check: &mut RuleContext<'_, '_>, fix: Option<Fix>, left: Option<String>) {
     let Some(finding) = check.findings.last_mut() else { return };
     finding.fix = fix;
@@ -190,16 +195,19 @@ fn keys<'s>(subject: &'s Subject<'_>) -> Vec<Key<'s>> {
     keys
 }
 
-/// Returns true if what all places lost can come into force together. More than a few are no slip of
-/// the pen, and each fix looks at the whole list.
+/// Returns true if what all places lost can come into force together. More than a few, or more than a mount
+/// takes, are no slip of the pen, and each fix looks at the whole list. Nothing moves at admission.
 fn is_movable(subject: &Subject<'_>, keys: &[Key<'_>]) -> bool {
     let misplaced = subject.misplaced.iter().flat_map(|misplaced| &misplaced.texts).map(String::as_str);
     let of_keys = keys.iter().flat_map(|(.., texts)| texts).map(|text| &**text);
     let annotation = subject.unread_annotation;
+    let length = || misplaced.clone().chain(of_keys.clone()).chain(annotation).map(str::len).sum::<usize>();
     // Most subjects have none: the whole list is looked at for several only.
     match subject.misplaced.len() + keys.len() + usize::from(annotation.is_some()) {
-        0 | 1 => true,
-        count if count > MOST_MOVED => false,
+        0 => true,
+        _ if !is_in_file(subject) => false,
+        count if count > MOST_MOVED || length() > LONGEST_OPTIONS => false,
+        1 => true,
         _ => {
             let several: Vec<&str> = misplaced.chain(of_keys).chain(annotation).collect();
             remedy::agree(subject, &several)
@@ -216,7 +224,7 @@ fn report_key(
     is_movable: bool,
 ) {
     let subject = check.subject;
-    let (name, bg, remedy) = (place.short(), bg(texts), remedy(subject, texts, is_movable, false));
+    let (name, bg, remedy) = (place.short(), bg(texts), remedy(subject, texts, is_movable, true));
     let made = if subject.kind.row().holds == Holds::Class { "volume" } else { "snapshot" };
     let (severity, what) = if subject.refuses_unknown_keys() {
         (Severity::Proper, format!("the driver refuses {name}{bg}, so no {made} is created"))

@@ -273,6 +273,17 @@ impl<'m> Options<'m> {
         &self.settings
     }
 
+    /// The same without what reaches a mount: nothing is mounted with what is written, so the driver adds
+    /// nothing to it either.
+    #[must_use]
+    pub(super) fn without_mount(mut self) -> Self {
+        self.tokens.retain(|token| token.site.is_some());
+        self.order.clear();
+        self.parts.clear();
+        self.settings = Settings::default();
+        self
+    }
+
     /// The string that mount.nfs gets.
     pub fn joined(&self) -> String {
         let mut joined = String::with_capacity(self.parts.iter().map(|part| part.text.len() + 1).sum());

@@ -2,6 +2,7 @@
 //! PersistentVolume or a VolumeSnapshotClass that say how it is mounted. Everything else, managedFields
 //! and unknown fields alike, is skipped and never built.
 
+mod annotations;
 mod sources;
 
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ use std::ops::Deref;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+pub use annotations::Annotations;
 pub use sources::IN_TREE_PLUGINS;
 
 use super::driver::{is_option_key, resembles_mount_options};
@@ -337,25 +339,6 @@ pub struct Labels<'a> {
     /// Value of [`MUTATE_LABEL`].
     #[serde(rename = "nfs-mount-guard.io/mutate")]
     pub mutate: Option<Text<'a>>,
-}
-
-/// The annotations that mean something here; the others, such as the whole
-/// object that kubectl keeps in one, are not even copied.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-pub struct Annotations<'a> {
-    /// Value of [`crate::site::MOUNT_OPTIONS_ANNOTATION`].
-    #[serde(rename = "volume.beta.kubernetes.io/mount-options")]
-    pub mount_options: Option<Text<'a>>,
-    /// Value of [`STORAGE_CLASS_ANNOTATION`].
-    #[serde(rename = "volume.beta.kubernetes.io/storage-class")]
-    pub storage_class: Option<Text<'a>>,
-    /// Value of [`PROVISIONED_BY_ANNOTATION`].
-    #[serde(rename = "pv.kubernetes.io/provisioned-by")]
-    pub provisioned_by: Option<Text<'a>>,
-    /// Value of [`EXEMPT_ANNOTATION`].
-    #[serde(rename = "nfs-mount-guard.io/exempt")]
-    pub exempt: Option<Text<'a>>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {

@@ -4,14 +4,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::Subject;
 use super::driver::{self, UnknownParameters};
+use super::{LONGEST_OPTIONS, Misplaced, Subject};
 use crate::kind::Holds;
 use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised;
 use crate::nfs::option::{MountOption, are_options, has_nfs_option, split};
 use crate::nfs::reading;
-use crate::site::Place;
+use crate::site::{MOUNT_OPTIONS_ANNOTATION, Place};
 
 /// A parameter or an attribute that the driver does not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +95,12 @@ impl<'m> Subject<'m> {
         }
     }
 
+    /// Returns true for a class of snapshots that the driver mounts nothing with, as far as its source was
+    /// read: every driver but csi-driver-nfs.
+    pub fn carries_no_mount(&self) -> bool {
+        self.kind.row().holds == Holds::Snapshots && !self.mounts_for_snapshots()
+    }
+
     /// Returns true for a class of snapshots whose driver mounts to write them, with or without options.
     pub fn mounts_for_snapshots(&self) -> bool {
         // csi-driver-nfs pkg/nfs/controllerserver.go, newNFSSnapshot, CreateSnapshot.
@@ -130,6 +136,32 @@ pub fn meant(key: &str, value: &str) -> Option<String> {
         return word(key, value);
     }
     are_certainly_options(key, value).then(|| value.to_owned())
+}
+
+/// Returns true if a field is meant to hold mount options: by its name, or by what it holds where
+/// the name is that of options of any sort.
+pub fn may_be_meant<T: AsRef<str>>(name: &str, texts: &[T]) -> bool {
+    driver::names_mount_options(name)
+        || driver::resembles_mount_options(name)
+        || (driver::is_option_key(name)
+            || driver::speaks_of_options(name) && texts.iter().any(|text| has_nfs_option(text.as_ref())))
+            && texts.iter().all(|text| are_options(text.as_ref()))
+}
+
+/// Returns true if an annotation of this name may hold options, as its value tells.
+pub(super) fn may_be_stray(name: &str) -> bool {
+    driver::speaks_of_options(name) || driver::is_option_key(name) || driver::resembles_mount_options(name)
+}
+
+/// Returns an annotation that holds options under another name than the one that the kubelet reads. A text
+/// that no mount takes whole is something else.
+pub fn stray_annotation(name: &str, value: &str) -> Option<Misplaced> {
+    let is_one = !value.is_empty()
+        && value.len() <= LONGEST_OPTIONS
+        && name != MOUNT_OPTIONS_ANNOTATION
+        && may_be_meant(name, &[value]);
+    let path = ["metadata", "annotations", name].map(ToOwned::to_owned).to_vec();
+    is_one.then(|| Misplaced { path, texts: vec![value.to_owned()] })
 }
 
 /// The options of NFS that a value of something else adds to a command line that it is a part of.

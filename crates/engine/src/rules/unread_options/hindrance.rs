@@ -61,3 +61,31 @@ impl Hindrance {
         })
     }
 }
+
+/// The reason why options move only where that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Another controller may read an annotation.
+    Annotation,
+    /// With several places the intent is not certain.
+    Several,
+    /// The list has options of its own.
+    Others,
+    /// This one changes more than the moment of a failure.
+    Harmful(String),
+    /// The object cannot be changed.
+    Immutable,
+}
+
+impl Doubt {
+    /// Returns the reason in words.
+    pub(super) fn reason(self) -> String {
+        match self {
+            Self::Annotation => "another controller may read the annotation".to_owned(),
+            Self::Several => "several places hold options".to_owned(),
+            Self::Others => "the list has other options".to_owned(),
+            Self::Harmful(option) => format!("{:?} changes what the mount does", shortened(&option)),
+            Self::Immutable => "an existing object has to be deleted and recreated".to_owned(),
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::hindrance::{Hindrance, uncertain};
+use super::hindrance::{Doubt, Hindrance, uncertain};
 use crate::finding::{Applicability, Edit, Fix, Renaming};
 use crate::kind::Holds;
 use crate::nfs::acceptance::{self, Transport};
@@ -20,19 +20,19 @@ use crate::subject::filling::{Filling, Obstacle};
 const MOST_WRITTEN: usize = 16;
 
 /// The remedy for options that are lost; `None` if no place is certain. For a file it names the text to write; a warning of the webhook has
-/// no room for it. With `is_sole` false, other places lost options that contradict these; `is_of_source` is
-/// true in the `nfs` source of a Pod's volume.
+/// no room for it. With `is_sole` false, other places lost options that contradict these; `is_of_claim` is
+/// true in a claim and in a template of one.
 pub(super) fn remedy<T: AsRef<str>>(
     subject: &Subject<'_>,
     lost: &[T],
     is_sole: bool,
-    is_of_source: bool,
+    is_of_claim: bool,
 ) -> Option<Cow<'static, str>> {
     if subject.mounts_nothing() {
-        return Some(if is_of_source {
-            "use spec.mountOptions of a PersistentVolume".into()
-        } else {
+        return Some(if is_of_claim {
             "use mountOptions of its StorageClass, or spec.mountOptions of its volume".into()
+        } else {
+            "use spec.mountOptions of a PersistentVolume".into()
         });
     }
     if let Filling::Nowhere(obstacle @ (Obstacle::Hidden | Obstacle::Replaces(_) | Obstacle::MayReplace(_))) =
@@ -56,8 +56,8 @@ pub(super) fn remedy<T: AsRef<str>>(
         (Place::Annotation, _) => "the annotation".into(),
         _ => place.short(),
     };
-    let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
-    let remedy = match written(subject, &place, lost).filter(|_| is_in_file && is_sole) {
+    let text = if is_in_file(subject) && is_sole { written(subject, &place, lost) } else { None };
+    let remedy = match text {
         Some(Written::Whole(text)) => format!("use {field}: {text}"),
         Some(Written::Further(options)) => format!("add {options} to {field}"),
         Some(Written::Nothing) => format!("delete it: {field} lacks none of its options"),
@@ -66,9 +66,23 @@ pub(super) fn remedy<T: AsRef<str>>(
     Some(remedy.into())
 }
 
+/// Returns true for an object of a file, in which a remedy names the text to write and `fix` moves options.
+pub(super) fn is_in_file(subject: &Subject<'_>) -> bool {
+    subject.carriers.first().is_some_and(|carrier| carrier.is_in_file)
+}
+
+/// Returns the reason why options are not moved to the list unasked: it has others than these and those that
+/// the guard itself asks for, or one of them is not harmless.
+pub(super) fn doubt<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Doubt> {
+    if !is_certain(subject, lost) {
+        return Some(Doubt::Others);
+    }
+    harmful(subject, lost).map(|option| Doubt::Harmful(option.to_owned()))
+}
+
 /// Returns true if options can be added to the list without changing what those do that are in
 /// force: it has none but these, and those that the guard itself asks for.
-pub(super) fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
+fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
     const ASKED_FOR: [OptionId; 3] = [OptionId::Fg, OptionId::Timeo, OptionId::Retrans];
     let lost: Vec<&str> =
         lost.iter().flat_map(|text| option::split(text.as_ref())).map(|piece| piece.text.trim()).collect();
@@ -77,9 +91,9 @@ pub(super) fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bo
     })
 }
 
-/// Returns true if the options may come into force without a second look: no call fails for them,
-/// and neither the server, the protocol nor who may write changes.
-pub(super) fn keeps_data<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
+/// Returns the first option that may not come into force without a second look: a call fails for it, or the
+/// server, the protocol or who may write changes.
+fn harmful<'l, T: AsRef<str>>(subject: &Subject<'_>, lost: &'l [T]) -> Option<&'l str> {
     const HARMLESS: [OptionId; 22] = [
         OptionId::Fg,
         OptionId::Bg,
@@ -106,13 +120,15 @@ pub(super) fn keeps_data<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bo
     ];
     let has_version =
         subject.options.effective().any(|token| token.entry().is_some_and(acceptance::names_version));
-    lost.iter().flat_map(|text| option::split(text.as_ref())).all(|piece| {
-        let option = MountOption::new(piece.text.trim());
+    let is_harmless = |text: &str| {
+        let option = MountOption::new(text);
         option.entry().is_some_and(|entry| {
             HARMLESS.contains(&entry.id) && !(has_version && acceptance::names_version(entry))
                 || acceptance::transport(&option) == Some(Transport::Tcp)
         })
-    })
+    };
+    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
+    pieces.map(|piece| piece.text.trim()).find(|text| !text.is_empty() && !is_harmless(text))
 }
 
 /// Moves options that are lost to the list, where nothing else is meant by them and
@@ -145,7 +161,6 @@ pub(super) fn rename(subject: &Subject<'_>, from: &Place, old: &str) -> Option<F
 
 fn renaming(subject: &Subject<'_>, from: &Place, old: &str) -> Result<Fix, Hindrance> {
     let to = place(subject).filter(|to| to.key().is_some()).ok_or(Hindrance::NoPlace)?;
-    let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
     // Drivers fold keys: of two that differ in case alone no order is certain.
     let is_same =
         |place: &Place| place.key().zip(to.key()).is_some_and(|(one, other)| driver::is_same_key(one, other));
@@ -162,7 +177,7 @@ fn renaming(subject: &Subject<'_>, from: &Place, old: &str) -> Result<Fix, Hindr
     if !matches!(subject.driver.empty, Empty::KernelDefaults) {
         return Err(Hindrance::Defaults);
     }
-    if !is_in_file || !(is_beside || is_stray) {
+    if !is_in_file(subject) || !(is_beside || is_stray) {
         return Err(Hindrance::NoPlace);
     }
     let options = elements(subject, &to, &[old])
@@ -186,7 +201,7 @@ pub(super) fn left<T: AsRef<str>>(
     is_only: bool,
 ) -> Option<String> {
     let to = place(subject)?;
-    if !subject.carriers.first().is_some_and(|carrier| carrier.is_in_file) {
+    if !is_in_file(subject) {
         return None;
     }
     let old: Vec<&str> = lost.iter().map(AsRef::as_ref).collect();
@@ -202,6 +217,15 @@ pub(super) fn left<T: AsRef<str>>(
         (_, Ok(_)) => return None,
     };
     hindrance.reason().map(|reason| format!("fix does not move it: {reason}"))
+}
+
+/// Returns the end of a remedy for a file: the reason why `fix` makes this fix only where it is asked to.
+pub(super) fn when_asked(subject: &Subject<'_>, fix: &Fix, doubt: Option<Doubt>) -> Option<String> {
+    let is_asked = is_in_file(subject) && fix.applicability == Applicability::Unsafe;
+    let is_renamed = fix.edits.iter().any(|edit| matches!(edit, Edit::Rename(_)));
+    let doubt = if is_renamed { Some(Doubt::Immutable) } else { doubt };
+    let reason = doubt.filter(|_| is_asked)?.reason();
+    Some(format!("fix does not do so unasked: {reason}"))
 }
 
 /// Returns true if what several places lost can come into force together: no two contradict
