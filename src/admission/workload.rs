@@ -357,7 +357,7 @@ mod tests {
     fn an_observing_policy_tells_and_refuses_nothing() {
         let policy = Policy::default();
         let mut builder = policy.to_builder();
-        builder.mode(crate::policy::Mode::Observe);
+        builder.mode(Mode::Observe);
         let objects = [object(Kind::Pod, &[("a", "bg")]), Value::Null];
         let (response, told) = ask(Endpoint::Validate, &builder.build(), Kind::Pod, "CREATE", objects);
         assert_eq!(response["allowed"], true);

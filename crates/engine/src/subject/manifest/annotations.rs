@@ -42,11 +42,28 @@ impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Annotations<'de>, A::Error> {
                 let mut found = Annotations::default();
                 while let Some(key) = map.next_key::<Text<'de>>()? {
+                    let field = match &*key {
+                        MOUNT_OPTIONS_ANNOTATION => {
+                            Some((MOUNT_OPTIONS_ANNOTATION, &mut found.mount_options))
+                        }
+                        STORAGE_CLASS_ANNOTATION => {
+                            Some((STORAGE_CLASS_ANNOTATION, &mut found.storage_class))
+                        }
+                        PROVISIONED_BY_ANNOTATION => {
+                            Some((PROVISIONED_BY_ANNOTATION, &mut found.provisioned_by))
+                        }
+                        EXEMPT_ANNOTATION => Some((EXEMPT_ANNOTATION, &mut found.exempt)),
+                        _ => None,
+                    };
+                    if let Some((name, field)) = field {
+                        // Readers differ on which of two counts.
+                        if field.is_some() {
+                            return Err(A::Error::duplicate_field(name));
+                        }
+                        *field = map.next_value()?;
+                        continue;
+                    }
                     match &*key {
-                        MOUNT_OPTIONS_ANNOTATION => found.mount_options = map.next_value()?,
-                        STORAGE_CLASS_ANNOTATION => found.storage_class = map.next_value()?,
-                        PROVISIONED_BY_ANNOTATION => found.provisioned_by = map.next_value()?,
-                        EXEMPT_ANNOTATION => found.exempt = map.next_value()?,
                         name if found.strays.len() < MOST_STRAYS && may_be_stray(name) => {
                             let Lenient(value) = map.next_value()?;
                             found.strays.extend(value.and_then(|value| stray_annotation(name, &value)));
@@ -137,6 +154,17 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].path, ["metadata", "annotations", "nfs-mount-options"]);
         assert_eq!(found[0].texts, ["hard,bg"]);
+    }
+
+    #[test]
+    fn one_annotation_twice_is_no_object() {
+        for name in
+            [MOUNT_OPTIONS_ANNOTATION, STORAGE_CLASS_ANNOTATION, PROVISIONED_BY_ANNOTATION, EXEMPT_ANNOTATION]
+        {
+            let json = format!("{{\"{name}\": \"a\", \"{name}\": \"b\"}}");
+            let error = serde_json::from_str::<Annotations<'_>>(&json).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("duplicate field `{name}`")), "{error}");
+        }
     }
 
     #[test]
