@@ -101,18 +101,10 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
         "Processes of mount.nfs that still retry the mount of a Pod's volume in the background",
         gauge(number(report.summary.background)),
     );
-    let warnings = Family::<KindLabel, Gauge>::default();
-    for kind in WarningKind::ALL {
-        let count = report.warnings.iter().filter(|warning| warning.kind == kind).count();
-        if count == 0 && !kind.is_looked_for(report) {
-            continue;
-        }
-        warnings.get_or_create(&KindLabel { kind: Label(kind.as_str()) }).set(number(count));
-    }
     registry.register(
         "warnings",
         "Settings of the node that make mounts fail or lose data, by kind",
-        warnings,
+        warnings(report),
     );
     // Without a look there is no series, because 0 would say that there is none.
     let differing = report.differing();
@@ -162,6 +154,19 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     // Writing to a string cannot fail.
     let _ = encode(&mut text, &registry);
     text
+}
+
+/// The warnings by kind, without those that were not looked for.
+fn warnings(report: &NodeReport) -> Family<KindLabel, Gauge> {
+    let warnings = Family::<KindLabel, Gauge>::default();
+    for kind in WarningKind::ALL {
+        let count = report.warnings.iter().filter(|warning| warning.kind == kind).count();
+        if count == 0 && !kind.is_looked_for(report) {
+            continue;
+        }
+        warnings.get_or_create(&KindLabel { kind: Label(kind.as_str()) }).set(number(count));
+    }
+    warnings
 }
 
 /// Volumes that are NFS and whose data is on the node's local disk.
