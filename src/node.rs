@@ -16,6 +16,7 @@ mod moment;
 mod mounts;
 pub mod objects;
 mod processes;
+mod programs;
 mod readers;
 pub mod report;
 mod rescue;
@@ -35,6 +36,7 @@ use std::path::{Path, PathBuf};
 use crate::policy::Policy;
 use crate::source::io_fault;
 use conf::Conf;
+pub use conf::ConfMounts;
 use look::Look;
 use moment::Moment;
 use mounts::{Location, MountTable};
@@ -42,7 +44,6 @@ use objects::{Given, Seen};
 use readers::Readers;
 use report::{ConfReport, NodeReport, ReadError};
 use usage::Counter;
-use volumes::VolumeId;
 
 /// The mount table of this process, whatever `/proc` the node has.
 const OWN_MOUNTS: &str = "/proc/self/mountinfo";
@@ -59,6 +60,8 @@ pub struct Node<'a> {
     /// The node's nfsmount.conf; `None` for [`NFSMOUNT_CONF`] where this process sees the
     /// mounts of the node, and none in a container.
     pub nfsmount_conf: Option<&'a Path>,
+    /// The mounts of that file as an earlier look found them; `None` for a first look.
+    pub conf_mounts: Option<&'a ConfMounts>,
     /// The objects that mounted volumes are compared with.
     pub objects: Option<&'a Given>,
 }
@@ -133,9 +136,10 @@ impl Node<'_> {
         let moment = Moment::read(self.proc_dir, &pods, &pods_dir)?
             .ok_or_else(|| other_node(self.proc_dir.join("1/mountinfo")))?;
         let sees_node = moment.is_seen_with(&own);
-        let conf = match self.nfsmount_conf {
-            Some(path) => Some(Conf::read_named(path, &own)),
-            None => sees_node.then(|| Conf::read(Path::new(NFSMOUNT_CONF))),
+        let conf_mounts = self.nfsmount_conf.map(|path| ConfMounts::of(path, &own));
+        let conf = match (self.nfsmount_conf, &conf_mounts) {
+            (Some(path), Some(now)) => Some(Conf::read_named(path, now, self.conf_mounts)),
+            _ => sees_node.then(|| Conf::read(Path::new(NFSMOUNT_CONF))),
         };
         let gives_options = conf.as_ref().is_some_and(|conf| !conf.settings().is_empty());
         let with_csi = gives_options || self.objects.is_some();
@@ -175,25 +179,29 @@ impl Node<'_> {
         let mut report = look.report(listing, moment)?;
         report.warnings = warnings;
         report.sees_node = sees_node;
+        report.has_kernel = kernel.is_some();
+        // Those of the first look: whatever changes later is another file.
+        report.conf_mounts = self.conf_mounts.cloned().or(conf_mounts);
         if let Some(compared) = compared {
             let asked = compared.asked.iter();
-            report.asked = asked.map(|(id, asked)| (name_of(id), asked.report())).collect();
+            report.asked = asked.map(|(id, asked)| (id.volume_folder(), asked.report())).collect();
             report.warnings.extend(compared.warnings);
             report.errors.extend(compared.errors);
             report.objects = Some(compared.objects);
         }
-        let (files, problems) = conf.map(|conf| (conf.files, conf.problems)).unzip();
-        report.nfsmount_conf = files.map(|files| ConfReport {
-            files: files.iter().map(|file| file.display().to_string()).collect(),
-            drivers: if gives_options { readers.drivers } else { Vec::new() },
-            unread: problems.as_ref().map_or(0, Vec::len),
-        });
-        let problems: Vec<(PathBuf, String)> = problems.unwrap_or_default();
-        report.errors.extend(
-            problems
-                .into_iter()
-                .map(|(path, message)| ReadError { path: path.display().to_string(), message }),
-        );
+        if let Some(conf) = conf {
+            let shown = |paths: &[PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
+            report.nfsmount_conf = Some(ConfReport {
+                files: shown(&conf.files),
+                drivers: if gives_options { readers.drivers } else { Vec::new() },
+                unseen: if sees_node { Vec::new() } else { shown(&conf.unseen) },
+                unread: conf.problems.len(),
+            });
+            let problems = conf.problems.into_iter();
+            report.errors.extend(
+                problems.map(|(path, message)| ReadError { path: path.display().to_string(), message }),
+            );
+        }
         Ok(report)
     }
 
@@ -216,11 +224,6 @@ impl Node<'_> {
         let hint = if inner.is_dir() { format!(", such as {}", inner.display()) } else { String::new() };
         Err(Error::NoPods { path: self.pods_dir.to_owned(), hint })
     }
-}
-
-/// A volume as reports name it.
-fn name_of(id: &VolumeId) -> (String, String) {
-    (id.pod.to_string_lossy().into_owned(), id.name.to_string_lossy().into_owned())
 }
 
 /// Directories that this process must not enter: those where it sees anything else

@@ -25,13 +25,11 @@ use super::policy;
 #[cfg(feature = "serve")]
 use super::status_port;
 use super::terminal;
-use crate::node::Node;
-#[cfg(feature = "serve")]
-use crate::node::events::Counts;
 use crate::node::objects::Given;
 use crate::node::report::{NodeReport, npd, text};
 #[cfg(feature = "serve")]
 use crate::node::status::{self, Looks};
+use crate::node::{ConfMounts, Node};
 use crate::policy::Policy;
 #[cfg(feature = "serve")]
 use crate::server::status::LastRun;
@@ -144,7 +142,7 @@ impl Args {
         if let Some(interval) = self.interval {
             return self.again_and_again(policy, interval);
         }
-        let report = self.look(&policy)?;
+        let report = self.look(&policy, None)?;
         self.write(&report)?;
         Ok(match &report {
             report if report.has_findings() => Exit::Findings,
@@ -166,7 +164,7 @@ impl Args {
             Some(file) => policy::load(file),
             None => Ok(Policy::default()),
         };
-        let (answer, line) = match policy.and_then(|policy| self.look(&policy)) {
+        let (answer, line) = match policy.and_then(|policy| self.look(&policy, None)) {
             Ok(report) if self.format == Format::NpdSettings => npd::settings(&report),
             Ok(report) => npd::mounts(&report),
             Err(error) => (npd::Answer::Unknown, npd::message(&format!("unknown: {error:#}"))),
@@ -194,7 +192,8 @@ impl Args {
             let mut events = self.events.start().await?;
             let (sender, failed) = tokio::sync::oneshot::channel();
             let looks = move || {
-                let mut looks = Looks { interval, events: Counts::default().all(), ..Looks::default() };
+                let counts = events.as_ref().map(|events| events.counts.all());
+                let mut looks = Looks { interval, events: counts, ..Looks::default() };
                 let error = self.look_until_error(&policy, interval, |report, took, has_failed| {
                     looks.took = took;
                     looks.has_failed = has_failed;
@@ -202,7 +201,7 @@ impl Args {
                         looks.last_success = OffsetDateTime::now_utc().unix_timestamp();
                     }
                     if let Some(events) = events.as_mut().filter(|_| !has_failed) {
-                        looks.events = events.counts.all();
+                        looks.events = Some(events.counts.all());
                         events.hand_on(report);
                     }
                     shown.show(status::text(report, looks));
@@ -233,8 +232,12 @@ impl Args {
         let mut last: Option<NodeReport> = None;
         loop {
             let begun = Instant::now();
-            match self.look(policy) {
-                Ok(report) => {
+            let conf_mounts = last.as_ref().and_then(|last| last.conf_mounts.as_ref());
+            match self.look(policy, conf_mounts) {
+                Ok(mut report) => {
+                    if let Some(last) = &last {
+                        report.keep_lost(last);
+                    }
                     ended(&report, begun.elapsed(), false);
                     if let Err(error) = self.write(&report) {
                         return error.into();
@@ -251,7 +254,8 @@ impl Args {
         }
     }
 
-    fn look(&self, policy: &Policy) -> anyhow::Result<NodeReport> {
+    /// Looks once; `conf_mounts` are those of the first look.
+    fn look(&self, policy: &Policy, conf_mounts: Option<&ConfMounts>) -> anyhow::Result<NodeReport> {
         let objects = self.objects.as_deref().map(|file| {
             let path = (file != Path::new("-")).then_some(file);
             let name = path.map_or_else(|| input::STDIN.to_owned(), |path| path.display().to_string());
@@ -262,6 +266,7 @@ impl Args {
             proc_dir: &self.proc_dir,
             policy,
             nfsmount_conf: self.nfsmount_conf.as_deref(),
+            conf_mounts,
             objects: objects.as_ref(),
         };
         node.check().map_err(|error| InputError(error.to_string()).into())

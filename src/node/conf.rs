@@ -10,20 +10,18 @@ mod order;
 mod quotes;
 mod replaced;
 mod section;
+mod text;
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::mounts::MountTable;
 use crate::source::io_fault;
-use replaced::{gone, renamed};
+pub use replaced::ConfMounts;
+use replaced::gone;
 use section::{Heading, Variable, heading, value_of};
 pub(super) use section::{Section, is_volume_point, may_be_server};
-
-/// More of a file than this is not read.
-// The file is the node's, and its size is not under the control of this process.
-const FILE_LIMIT: u64 = 256 << 10;
+use text::text_of;
 
 /// Files that include each other are followed so far.
 const INCLUDES: usize = 8;
@@ -53,6 +51,8 @@ pub(super) struct Conf {
     pub(super) files: Vec<PathBuf>,
     /// The files that could not be read.
     pub(super) problems: Vec<(PathBuf, String)>,
+    /// The directory of further files, if it may be on the node and not here.
+    pub(super) unseen: Vec<PathBuf>,
     /// Last lines that no line break ends: mount.nfs ignores them.
     pub(super) ignored: Vec<(PathBuf, usize, String)>,
     /// Lines at which mount.nfs ends, with the name of their section.
@@ -66,32 +66,48 @@ impl Conf {
     /// nfs-utils 2.7 and newer read first.
     pub(super) fn read(path: &Path) -> Self {
         let mut conf = Self::default();
-        if let Ok(rest) = path.strip_prefix("/etc") {
-            conf.read_both(&Path::new("/usr/etc").join(rest));
-        }
-        conf.read_both(path);
+        conf.read_beside(path);
+        conf.read_first(path);
+        conf.read_folder(&directory(path));
         conf.resolve();
         conf
     }
 
+    /// Reads the files in /usr/etc that belong to one in /etc.
+    fn read_beside(&mut self, path: &Path) {
+        if let Ok(rest) = path.strip_prefix("/etc") {
+            let path = Path::new("/usr/etc").join(rest);
+            self.read_first(&path);
+            self.read_folder(&directory(&path));
+        }
+    }
+
+    /// Reads the file itself, which need not be there.
+    fn read_first(&mut self, path: &Path) {
+        // A line before the first heading belongs to no section.
+        self.read_file(path, &mut None, 0, true);
+    }
+
     /// As [`Self::read`], for a path that a person gave: one at which nothing is, neither the file
-    /// nor the directory beside it, is a problem.
-    pub(super) fn read_named(path: &Path, own: &MountTable) -> Self {
-        if let Some(problem) = renamed(path, own) {
-            return Self { problems: vec![(path.to_owned(), problem)], ..Self::default() };
+    /// nor the directory beside it, is a problem. Of the two only the one is read that the node still
+    /// has, by their mounts `now` and at the first look.
+    pub(super) fn read_named(path: &Path, now: &ConfMounts, first: Option<&ConfMounts>) -> Self {
+        let (mut conf, folder) = (Self::default(), directory(path));
+        conf.read_beside(path);
+        match now.file.replaced(first.map(|first| &first.file), path) {
+            Some(problem) => conf.problems.push((path.to_owned(), problem)),
+            None => conf.read_first(path),
         }
-        let folder = directory(path);
-        if let Some(problem) = renamed(&folder, own) {
-            let mut conf = Self::default();
-            conf.read_file(path, &mut None, 0, true);
-            conf.resolve();
-            conf.problems.push((folder, problem));
-            return conf;
+        match now.folder.replaced(first.map(|first| &first.folder), &folder) {
+            Some(problem) => conf.problems.push((folder.clone(), problem)),
+            None => conf.read_folder(&folder),
         }
-        let mut conf = Self::read(path);
+        conf.resolve();
         if conf.files.is_empty() && conf.problems.is_empty() && !folder.is_dir() {
             let message = format!("there is no such file, nor {}", folder.display());
             conf.problems.push((path.to_owned(), message));
+        } else if now.hides_folder() && !folder.exists() {
+            conf.unseen.push(folder);
         }
         conf
     }
@@ -176,14 +192,12 @@ impl Conf {
         });
     }
 
-    fn read_both(&mut self, path: &Path) {
-        // A line before the first heading belongs to no section.
-        self.read_file(path, &mut None, 0, true);
-        let folder = directory(path);
-        let entries = match fs::read_dir(&folder) {
+    /// Reads the files of the directory, which need not be there.
+    fn read_folder(&mut self, folder: &Path) {
+        let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) => return self.problems.push((folder, io_fault::reason(&error))),
+            Err(error) => return self.problems.push((folder.to_owned(), io_fault::reason(&error))),
         };
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -192,8 +206,8 @@ impl Conf {
             .collect();
         // versionsort(3): 9.conf is before 10.conf.
         names.sort_unstable_by(|a, b| order::versions(a, b));
-        if let Some(error) = fs::metadata(&folder).ok().and_then(|metadata| gone(&metadata, &folder)) {
-            return self.problems.push((folder, error.to_string()));
+        if let Some(error) = fs::metadata(folder).ok().and_then(|metadata| gone(&metadata, folder)) {
+            return self.problems.push((folder.to_owned(), error.to_string()));
         }
         for name in names {
             let path = folder.join(name);
@@ -387,18 +401,4 @@ fn blocks(has: &str, name: &str) -> bool {
         || bare(has) == bare(name)
         || matches!((has, name), ("bg", "fg") | ("fg", "bg"))
         || is_version(has) && is_version(name)
-}
-
-fn text_of(path: &Path) -> io::Result<String> {
-    let metadata = fs::metadata(path)?;
-    // Opening a named pipe would wait for a writer.
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
-    }
-    if let Some(error) = gone(&metadata, path) {
-        return Err(error);
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_LIMIT).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -72,7 +72,7 @@ impl Look<'_> {
     ///
     /// When the node's mounts cannot be read a second time.
     pub(super) fn report(mut self, listing: Listing, moment: Moment) -> Result<NodeReport, Error> {
-        let mut summary = Summary { pods: listing.pods, ..Summary::default() };
+        let mut summary = Summary { pods: listing.pods, unread: listing.covered, ..Summary::default() };
         let mut errors: Vec<(PathBuf, io::Error)> = listing.errors;
         let mut suspects = Vec::new();
         for id in &listing.volumes {
@@ -142,7 +142,10 @@ impl Look<'_> {
             nfsmount_conf: None,
             objects: None,
             sees_node: false,
+            has_kernel: false,
             asked: BTreeMap::new(),
+            unread: errors.iter().map(|(path, _)| path.clone()).collect(),
+            conf_mounts: None,
             errors: errors
                 .into_iter()
                 .map(|(path, error)| ReadError {
@@ -386,6 +389,7 @@ fn background(mounter: &Mounter, volumes: &[VolumeId], moment: &Moment) -> Backg
         kubernetes: mounter.is_of_node && (id.is_some() || moment.is_of_plugins(&mounter.target)),
         pod: id.as_ref().map(|id| lossy(&id.pod)),
         volume: id.as_ref().map(|id| &*id.name).or(device).map(lossy),
+        folder: id.as_ref().map(VolumeId::volume_folder),
     }
 }
 

@@ -317,7 +317,7 @@ fn holders(namespaces: &[Namespace], pods: &Location, others: &HashSet<String>) 
                 root: mount.root.clone(),
                 point: mount.point.clone(),
                 closed: closed.map(|point| point.to_path_buf()).collect(),
-                obstacle: table.obstacle(mount),
+                obstacle: table.obstacle(mount, matches!(place, Place::SeesPods(_, true))),
                 in_pods,
             });
         }

@@ -42,7 +42,8 @@ pub(super) struct MountTable {
 /// One mount.
 #[derive(Debug, Clone)]
 pub(super) struct Mount {
-    id: i32,
+    /// Its number, which no other mount has at the same time.
+    pub(super) id: i32,
     parent: i32,
     /// Major and minor number of its file system's device.
     pub(super) device: String,
@@ -100,10 +101,12 @@ impl MountTable {
     }
 
     /// Returns why the path of a mount must not be walked: it leads elsewhere, or through a file
-    /// system that waits for a server. A container's own root is in use all the time.
-    pub(super) fn obstacle(&self, mount: &Mount) -> Option<String> {
+    /// system that waits for a server. The root of a container may be one as well; that of the node
+    /// (`is_node`) is in use by this process.
+    pub(super) fn obstacle(&self, mount: &Mount, is_node: bool) -> Option<String> {
         let way = self.way(&mount.point);
-        let mut before = way.iter().rev().skip(1).filter(|step| step.point != Path::new("/"));
+        let is_own = |step: &Mount| is_node && step.point == Path::new("/");
+        let mut before = way.iter().rev().skip(1).filter(|step| !is_own(step));
         if let Some(step) = before.find(|step| !step.is_local()) {
             return Some(format!(
                 "the way leads through the mount at {}, which waits for a server ({}): once it answers, look again",
@@ -347,22 +350,36 @@ mod tests {
             ("8:2 / /mnt rw - fuseblk /dev/sdb rw", "(fuseblk)"),
             ("0:9 / /mnt rw - cifs //nas/x rw", "(cifs)"),
         ] {
-            // A container's root may be of any kind, since its process runs from it.
-            let text =
-                format!("1 0 0:8 / / rw - fuse.overlay o rw\n2 1 {line}\n3 2 8:1 /v /mnt/b rw - ext4 d rw\n");
-            let table = MountTable::parse(text.as_bytes());
-            let mount = table.mount_of(Path::new("/mnt/b")).expect("it is there");
-            let obstacle = table.obstacle(mount).unwrap_or_default();
-            assert!(
-                obstacle.contains(words) && obstacle.is_empty() == words.is_empty(),
-                "{line}: {obstacle}"
-            );
+            let table = |root: &str| {
+                let text =
+                    format!("1 0 0:8 / / rw - {root} o rw\n2 1 {line}\n3 2 8:1 /v /mnt/b rw - ext4 d rw\n");
+                MountTable::parse(text.as_bytes())
+            };
+            let obstacle = |table: MountTable, is_node: bool| {
+                let mount = table.mount_of(Path::new("/mnt/b")).expect("it is there");
+                table.obstacle(mount, is_node).unwrap_or_default()
+            };
+            for (root, is_node) in [("overlay", false), ("overlay", true), ("nfs4", true)] {
+                let obstacle = obstacle(table(root), is_node);
+                assert!(
+                    obstacle.contains(words) && obstacle.is_empty() == words.is_empty(),
+                    "{line}: {obstacle}"
+                );
+            }
+            // A container's root may hang, whatever is mounted in it.
+            for root in ["fuse", "fuse.overlay", "nfs", "nfs4", "9p"] {
+                let said = obstacle(table(root), false);
+                assert!(said.contains("which waits for a server"), "{root}: {said}");
+            }
         }
         let covered = MountTable::parse(
             b"1 0 0:8 / / rw - overlay o rw\n2 1 8:1 /v /mnt/b rw - ext4 d rw\n3 1 0:9 / /mnt rw - tmpfs t rw\n",
         );
         let mount = covered.mounts().find(|mount| mount.id == 2).expect("it is there");
-        assert_eq!(covered.obstacle(mount).as_deref(), Some("another mount of the container covers /mnt/b"));
+        assert_eq!(
+            covered.obstacle(mount, false).as_deref(),
+            Some("another mount of the container covers /mnt/b")
+        );
     }
 
     #[test]

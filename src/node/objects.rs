@@ -140,9 +140,7 @@ pub(super) fn compare(given: &Given, seen: &Seen<'_>) -> Outcome {
 
 impl<'a> Volume<'a> {
     fn of(id: &'a VolumeId, moment: &'a Moment) -> Self {
-        let text = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
-        let name = VolumeName { pod: text(&id.pod), volume: text(&id.name) };
-        Self { id, name, mount: moment.mount_on(&id.folder()), is_settled: false, other: None }
+        Self { id, name: id.report(), mount: moment.mount_on(&id.folder()), is_settled: false, other: None }
     }
 }
 
@@ -294,7 +292,7 @@ impl Work<'_, '_> {
             _ => None,
         };
         if let Some((reason, message)) = obstacle {
-            let VolumeName { pod, volume } = name;
+            let VolumeName { pod, volume, .. } = name;
             self.outcome.objects.not_compared.push(NotCompared { pod, volume, reason, message });
         } else if let Some(shown) = &mount.nfs {
             let compared = self.compared(index, subject, mount, shown);
@@ -329,6 +327,7 @@ impl Work<'_, '_> {
         Some(Compared {
             pod: volume.name.pod.clone(),
             volume: volume.name.volume.clone(),
+            folder: volume.name.folder.clone(),
             object: title(subject),
             driver: subject.driver_name.to_owned(),
             effective: subject.effective(),
@@ -349,7 +348,7 @@ impl Work<'_, '_> {
             !volume.is_settled && volume.mount.is_some_and(|mount| mount.nfs.is_some())
         };
         for open in self.volumes.iter().filter(is_open) {
-            let VolumeName { pod, volume } = open.name.clone();
+            let VolumeName { pod, volume, .. } = open.name.clone();
             let (reason, message) = match &open.other {
                 Some(other) => (NoComparison::OtherObject, other.clone()),
                 None if !is_whole => (
@@ -365,6 +364,7 @@ impl Work<'_, '_> {
             };
             self.outcome.objects.not_compared.push(NotCompared { pod, volume, reason, message });
         }
+        self.outcome.objects.is_whole = self.outcome.errors.is_empty();
         let Some(kernel) = self.seen.kernel else { return self.outcome };
         for (option, (since, volumes)) in self.lacking {
             self.outcome.warnings.push(kernel::warning(&option, &since, kernel, volumes));

@@ -1,16 +1,22 @@
 //! The report of `node-check`; docs/node-check.schema.json describes its JSON.
 
+mod kept;
 pub mod npd;
 pub mod objects;
 mod steps;
 pub mod text;
+mod warning;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use objects::Objects;
+pub use warning::{Doubt, MayConcern, VolumeName, Warning, WarningKind};
 
+use super::conf::ConfMounts;
+use super::volumes::{CSI, IN_TREE_NFS};
 use crate::report::json::plain;
 use crate::report::{IsNfs, Tool};
 
@@ -44,9 +50,18 @@ pub struct NodeReport {
     /// True if the mounts that were seen are the node's own, and so its `/etc` and programs.
     #[serde(skip)]
     pub sees_node: bool,
-    /// The options that objects ask for, by Pod and volume.
+    /// True if the kernel of the node is known.
     #[serde(skip)]
-    pub asked: BTreeMap<(String, String), AskedOptions>,
+    pub has_kernel: bool,
+    /// The options that objects ask for, by the directory of the volume.
+    #[serde(skip)]
+    pub asked: BTreeMap<PathBuf, AskedOptions>,
+    /// The directories among [`Self::errors`] that are of Pods, from the kubelet's directory of them.
+    #[serde(skip)]
+    pub(super) unread: Vec<PathBuf>,
+    /// The mounts of nfsmount.conf, for the next look.
+    #[serde(skip)]
+    pub conf_mounts: Option<ConfMounts>,
 }
 
 /// The options that an object asks for.
@@ -95,6 +110,10 @@ pub struct Volume {
     /// plugin, if another one does.
     #[serde(skip)]
     pub label: String,
+    /// The kubelet's directory for it, from that of Pods: two volumes of a Pod may have one name, and
+    /// not one directory.
+    #[serde(skip)]
+    pub folder: PathBuf,
     /// The plugin that mounts it: `kubernetes.io/nfs` is the kubelet, any other name with a slash a
     /// `FlexVolume` driver, anything else a CSI driver.
     pub driver: String,
@@ -128,22 +147,27 @@ pub struct Volume {
 impl Volume {
     /// Returns its name with the plugin: the same at each look, whatever other volumes the Pod has.
     pub(super) fn identity(&self) -> String {
-        let plugin = match (self.is_of_driver(), self.is_flex()) {
-            (true, true) => &*self.driver,
-            (true, false) => "csi",
-            (false, _) => "nfs",
-        };
-        format!("{plugin}/{}", self.volume)
+        format!("{}/{}", self.plugin(), self.volume)
     }
 
-    /// Returns true if it is a `FlexVolume`.
+    /// The kubelet's directory for its plugin.
+    fn plugin(&self) -> &str {
+        self.folder.iter().nth(2).and_then(|plugin| plugin.to_str()).unwrap_or_default()
+    }
+
+    /// Returns true if it is a `FlexVolume`, whose driver may have no vendor, and so no slash in its name.
     pub fn is_flex(&self) -> bool {
-        self.driver.contains('/') && self.is_of_driver()
+        self.is_of_driver() && !self.is_csi()
+    }
+
+    /// Returns true if a CSI driver mounts it.
+    pub fn is_csi(&self) -> bool {
+        self.plugin() == CSI
     }
 
     /// Returns true if the kubelet does not mount it itself.
     pub fn is_of_driver(&self) -> bool {
-        self.driver != "kubernetes.io/nfs"
+        self.plugin() != IN_TREE_NFS
     }
 }
 
@@ -226,53 +250,12 @@ pub struct Background {
     pub pod: Option<String>,
     /// The volume; also of a `FlexVolume` that several Pods use.
     pub volume: Option<String>,
+    /// The kubelet's directory for the volume of the Pod, from that of Pods.
+    #[serde(skip)]
+    pub folder: Option<PathBuf>,
     /// True if it is kubelet's or a driver's doing. Others, such as a mount of the node's own
     /// fstab, are no finding.
     pub kubernetes: bool,
-}
-
-/// Something about the node that makes its mounts fail or lose data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Warning {
-    /// The subject of the warning.
-    pub kind: WarningKind,
-    /// True if it loses data without a word, so that it counts as found.
-    pub finding: bool,
-    /// The fault and its remedy.
-    pub message: String,
-    /// The file; `None` for one that is about no file.
-    pub path: Option<String>,
-    /// Its line, from 1.
-    pub line: Option<usize>,
-    /// The option that mounts get.
-    pub option: Option<String>,
-    /// Volumes of the node that it is about.
-    pub volumes: Vec<VolumeName>,
-    /// Volumes that it may be about.
-    pub may_concern: Vec<MayConcern>,
-}
-
-/// A volume that a line of nfsmount.conf may be about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MayConcern {
-    /// The Pod's uid.
-    pub pod: String,
-    /// The PersistentVolume, or the name in the Pod of a volume without one.
-    pub volume: String,
-    /// Why that is not certain.
-    pub why: Doubt,
-}
-
-/// Why it is not certain that a line of nfsmount.conf is about a volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Doubt {
-    /// The line is for one server, and that of the volume is unknown.
-    Server,
-    /// Its driver may not use NFS.
-    Driver,
 }
 
 /// The node's nfsmount.conf.
@@ -283,6 +266,8 @@ pub struct ConfReport {
     pub files: Vec<String>,
     /// Drivers with volumes on this node that may be NFS; only where the files give an option.
     pub drivers: Vec<ConfReader>,
+    /// Its directory of further files, if this process would not see it: the file alone is mounted here.
+    pub unseen: Vec<String>,
     /// Files of it among [`NodeReport::errors`].
     #[serde(skip)]
     pub unread: usize,
@@ -298,63 +283,6 @@ pub struct ConfReader {
     pub reads: &'static str,
     /// The same for people, with the reason.
     pub message: String,
-}
-
-/// The subject of a warning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WarningKind {
-    /// An option in nfsmount.conf that each mount gets.
-    NfsmountConf,
-    /// NFSv3 mounts with locks, and no rpc.statd.
-    StatdMissing,
-    /// The kubelet's NFS volumes need /sbin/mount.nfs.
-    MountNfsMissing,
-    /// The node's mount(8) is that of `BusyBox`.
-    BusyboxMount,
-    /// An option that is asked for needs another kernel.
-    KernelTooOld,
-}
-
-impl WarningKind {
-    /// Each of them.
-    pub const ALL: [Self; 5] = [
-        Self::NfsmountConf,
-        Self::StatdMissing,
-        Self::MountNfsMissing,
-        Self::BusyboxMount,
-        Self::KernelTooOld,
-    ];
-
-    /// Returns true if a report can tell: a container sees the programs of its own image.
-    pub const fn is_looked_for(self, report: &NodeReport) -> bool {
-        match self {
-            Self::NfsmountConf => report.nfsmount_conf.is_some(),
-            Self::MountNfsMissing | Self::BusyboxMount => report.sees_node,
-            Self::StatdMissing | Self::KernelTooOld => true,
-        }
-    }
-
-    /// Its name in JSON and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NfsmountConf => "nfsmount-conf",
-            Self::StatdMissing => "statd-missing",
-            Self::MountNfsMissing => "mount-nfs-missing",
-            Self::BusyboxMount => "busybox-mount",
-            Self::KernelTooOld => "kernel-too-old",
-        }
-    }
-}
-
-/// A volume of a Pod.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct VolumeName {
-    /// The Pod's uid.
-    pub pod: String,
-    /// The PersistentVolume, or the name in the Pod of a volume without one.
-    pub volume: String,
 }
 
 /// Something that could not be read.
@@ -381,6 +309,16 @@ impl NodeReport {
     /// Volumes that are mounted otherwise than their object asks.
     pub fn differing(&self) -> usize {
         self.objects.as_ref().map_or(0, Objects::differing)
+    }
+
+    /// Returns true if all of nfsmount.conf was read that this process may see.
+    pub fn has_read_conf(&self) -> bool {
+        self.nfsmount_conf.as_ref().is_some_and(|conf| conf.unread == 0)
+    }
+
+    /// Returns true if mounts were compared with objects, and all of these could be read.
+    pub fn has_compared(&self) -> bool {
+        self.objects.as_ref().is_some_and(|objects| objects.is_whole)
     }
 
     /// Inputs that could not be read, without the files of nfsmount.conf.

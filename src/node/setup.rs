@@ -2,27 +2,17 @@
 //! lose data.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read as _;
 use std::path::Path;
 
 use super::conf::{Conf, Section, Setting, is_volume_point, may_be_server};
 use super::moment::Moment;
 use super::processes::Mounter;
+use super::programs;
 use super::readers::Readers;
 use super::report::{AskedOptions, Doubt, MayConcern, VolumeName, Warning, WarningKind};
 use super::volumes::{Plugin, VolumeId};
 use crate::nfs::acceptance::{self, Refusal};
 use crate::nfs::option::MountOption;
-
-/// The path at which mount(8) looks for the helper of a file system.
-const HELPER: &str = "/sbin/mount.nfs";
-
-/// The paths at which the kubelet finds mount(8).
-const MOUNT: [&str; 2] = ["/usr/bin/mount", "/bin/mount"];
-
-/// More of a program than this is not read; a `BusyBox` with all applets has 1 to 3 MiB.
-const PROGRAM_LIMIT: u64 = 8 << 20;
 
 /// The mount that an object asks for.
 #[derive(Debug)]
@@ -96,9 +86,9 @@ pub(super) fn warnings(
     let of_kubelet = volumes.iter().filter(|id| {
         id.plugin == Plugin::InTreeNfs || id.plugin.flex_driver().is_some() && readers.volumes.contains(id)
     });
-    let of_kubelet: Vec<VolumeName> = of_kubelet.map(name).collect();
+    let of_kubelet: Vec<VolumeName> = of_kubelet.map(VolumeId::report).collect();
     if sees_node && !of_kubelet.is_empty() {
-        warnings.extend(without_helper(&of_kubelet));
+        warnings.extend(programs::missing(&of_kubelet));
     }
     warnings
 }
@@ -118,7 +108,14 @@ impl OnNode {
         let server = server.or_else(|| asked?.server.clone());
         let own = asked.map(|asked| asked.options.clone()).unwrap_or_default();
         let is_flex = id.plugin.flex_driver().is_some();
-        Self { name: name(id), point: point.display().to_string(), server, own, is_flex, is_doubtful: false }
+        Self {
+            name: id.report(),
+            point: point.display().to_string(),
+            server,
+            own,
+            is_flex,
+            is_doubtful: false,
+        }
     }
 
     /// The lines that its mount gets, if it is NFS; `server` counts where its own is unknown.
@@ -138,13 +135,9 @@ impl OnNode {
             (false, true) => Doubt::Server,
             (false, false) => return None,
         };
-        let VolumeName { pod, volume } = self.name.clone();
-        self.given(conf, server).contains(&setting).then_some(MayConcern { pod, volume, why })
+        let VolumeName { pod, volume, folder } = self.name.clone();
+        self.given(conf, server).contains(&setting).then_some(MayConcern { pod, volume, why, folder })
     }
-}
-
-fn name(id: &VolumeId) -> VolumeName {
-    VolumeName { pod: id.pod.to_string_lossy().into_owned(), volume: id.name.to_string_lossy().into_owned() }
 }
 
 /// Lists the lines of the files. `root` is the kubelet's directory, in which every volume is
@@ -342,7 +335,7 @@ fn without_statd(volumes: &[VolumeId], moment: &Moment) -> Option<Warning> {
                 && !matches!(value("local_lock"), Some("all" | "posix"))
         })
     };
-    let volumes: Vec<VolumeName> = volumes.iter().filter(needs).map(name).collect();
+    let volumes: Vec<VolumeName> = volumes.iter().filter(needs).map(VolumeId::report).collect();
     (!volumes.is_empty()).then(|| Warning {
         kind: WarningKind::StatdMissing,
         finding: false,
@@ -353,54 +346,6 @@ fn without_statd(volumes: &[VolumeId], moment: &Moment) -> Option<Warning> {
         volumes,
         may_concern: Vec::new(),
     })
-}
-
-/// Returns true if a program is `BusyBox`: a link to it, as it installs itself, a copy of it, or a
-/// script that runs it. Every build has its banner in it (`bb_banner` of `libbb/messages.c`).
-fn is_busybox(program: &Path) -> bool {
-    const BANNER: &[u8] = b"BusyBox v";
-    const CALL: &[u8] = b"busybox mount";
-    if fs::canonicalize(program).is_ok_and(|path| path.file_name().is_some_and(|name| name == "busybox")) {
-        return true;
-    }
-    let mut bytes = Vec::new();
-    let is_file = fs::metadata(program).is_ok_and(|metadata| metadata.is_file());
-    let mut read = || File::open(program)?.take(PROGRAM_LIMIT).read_to_end(&mut bytes);
-    if !is_file || read().is_err() {
-        return false;
-    }
-    let has = |words: &[u8]| bytes.windows(words.len()).any(|window| window == words);
-    has(BANNER) || bytes.starts_with(b"#!") && has(CALL)
-}
-
-fn without_helper(volumes: &[VolumeName]) -> Vec<Warning> {
-    let warning = |kind, path: &str, message: &str| Warning {
-        kind,
-        finding: false,
-        message: message.to_owned(),
-        path: Some(path.to_owned()),
-        line: None,
-        option: None,
-        volumes: volumes.to_vec(),
-        may_concern: Vec::new(),
-    };
-    let mut warnings = Vec::new();
-    if !Path::new(HELPER).exists() {
-        warnings.push(warning(
-            WarningKind::MountNfsMissing,
-            HELPER,
-            "is not on this node: the kubelet cannot mount NFS volumes; install nfs-common (Debian, Ubuntu) or nfs-utils",
-        ));
-    }
-    let busybox = MOUNT.iter().find(|mount| is_busybox(Path::new(mount)));
-    if let Some(mount) = busybox {
-        warnings.push(warning(
-            WarningKind::BusyboxMount,
-            mount,
-            "is BusyBox, which runs mount.nfs only if it was built to: options act otherwise than documented; install the mount of util-linux",
-        ));
-    }
-    warnings
 }
 
 #[cfg(test)]

@@ -51,8 +51,8 @@ pub struct Looks {
     pub last_success: i64,
     /// True if the last one failed, and the report is that of an earlier one.
     pub has_failed: bool,
-    /// The Events until then, by result.
-    pub events: [(&'static str, u64); 3],
+    /// The Events until then, by result; `None` without --events.
+    pub events: Option<[(&'static str, u64); 3]>,
 }
 
 /// All metrics in the `OpenMetrics` text format.
@@ -101,23 +101,22 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
         "Processes of mount.nfs that still retry the mount of a Pod's volume in the background",
         gauge(number(report.summary.background)),
     );
-    let warnings = Family::<KindLabel, Gauge>::default();
-    for kind in WarningKind::ALL.into_iter().filter(|kind| kind.is_looked_for(report)) {
-        let count = report.warnings.iter().filter(|warning| warning.kind == kind).count();
-        warnings.get_or_create(&KindLabel { kind: Label(kind.as_str()) }).set(number(count));
-    }
     registry.register(
         "warnings",
         "Settings of the node that make mounts fail or lose data, by kind",
-        warnings,
+        warnings(report),
     );
-    registry.register(
-        "differing_mounts",
-        "Volumes that are mounted otherwise than their object asks, with --objects",
-        gauge(number(report.differing())),
-    );
+    // Without a look there is no series, because 0 would say that there is none.
+    let differing = report.differing();
+    if differing > 0 || report.has_compared() {
+        registry.register(
+            "differing_mounts",
+            "Volumes that are mounted otherwise than their object asks, with --objects",
+            gauge(number(differing)),
+        );
+    }
     let events = Family::<ResultLabel, Counter>::default();
-    for (result, count) in looks.events.into_iter().filter(|(result, _)| !result.is_empty()) {
+    for (result, count) in looks.events.into_iter().flatten() {
         events.get_or_create(&ResultLabel { result: Label(result) }).inc_by(count);
     }
     registry.register(
@@ -125,7 +124,6 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
         "Events on Pods with --events, by result: created, failed, unnamed (no directory of logs names the Pod)",
         events,
     );
-    // Where it was not read, 0 would say that it has none.
     let findings = report.findings().count();
     if findings > 0 || WarningKind::NfsmountConf.is_looked_for(report) {
         registry.register(
@@ -158,6 +156,19 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     text
 }
 
+/// The warnings by kind, without those that were not looked for.
+fn warnings(report: &NodeReport) -> Family<KindLabel, Gauge> {
+    let warnings = Family::<KindLabel, Gauge>::default();
+    for kind in WarningKind::ALL {
+        let count = report.warnings.iter().filter(|warning| warning.kind == kind).count();
+        if count == 0 && !kind.is_looked_for(report) {
+            continue;
+        }
+        warnings.get_or_create(&KindLabel { kind: Label(kind.as_str()) }).set(number(count));
+    }
+    warnings
+}
+
 /// Volumes that are NFS and whose data is on the node's local disk.
 fn bare(report: &NodeReport) -> impl Iterator<Item = &super::report::Volume> {
     report.volumes.iter().filter(|volume| volume.lost)
@@ -179,143 +190,4 @@ fn number(count: usize) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::node::report::{Data, Summary, Volume, VolumeState, npd, text as plain_text};
-    use crate::report::{IsNfs, Tool};
-
-    fn volume(name: &str, state: VolumeState, bytes: u64) -> Volume {
-        Volume {
-            pod: "u".to_owned(),
-            volume: name.to_owned(),
-            label: name.to_owned(),
-            driver: "kubernetes.io/nfs".to_owned(),
-            nfs: IsNfs::Known(true),
-            lost: true,
-            file_system: None,
-            state,
-            path: String::new(),
-            data: Some(Data { bytes, files: 1, folders: 0, at_least: false }),
-            note: None,
-            holders: Vec::new(),
-            background: Vec::new(),
-            mounted_apart: None,
-            copy: None,
-            copies: Vec::new(),
-        }
-    }
-
-    fn report(volumes: Vec<Volume>, mounted: usize) -> NodeReport {
-        let summary = Summary { lost: volumes.len(), mounted, ..Summary::default() };
-        NodeReport {
-            schema_version: 1,
-            tool: Tool::default(),
-            pods_dir: String::new(),
-            summary,
-            volumes,
-            background: Vec::new(),
-            warnings: Vec::new(),
-            nfsmount_conf: None,
-            objects: None,
-            errors: Vec::new(),
-            sees_node: true,
-            asked: BTreeMap::new(),
-        }
-    }
-
-    #[test]
-    fn what_is_not_looked_at_has_no_series() {
-        let series = |report: &NodeReport| {
-            let text = text(report, Looks::default());
-            [
-                "background_settings 0",
-                "warnings{kind=\"nfsmount-conf\"} 0",
-                "warnings{kind=\"mount-nfs-missing\"} 0",
-                "warnings{kind=\"busybox-mount\"} 0",
-                "warnings{kind=\"kernel-too-old\"} 0",
-            ]
-            .map(|line| text.contains(&format!("nfs_mount_guard_node_{line}\n")))
-        };
-        let mut seen = report(Vec::new(), 0);
-        assert_eq!(series(&seen), [false, false, true, true, true]);
-        seen.sees_node = false;
-        assert_eq!(series(&seen), [false, false, false, false, true]);
-        seen.nfsmount_conf =
-            Some(super::super::report::ConfReport { files: Vec::new(), drivers: Vec::new(), unread: 0 });
-        assert_eq!(series(&seen), [true, true, false, false, true]);
-    }
-
-    #[test]
-    fn ten_thousand_lost_volumes_have_a_bounded_number_of_series() {
-        let many =
-            (0..10_000).map(|index| volume(&format!("v{index}"), VolumeState::NotMounted, 2)).collect();
-        let text = text(&report(many, 0), Looks::default());
-        let series = || text.lines().filter(|line| line.starts_with("nfs_mount_guard_node_lost_bytes{"));
-        assert_eq!(series().count(), NAMED + 1, "{text}");
-        let rest = "nfs_mount_guard_node_lost_bytes{uid=\"\",volume=\"\"} 19800";
-        assert!(series().any(|line| line == rest), "{text}");
-        assert!(text.lines().count() < NAMED + 50, "{text}");
-    }
-
-    #[test]
-    fn bytes_that_are_not_counted_are_not_zero() {
-        let mut lost = ["exact", "more", "unknown"].map(|name| volume(name, VolumeState::Hidden, 5));
-        let [_, more, unknown] = &mut lost;
-        more.data = more.data.map(|data| Data { at_least: true, ..data });
-        unknown.data = None;
-        let shown = text(&report(lost.to_vec(), 3), Looks::default());
-        for line in ["uncounted_volumes 2", "complete 0", "lost_bytes{uid=\"u\",volume=\"more\"} 5"] {
-            assert!(shown.contains(&format!("nfs_mount_guard_node_{line}\n")), "{line}: {shown}");
-        }
-        assert!(!shown.contains("volume=\"unknown\""), "{shown}");
-        let shown = text(&report(vec![volume("exact", VolumeState::Hidden, 5)], 1), Looks::default());
-        for line in ["uncounted_volumes 0", "complete 1"] {
-            assert!(shown.contains(&format!("nfs_mount_guard_node_{line}\n")), "{line}: {shown}");
-        }
-    }
-
-    #[test]
-    fn a_volume_that_is_mounted_late_is_bare_and_not_mounted() {
-        let text = text(&report(vec![volume("a", VolumeState::Hidden, 5)], 3), Looks::default());
-        assert!(text.contains("nfs_mount_guard_node_volumes{state=\"mounted\"} 2\n"), "{text}");
-        assert!(text.contains("nfs_mount_guard_node_volumes{state=\"bare\"} 1\n"), "{text}");
-    }
-
-    #[test]
-    fn no_volume_is_counted_both_mounted_and_not_mounted() {
-        for state in [VolumeState::Hidden, VolumeState::NodeDisk] {
-            let mut report = report(vec![volume("a", state, 5)], 3);
-            report.summary.volumes = 3;
-            let text = plain_text::write(&report, false, None);
-            assert!(text.ends_with("3 volumes that may be NFS: 2 mounted, 1 not mounted\n"), "{text}");
-            // Its driver may not use NFS.
-            for volume in &mut report.volumes {
-                (volume.nfs, volume.lost) = (IsNfs::Depends("depends"), false);
-            }
-            (report.summary.lost, report.summary.uncertain) = (0, 1);
-            let text = plain_text::write(&report, false, None);
-            assert!(text.ends_with("2 mounted, 0 not mounted, 1 unknown\n"), "{text}");
-            assert_eq!(npd::mounts(&report).1, "2 of 3 NFS volumes mounted, 1 unknown");
-        }
-    }
-
-    #[test]
-    fn a_volume_of_which_more_could_not_be_read_is_unknown() {
-        let mut report = report(Vec::new(), 2);
-        (report.summary.uncertain, report.summary.unread) = (1, 3);
-        let text = text(&report, Looks::default());
-        assert!(text.contains("nfs_mount_guard_node_volumes{state=\"unknown\"} 4\n"), "{text}");
-    }
-
-    #[test]
-    fn names_cannot_write_lines_of_their_own() {
-        let text = text(
-            &report(vec![volume("a\"} 1\nevil 1\u{202e}\u{7}", VolumeState::NotMounted, 5)], 0),
-            Looks::default(),
-        );
-        assert!(!text.lines().any(|line| line.starts_with("evil")), "{text}");
-        assert!(!text.contains(['\u{202e}', '\u{7}']), "{text}");
-    }
-}
+mod tests;

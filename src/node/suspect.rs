@@ -93,6 +93,7 @@ impl Suspect {
             pod: lossy(&self.id.pod),
             volume: lossy(&self.id.name),
             label: shown(&label),
+            folder: self.id.volume_folder(),
             driver: self.driver,
             nfs: IsNfs::of(self.nfs),
             lost: self.lost,

@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::report::VolumeName;
+
 /// kubelet's directory of NFS volumes that it mounts itself.
-const IN_TREE_NFS: &str = "kubernetes.io~nfs";
+pub(super) const IN_TREE_NFS: &str = "kubernetes.io~nfs";
 
 /// kubelet's directory of volumes that CSI drivers mount.
-const CSI: &str = "kubernetes.io~csi";
+pub(super) const CSI: &str = "kubernetes.io~csi";
 
 /// kubelet's directory of devices of `FlexVolume` drivers, from its own (`getDeviceMountPath` of
 /// kubernetes `pkg/volume/flexvolume/plugin.go`): `DRIVER/mounts/VOLUME` is in it.
@@ -99,6 +101,15 @@ impl VolumeId {
         Path::new(&self.pod).join("volumes").join(self.plugin.folder()).join(&self.name)
     }
 
+    /// Its name for a report.
+    pub(super) fn report(&self) -> VolumeName {
+        VolumeName {
+            pod: self.pod.to_string_lossy().into_owned(),
+            volume: self.name.to_string_lossy().into_owned(),
+            folder: self.volume_folder(),
+        }
+    }
+
     /// Its name after the kubelet's directory for its plugin: another plugin may have a volume of the
     /// same name in the Pod.
     pub(super) fn with_plugin(&self) -> PathBuf {
@@ -159,6 +170,8 @@ pub(super) struct Listing {
     pub(super) volumes: Vec<VolumeId>,
     /// The parts that could not be read, from the directory of Pods down.
     pub(super) errors: Vec<(PathBuf, io::Error)>,
+    /// How many of these have something mounted on them, and may have volumes that are not seen.
+    pub(super) covered: usize,
 }
 
 impl Listing {
@@ -171,6 +184,7 @@ impl Listing {
         let error =
             io::Error::other("something is mounted on this directory of the kubelet, and may hang: not read");
         self.errors.push((covered.to_path_buf(), error));
+        self.covered += 1;
         true
     }
 }
@@ -342,7 +356,7 @@ mod tests {
         let points = covered.map(|point| path.join(point));
         let listing = list(path, &points.iter().map(PathBuf::as_path).collect()).expect("a listing");
         let errors: Vec<&Path> = listing.errors.iter().map(|(path, _)| &**path).collect();
-        assert_eq!(errors.len(), 4, "{errors:?}");
+        assert_eq!((errors.len(), listing.covered), (4, 4), "{errors:?}");
         assert!(covered.iter().all(|point| errors.contains(&Path::new(point))), "{errors:?}");
         let pods: Vec<&OsStr> = listing.volumes.iter().map(|volume| &*volume.pod).collect();
         assert_eq!(pods, ["e"]);

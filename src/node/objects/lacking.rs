@@ -22,7 +22,7 @@ impl Work<'_, '_> {
             .map(|option| option.split('=').next().unwrap_or_default())
             .collect();
         let compared = self.outcome.objects.volumes.last();
-        let compared = compared.filter(|compared| compared.pod == name.pod && compared.volume == name.volume);
+        let compared = compared.filter(|compared| compared.folder == name.folder);
         let explained: Vec<&Difference> = compared
             .into_iter()
             .flat_map(|compared| &compared.differences)

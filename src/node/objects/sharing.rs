@@ -1,6 +1,7 @@
 //! Which NFS mounts of a node share a superblock or connections.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 
 use super::Volume;
 use super::survey::Otherwise;
@@ -18,8 +19,9 @@ type Client<'a> = [Option<&'a str>; 3];
 /// A mount, as a person knows it.
 #[derive(Debug, Clone)]
 struct Named {
-    /// The volume; `None` for a mount that is no Pod's.
-    volume: Option<String>,
+    /// The volume with its plugin, the same in each Pod that uses a PersistentVolume; `None` for a mount
+    /// that is no Pod's.
+    volume: Option<PathBuf>,
     name: String,
     /// The settings that its object asks otherwise than mounted; none where there is no object.
     otherwise: BTreeSet<&'static str>,
@@ -39,8 +41,8 @@ impl<'a> Sharing<'a> {
         for volume in volumes {
             if let Some(mount) = volume.mount.filter(|mount| mount.nfs.is_some()) {
                 let name = format!("volume {} of Pod {}", volume.name.volume, volume.name.pod);
-                let otherwise = otherwise.get(&volume.name.volume).cloned().unwrap_or_default();
-                sharing.add(mount, &Named { volume: Some(volume.name.volume.clone()), name, otherwise });
+                let otherwise = otherwise.get(&volume.name.folder).cloned().unwrap_or_default();
+                sharing.add(mount, &Named { volume: Some(volume.id.with_plugin()), name, otherwise });
             }
         }
         let mut elsewhere: Vec<&Mount> = moment.nfs_mounts_elsewhere().collect();
@@ -78,7 +80,8 @@ impl<'a> Sharing<'a> {
 }
 
 fn other(group: &[Named], volume: &Volume<'_>, setting: &str) -> Option<String> {
-    let mut others = group.iter().filter(|named| named.volume.as_ref() != Some(&volume.name.volume));
+    let own = volume.id.with_plugin();
+    let mut others = group.iter().filter(|named| named.volume.as_ref() != Some(&own));
     let found = others.find(|named| !named.otherwise.contains(setting))?;
     Some(found.name.clone())
 }

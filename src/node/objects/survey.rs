@@ -2,13 +2,14 @@
 //! asks for what is mounted explains the mounts that share with it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::{Work, hides_defaults, shown};
 use crate::subject::Subject;
 use crate::subject::driver::Nfs;
 
-/// By volume, the settings that its mount has otherwise than its object asks.
-pub(super) type Otherwise = BTreeMap<String, BTreeSet<&'static str>>;
+/// By the directory of the volume, the settings that its mount has otherwise than its object asks.
+pub(super) type Otherwise = BTreeMap<PathBuf, BTreeSet<&'static str>>;
 
 impl Work<'_, '_> {
     /// Notes the differences of one volume.
@@ -26,6 +27,6 @@ impl Work<'_, '_> {
         let mut found = shown(text).differences(asked.iter().copied());
         found.retain(|difference| difference.is_written || !hides_defaults(subject));
         let keywords = found.into_iter().map(|difference| difference.keyword).collect();
-        self.otherwise.entry(volume.name.volume.clone()).or_insert(keywords);
+        self.otherwise.entry(volume.name.folder.clone()).or_insert(keywords);
     }
 }

@@ -1,5 +1,7 @@
 //! Mounted volumes beside the objects of a cluster.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 /// The result of a comparison with the objects of a file.
@@ -12,6 +14,9 @@ pub struct Objects {
     pub volumes: Vec<Compared>,
     /// Mounted volumes that were not, and why.
     pub not_compared: Vec<NotCompared>,
+    /// True if all of the file could be read.
+    #[serde(skip)]
+    pub is_whole: bool,
 }
 
 /// A mounted volume beside its object.
@@ -22,6 +27,9 @@ pub struct Compared {
     pub pod: String,
     /// The PersistentVolume, or the name in the Pod of a volume without one.
     pub volume: String,
+    /// The kubelet's directory for it, from that of Pods.
+    #[serde(skip)]
+    pub folder: PathBuf,
     /// The object, as in `PersistentVolume/data`.
     pub object: String,
     /// The driver that mounts it.

@@ -1,6 +1,8 @@
 //! The steps that take away what made volumes lose their mounts, by where it comes from: a line of
 //! nfsmount.conf, the object, or the driver.
 
+use std::path::Path;
+
 use super::{AskedOptions, Doubt, NodeReport, VolumeState, Warning};
 use crate::count::counted;
 use crate::report::plain::{place, plain};
@@ -13,14 +15,19 @@ const FLEX: &str = "in flexVolume.options, if its driver reads mount options the
 
 /// A volume that is lost, or is mounted in the background.
 struct Loss<'r> {
-    /// Pod and volume; `None` for a directory that is no Pod's.
-    name: Option<(&'r str, &'r str)>,
+    /// The kubelet's directory for the volume; `None` for a directory that is no Pod's.
+    folder: Option<&'r Path>,
     is_flex: bool,
     /// The options of its object; `None` where that is not known.
     asked: Option<&'r AskedOptions>,
 }
 
 impl Loss<'_> {
+    /// Its place in a Pod, if it is an inline volume by its object.
+    fn inline(&self) -> Option<&str> {
+        self.asked.map(|asked| &*asked.object).filter(|object| !self.is_flex && object.starts_with("Pod/"))
+    }
+
     /// Returns true if its object asks for bg, or may.
     fn may_ask_for_bg(&self) -> bool {
         self.asked.is_none_or(|asked| asked.bg == Some(true))
@@ -28,8 +35,8 @@ impl Loss<'_> {
 }
 
 /// Returns true if a line of nfsmount.conf gives its option to a volume.
-fn concerns(warning: &Warning, (pod, volume): (&str, &str)) -> bool {
-    warning.volumes.iter().any(|name| name.pod == pod && name.volume == volume)
+fn concerns(warning: &Warning, folder: &Path) -> bool {
+    warning.volumes.iter().any(|name| name.folder == folder)
 }
 
 /// Returns true if a CSI driver's volume is lost that neither a background mount nor a line of
@@ -39,9 +46,9 @@ pub(super) fn blames_driver(report: &NodeReport) -> bool {
         volume.lost
             && volume.state != VolumeState::OtherFileSystem
             // The kubelet's own plugin, and the scripts of FlexVolumes, run on the node.
-            && !volume.driver.contains('/')
+            && volume.is_csi()
             && volume.background.is_empty()
-            && !report.findings().any(|warning| concerns(warning, (&volume.pod, &volume.volume)))
+            && !report.findings().any(|warning| concerns(warning, &volume.folder))
     })
 }
 
@@ -52,21 +59,18 @@ pub(super) fn has_other_file_system(report: &NodeReport) -> bool {
 
 /// Every loss that bg explains, and each background mount that belongs to none of them.
 fn losses(report: &NodeReport) -> Vec<Loss<'_>> {
-    let asked = |name: Option<(&str, &str)>| {
-        let (pod, volume) = name?;
-        report.asked.get(&(pod.to_owned(), volume.to_owned()))
-    };
+    let asked = |folder: Option<&Path>| report.asked.get(folder?);
     let lost = report.volumes.iter().filter(|volume| volume.lost);
     let lost = lost.filter(|volume| volume.state != VolumeState::OtherFileSystem);
     let lost = lost.map(|volume| {
-        let name = Some((&*volume.pod, &*volume.volume));
-        Loss { name, is_flex: volume.is_flex(), asked: asked(name) }
+        let folder = Some(&*volume.folder);
+        Loss { folder, is_flex: volume.is_flex(), asked: asked(folder) }
     });
     let is_lone = |pid: i32| !report.volumes.iter().any(|volume| volume.background.contains(&pid));
     let lone = report.background.iter().filter(|process| process.kubernetes && is_lone(process.pid));
     let lone = lone.map(|process| {
-        let name = process.pod.as_deref().zip(process.volume.as_deref());
-        Loss { name, is_flex: process.target.contains("/flexvolume/"), asked: asked(name) }
+        let folder = process.folder.as_deref();
+        Loss { folder, is_flex: process.target.contains("/flexvolume/"), asked: asked(folder) }
     });
     lost.chain(lone).collect()
 }
@@ -74,22 +78,23 @@ fn losses(report: &NodeReport) -> Vec<Loss<'_>> {
 /// The steps that take bg away. A line is named only if it gives bg to a volume that is lost, or may.
 pub(super) fn against_bg(report: &NodeReport) -> Vec<String> {
     let losses = losses(report);
-    let has_name =
-        |warning: &Warning| losses.iter().filter_map(|loss| loss.name).any(|name| concerns(warning, name));
+    let is_sure = |warning: &Warning| {
+        losses.iter().filter_map(|loss| loss.folder).any(|folder| concerns(warning, folder))
+    };
     let may_be_about = |warning: &Warning, doubt: Doubt| {
-        let mut names = losses.iter().filter_map(|loss| loss.name);
-        names.any(|(pod, volume)| {
+        let mut folders = losses.iter().filter_map(|loss| loss.folder);
+        folders.any(|folder| {
             let mut may = warning.may_concern.iter().filter(|one| one.why == doubt);
-            may.any(|one| one.pod == pod && one.volume == volume)
+            may.any(|one| one.folder == folder)
         })
     };
     let (sure, others): (Vec<&Warning>, Vec<&Warning>) =
-        report.findings().partition(|warning| has_name(warning));
+        report.findings().partition(|warning| is_sure(warning));
     let may: Vec<&Warning> =
         others.into_iter().filter(|warning| may_be_about(warning, Doubt::Server)).collect();
-    let (explained, open): (Vec<&Loss<'_>>, Vec<&Loss<'_>>) = losses
-        .iter()
-        .partition(|loss| loss.name.is_some_and(|name| sure.iter().any(|warning| concerns(warning, name))));
+    let (explained, open): (Vec<&Loss<'_>>, Vec<&Loss<'_>>) = losses.iter().partition(|loss| {
+        loss.folder.is_some_and(|folder| sure.iter().any(|warning| concerns(warning, folder)))
+    });
     let mut steps = Vec::new();
     if let Some(lines) = lines(&sure) {
         steps.push(format!("Remove {lines}, or set fg {}", places(&explained)));
@@ -149,11 +154,29 @@ fn lines(warnings: &[&Warning]) -> Option<String> {
 
 /// Where the options of these volumes are set.
 fn places(losses: &[&Loss<'_>]) -> String {
-    let (has_flex, has_others) =
-        (losses.iter().any(|loss| loss.is_flex), losses.iter().any(|loss| !loss.is_flex));
-    match (has_flex, has_others) {
-        (true, true) => format!("{LIST}; for a FlexVolume {FLEX}"),
-        (true, false) => FLEX.to_owned(),
-        (false, _) => LIST.to_owned(),
+    let is_flex = |loss: &&&Loss<'_>| loss.is_flex;
+    let inline: Vec<&str> = losses.iter().filter_map(|loss| loss.inline()).collect();
+    let flex = losses.iter().filter(is_flex).count();
+    let mut places = Vec::new();
+    if losses.len() > flex + inline.len() || losses.is_empty() {
+        places.push(LIST.to_owned());
     }
+    for (kind, place) in
+        [("a FlexVolume ", (flex > 0).then(|| FLEX.to_owned())), ("an inline volume ", in_pods(&inline))]
+    {
+        let Some(place) = place else { continue };
+        let kind = if places.is_empty() { String::new() } else { format!("for {kind}") };
+        places.push(format!("{kind}{place}"));
+    }
+    places.join("; ")
+}
+
+/// Where the options of inline volumes are set: a Pod is made from a template.
+fn in_pods(volumes: &[&str]) -> Option<String> {
+    let first = plain(volumes.first()?);
+    let more = match volumes.len() {
+        1 => String::new(),
+        all => format!(" and {}", counted(all - 1, "other volume")),
+    };
+    Some(format!("in the template of {first}{more}"))
 }

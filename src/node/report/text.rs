@@ -209,6 +209,13 @@ fn write_warning(out: &mut String, warning: &Warning, alarm: Style) -> fmt::Resu
 
 /// Whose nfsmount.conf the drivers of the node read, where the node's gives options.
 fn write_readers(out: &mut String, report: &NodeReport) -> fmt::Result {
+    for folder in report.nfsmount_conf.iter().flat_map(|conf| &conf.unseen) {
+        writeln!(
+            out,
+            "{}: not seen, because the file alone is mounted here: its lines are not found\n",
+            place(folder)
+        )?;
+    }
     let drivers = report.nfsmount_conf.as_ref().map(|conf| &*conf.drivers).unwrap_or_default();
     if !report.warnings.iter().any(|warning| warning.kind == WarningKind::NfsmountConf) {
         return Ok(());

@@ -273,8 +273,13 @@ fn alert_commands(helm: Helm) -> Result<(), Failed> {
             .any(|object| object["kind"] == "DaemonSet" && object["metadata"]["namespace"] == of_node_check);
         assert_eq!(is_there, is_enabled);
         let rules = objects.iter().find(|object| object["kind"] == "PrometheusRule").ok_or("the alerts")?;
-        let mut seen = [0; 2];
+        let (mut seen, mut targets) = ([0; 2], 0);
+        let target =
+            if is_enabled { "(.*/)?r-nfs-mount-guard-node-check" } else { ".*nfs-mount-guard.*-node-check" };
         for rule in rules["spec"]["groups"][0]["rules"].as_array().ok_or("rules")? {
+            targets += usize::from(
+                rule["expr"].as_str().is_some_and(|expr| expr.contains(&format!("=~\"{target}\""))),
+            );
             let description = rule["annotations"]["description"].as_str().unwrap_or_default();
             let Some((_, rest)) = description.split_once("kubectl -n ") else { continue };
             let (namespace, command) = rest.split_once(' ').ok_or("a command")?;
@@ -284,6 +289,7 @@ fn alert_commands(helm: Helm) -> Result<(), Failed> {
             seen[usize::from(is_node_check)] += 1;
         }
         assert!(seen.iter().all(|count| *count > 3), "{seen:?}");
+        assert_eq!(targets, 2, "two alerts are about the DaemonSet itself");
     }
     Ok(())
 }

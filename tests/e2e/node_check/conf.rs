@@ -437,6 +437,17 @@ fn named() -> Result<(), Failed> {
     // A directory is no file, and is said.
     let (report, code) = pods.check(&["--nfsmount-conf", &pods.name()]);
     assert_eq!((code, &report["errors"][0]["message"]), (1, &json!("is not a regular file")), "{report:#}");
+    // So is a file of which a part only would be read: nothing of it counts.
+    let comments = "# a comment of a tool\n".repeat(13_000);
+    fs::write(&file, format!("{GLOBAL}{comments}bg=True\n"))?;
+    let (report, _) = pods.check(&["--nfsmount-conf", &name]);
+    let message = "is larger than 256 KiB, so nothing of it is read";
+    assert_eq!(report["errors"], json!([{"path": name, "message": message}]), "{report:#}");
+    assert_eq!(
+        (&report["warnings"], &report["nfsmountConf"]["files"]),
+        (&json!([]), &json!([])),
+        "{report:#}"
+    );
     // So is a path at which there is nothing; a directory beside it is enough for mount.nfs.
     let healthy = Pods::new();
     fs::create_dir_all(healthy.path().join("u/volumes/kubernetes.io~empty-dir/x"))?;
@@ -530,6 +541,23 @@ fn kinds(report: &Value) -> Vec<Value> {
 fn helper() -> Result<(), Failed> {
     let (report, code) = with_file("", "command mount -t tmpfs none $(realpath /sbin)");
     assert_eq!((kinds(&report), code), (vec![json!("mount-nfs-missing")], 0), "{report:#}");
+    // One that cannot be run is as good as none, and mount(8) is needed as well.
+    for (folder, name) in [("/sbin", "mount.nfs"), ("/bin", "mount")] {
+        let as_file = format!(
+            "mkdir $dir/proc $dir/programs; $tools/record /proc $dir/proc; check=\"$program node-check --format json --proc-dir $dir/proc\"
+             b=$dir/programs; echo >$b/{name}; command mount --bind $dir $dir; at=$(realpath {folder}); PATH=/nowhere
+             /bin/mount --bind $b $at"
+        );
+        let (report, code) = with_file("", &as_file);
+        let warnings = report["warnings"].as_array().ok_or("warnings")?;
+        let message = |path: &str| {
+            let mut about = warnings.iter().filter(|warning| warning["kind"] == "mount-nfs-missing");
+            about.find_map(|warning| warning["message"].as_str().filter(|_| warning["path"] == path))
+        };
+        let path = if name == "mount" { "/usr/bin/mount" } else { "/sbin/mount.nfs" };
+        let said = message(path).unwrap_or_default();
+        assert!(said.starts_with("is not executable: the kubelet cannot mount") && code == 0, "{report:#}");
+    }
     // A node without NFS volumes needs none.
     let pods = Pods::new();
     fs::create_dir_all(pods.path().join("u/volumes/kubernetes.io~empty-dir/x"))?;

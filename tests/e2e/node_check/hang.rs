@@ -143,9 +143,16 @@ fn copies() -> Result<(), Failed> {
 
 /// A container has one volume on another: the way to the second leads through the first.
 fn in_a_container() -> Result<(), Failed> {
-    for (also, files) in [("", 0), ("container $f/uploads;", 1)] {
+    // The mount on the way, or the root of the container itself.
+    for (also, files, hung) in [
+        ("", 0, "/mnt"),
+        ("container $f/uploads;", 1, "/mnt"),
+        ("", 0, "/"),
+        ("container $f/uploads;", 1, "/"),
+    ] {
         let pods = Pods::new();
         pods.nfs("u", "html");
+        pods.nfs("w", "bare");
         fs::write(pods.nfs("u", "uploads").join("hello"), "hello\n")?;
         let text = format!(
             "{HANG} {CONTAINER} mount -t tmpfs none $dir; f=$pods/u/volumes/kubernetes.io~nfs
@@ -160,13 +167,14 @@ fn in_a_container() -> Result<(), Failed> {
              mkdir $dir/proc; for pid in $(ls /proc | grep '^[0-9]*$'); do ln -s /proc/$pid $dir/proc/$pid; done
              # The table of the container as one with a FUSE mount has it, and a root that hangs.
              rm $dir/proc/$inner; mkdir $dir/proc/$inner; cp /proc/$inner/stat /proc/$inner/cmdline $dir/proc/$inner/
-             sed 's, - tmpfs none , - fuse.html nas:/x ,' /proc/$inner/mountinfo >$dir/proc/$inner/mountinfo
-             mkdir -p $dir/proc/$inner/root/mnt; hang $dir/proc/$inner/root/mnt; mount -t tmpfs none $f/html; mount -t tmpfs none $f/uploads
+             awk -v at={hung} '$5 == at {{sub(\" - tmpfs none \", \" - fuse.html nas:/x \")}} 1' /proc/$inner/mountinfo >$dir/proc/$inner/mountinfo
+             mkdir -p $dir/proc/$inner/root/mnt; hang $dir/proc/$inner/root{hung}; mount -t tmpfs none $f/html; mount -t tmpfs none $f/uploads
              code=0; timeout -s KILL 2 stat $dir/proc/$inner/root/mnt/b >&2 || code=$?; [ $code = 137 ]
              timeout -s KILL 10 $check --pods-dir $pods --proc-dir $dir/proc"
         );
         let (report, code) = script(&pods, &text);
         assert_eq!(code, 1, "{report:#}");
+        assert_eq!(report["volumes"][1]["volume"], "bare", "the others are found as well: {report:#}");
         let volume = &report["volumes"][0];
         assert_eq!(
             (&volume["volume"], &volume["state"]),
@@ -178,7 +186,7 @@ fn in_a_container() -> Result<(), Failed> {
             assert_eq!((&volume["data"], &volume["copies"]), (&json!(null), &json!([])), "{report:#}");
             let note = volume["note"].as_str().unwrap_or_default();
             assert!(
-                note.contains("through the mount at /mnt, which waits for a server (fuse.html)"),
+                note.contains(&format!("through the mount at {hung}, which waits for a server (fuse.html)")),
                 "{report:#}"
             );
         } else {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::mounts::{CONTAINER, namespaces, script, script_as_it_is};
 use super::{Pods, run};
 use crate::component;
+use crate::schema;
 
 pub(super) fn trials() -> Vec<Trial> {
     let in_namespaces = |name: &str, test: fn() -> Result<(), Failed>| {
@@ -17,7 +18,10 @@ pub(super) fn trials() -> Vec<Trial> {
         in_namespaces("believes_no_kubelet_of_a_pod", kubelet_of_a_pod),
         in_namespaces("names_the_users_of_a_file_system_and_no_others", users),
         in_namespaces("reads_no_file_that_the_node_has_replaced", replaced),
+        in_namespaces("reads_no_file_that_is_replaced_while_it_looks", replaced_later),
+        in_namespaces("believes_what_a_link_of_the_node_leads_to", linked),
         in_namespaces("says_that_it_may_not_look_beneath_a_mount", not_permitted),
+        Trial::test("node_check::lookalikes::names_the_cause_of_each_of_two_volumes_of_one_name", twin_steps),
         Trial::test("node_check::lookalikes::saves_two_volumes_of_one_name_apart", twins),
         Trial::test("node_check::lookalikes::a_shell_reads_back_the_name_of_a_line", names),
     ]
@@ -97,10 +101,125 @@ fn replaced() -> Result<(), Failed> {
             let message = error["message"].as_str().unwrap_or_default();
             assert!(message.contains("restart the Pod of node-check"), "{change}: {report:#}");
         }
-        // If the directory alone was replaced, the file is still read.
+        // The one that is the node's is still read.
         let has_file = change.contains("nfsmount.conf.d");
         assert_eq!(seen, if has_file { 1 } else { code }, "{change}: {report:#}");
         assert_eq!(report["warnings"].as_array().map(Vec::len), Some(usize::from(seen == 1)), "{report:#}");
+    }
+    Ok(())
+}
+
+/// Any new name shows it, because the first look saw the old one; the other one of the two stays read.
+fn replaced_later() -> Result<(), Failed> {
+    const TEXT: &str = "printf '[NFSMount_Global_Options]\\n%s\\n'";
+    for change in [
+        "mv $e/nfsmount.conf $dir/nfsmount.conf",
+        "mv $e/nfsmount.conf $e/nfsmount.bak; touch $e/nfsmount.conf",
+        "mv $e/nfsmount.conf $e/nfsmount.conf1",
+        "mv $e $dir/before; mkdir $e",
+        "mv $e/nfsmount.conf.d $e/d; mkdir $e/nfsmount.conf.d",
+        "true",
+    ] {
+        let pods = Pods::new();
+        fs::create_dir_all(pods.path().join("u/volumes/kubernetes.io~empty-dir/x"))?;
+        let text = format!(
+            "e=$dir/etc; h=$dir/host; mkdir -p $e/nfsmount.conf.d $h/nfsmount.conf.d; touch $h/nfsmount.conf
+             {TEXT} bg=True >$e/nfsmount.conf; {TEXT} foreground=False >$e/nfsmount.conf.d/a.conf
+             mount --bind $e/nfsmount.conf $h/nfsmount.conf; mount --bind $e/nfsmount.conf.d $h/nfsmount.conf.d
+             cd $h; $program node-check --format json --interval 1s --pods-dir $pods --nfsmount-conf ../host/nfsmount.conf >$dir/said &
+             until [ -s $dir/said ]; do sleep 0.1; done; {change}
+             lines=$(wc -l <$dir/said); until [ $(wc -l <$dir/said) -ge $((lines + 2)) ]; do sleep 0.1; done
+             kill %1; head -n $((lines + 2)) $dir/said | tail -n 1"
+        );
+        let (report, _) = script(&pods, &text);
+        let options: Vec<&Value> = report["warnings"]
+            .as_array()
+            .ok_or("warnings")?
+            .iter()
+            .map(|warning| &warning["option"])
+            .collect();
+        let errors = report["errors"].as_array().ok_or_else(|| format!("{change}: {report:#}"))?;
+        let (expected, count) = match change {
+            "true" => (2, 0),
+            change if change.starts_with("mv $e ") => (0, 2),
+            _ => (1, 1),
+        };
+        assert_eq!((options.len(), errors.len()), (expected, count), "{change}: {report:#}");
+        for error in errors {
+            let message = error["message"].as_str().unwrap_or_default();
+            assert!(
+                message.contains(" there, and is /") && message.contains("restart the Pod"),
+                "{report:#}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The kubelet mounts what a link of the node leads to. A directory beside it that is not mounted is said.
+fn linked() -> Result<(), Failed> {
+    let pods = Pods::new();
+    fs::create_dir_all(pods.path().join("u/volumes/kubernetes.io~empty-dir/x"))?;
+    let text = "e=$dir/etc; h=$dir/host; mkdir -p $e $h; touch $h/nfsmount.conf $e/nfsmount.conf.site
+         ln -s nfsmount.conf.site $e/nfsmount.conf; mount --bind $e/nfsmount.conf $h/nfsmount.conf; ln -s host $dir/link
+         mkdir $dir/proc; mount --rbind /proc $dir/proc
+         unshare -m $program node-check --format json --pods-dir $pods --proc-dir $dir/proc --nfsmount-conf $dir/link/nfsmount.conf
+         # So that the shell stays the first process.
+         exit $?";
+    let (report, code) = script(&pods, text);
+    assert_eq!((&report["errors"], code), (&json!([]), 0), "{report:#}");
+    let unseen = report["nfsmountConf"]["unseen"][0].as_str().unwrap_or_default();
+    assert!(unseen.ends_with("/link/nfsmount.conf.d"), "{report:#}");
+    schema::fits("node-check.schema.json", &report)?;
+    Ok(())
+}
+
+/// Of a PersistentVolume, and of an inline volume of a CSI driver.
+fn twin_steps() -> Result<(), Failed> {
+    let volume = |options: &str| {
+        json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "data"},
+            "spec": {"mountOptions": [options], "nfs": {"server": "nas", "path": "/x"}}})
+    };
+    let pod = |options: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop", "uid": "u"},
+            "spec": {"volumes": [{"name": "data", "csi": {"driver": "nfs.csi.k8s.io", "volumeAttributes":
+                {"server": "nas", "share": "/y", "mountOptions": options}}}]}})
+    };
+    for (of_volume, of_pod, said, is_not_said) in [
+        (
+            "bg",
+            "fg",
+            ["bg with fg in the PersistentVolume", "Pod/shop/web spec.volumes[0] has fg"],
+            "template of",
+        ),
+        (
+            "fg",
+            "bg",
+            ["bg with fg in the template of Pod/shop/web spec.volumes[0]", "PersistentVolume/data has fg"],
+            "bg with fg in the PersistentVolume",
+        ),
+    ] {
+        let pods = Pods::new();
+        fs::write(pods.nfs("u", "data").join("ledger"), "in-tree")?;
+        fs::write(pods.csi("u", "data", "nfs.csi.k8s.io").join("ledger"), "csi")?;
+        let file = pods.path().join("u/objects.json");
+        let items = [volume(of_volume), pod(of_pod)];
+        fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string())?;
+        let objects = file.display().to_string();
+        let output = run(&["--pods-dir", &pods.name(), "--objects", &objects]);
+        let text = String::from_utf8(output.stdout)?;
+        for words in said {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert!(!text.contains(is_not_said), "{is_not_said}: {text}");
+        // A line that concerns the one is no cause of the other.
+        let conf = pods.path().join("u/conf");
+        fs::write(&conf, "[NFSMount_Global_Options]\nBackground=True\n")?;
+        let conf = conf.display().to_string();
+        let text = String::from_utf8(run(&["--pods-dir", &pods.name(), "--nfsmount-conf", &conf]).stdout)?;
+        for words in ["For the volumes that no line concerns", "Without bg, look at the driver"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
     }
     Ok(())
 }

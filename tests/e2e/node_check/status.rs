@@ -6,10 +6,12 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
+use serde_json::json;
 
 use super::{Pods, command, run};
 use crate::cluster::free_port;
 use crate::scan::again::{Running, ends_when_asked, until};
+use crate::scan::kubeconfig;
 
 pub(super) fn trials() -> Vec<Trial> {
     let trial = |name: &str, test: fn() -> Result<(), Failed>| {
@@ -42,7 +44,23 @@ pub fn scrape() -> Result<String, Failed> {
     let pods = Pods::new();
     fs::write(pods.nfs("u", "pv").join("hello"), "hello\n")?;
     let address = address();
-    let _running = start(&pods, address, "1h")?;
+    let objects = pods.path().join("u/objects.json");
+    fs::write(
+        &objects,
+        json!({"apiVersion": "v1", "kind": "PersistentVolumeList", "items": []}).to_string(),
+    )?;
+    let config = kubeconfig("http://127.0.0.1:1", "token")?;
+    // Looks at all there is, because nothing else has series.
+    let child = command()
+        .args(["--pods-dir", &pods.name(), "--interval", "1h", "--status-listen", &address.to_string()])
+        .args(["--events", "--node-name", "n", "--pod-logs-dir", &pods.name(), "--kubeconfig"])
+        .arg(config.path())
+        .arg("--objects")
+        .arg(&objects)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let _running = Running(child);
     let text = until(address, "/metrics", 200, &["nfs_mount_guard_node_lost_bytes{"])?;
     Ok(text.split_once(' ').map(|(_, text)| text.to_owned()).unwrap_or_default())
 }
@@ -74,6 +92,10 @@ fn metrics() -> Result<(), Failed> {
             "nfs_mount_guard_node_duration_seconds ",
         ],
     )?;
+    // Nor has what is not looked at.
+    for name in ["differing_mounts", "events_total"] {
+        assert!(!text.contains(&format!("nfs_mount_guard_node_{name}")), "{text}");
+    }
     // Nothing is lost, so no volume has series.
     assert!(!text.contains("nfs_mount_guard_node_lost_bytes{"), "{text}");
     let success = "nfs_mount_guard_node_last_success_timestamp_seconds ";

@@ -32,6 +32,25 @@ impl Found<'_, '_> {
         }
     }
 
+    /// Adds a number, with its default. A value that the kernel rejects changes nothing, and is what the
+    /// options say all the same.
+    fn number(
+        &mut self,
+        word: OptionId,
+        keyword: &'static str,
+        (wanted, default): (Option<u32>, u32),
+        mounted: u32,
+        decider: Decider,
+    ) {
+        let number = wanted.unwrap_or(default);
+        if number == mounted {
+            return;
+        }
+        let written = last(self.asked.iter().copied(), word).and_then(MountOption::value);
+        let written = written.filter(|_| wanted.is_none()).map(ToOwned::to_owned);
+        self.add(keyword, &written.unwrap_or_else(|| number.to_string()), &mounted, &[word], decider);
+    }
+
     fn has(&self, word: OptionId) -> bool {
         last(self.asked.iter().copied(), word).is_some()
     }
@@ -64,18 +83,19 @@ impl Found<'_, '_> {
         // The defaults are those of the transport that is used.
         let transport = mounted.transport;
         if let Some(timeo) = mounted.timeo {
-            let wanted = asked.timeo.unwrap_or(default_timeo(transport));
-            self.add("timeo", &wanted, &timeo, &[OptionId::Timeo], Decider::Superblock);
+            let wanted = (asked.timeo, default_timeo(transport));
+            self.number(OptionId::Timeo, "timeo", wanted, timeo, Decider::Superblock);
         }
         if let Some(retrans) = mounted.retrans {
-            let wanted = asked.retrans.unwrap_or(default_retrans(transport));
-            self.add("retrans", &wanted, &retrans, &[OptionId::Retrans], Decider::Superblock);
+            let wanted = (asked.retrans, default_retrans(transport));
+            self.number(OptionId::Retrans, "retrans", wanted, retrans, Decider::Superblock);
         }
         // Without the option there is one connection, and nothing is shown. Over UDP there is
         // no more than one (`nfs_create_rpc_client`).
-        let (wanted, connections) = (asked.nconnect.unwrap_or(1), mounted.nconnect.unwrap_or(1));
         if transport != Some(Transport::Udp) {
-            self.add("nconnect", &wanted, &connections, &[OptionId::Nconnect], Decider::Connections);
+            let connections = mounted.nconnect.unwrap_or(1);
+            let wanted = (asked.nconnect, 1);
+            self.number(OptionId::Nconnect, "nconnect", wanted, connections, Decider::Connections);
         }
         for (keyword, word, wanted, size) in [
             ("rsize", OptionId::Rsize, asked.rsize, mounted.rsize),

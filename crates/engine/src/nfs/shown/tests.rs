@@ -79,6 +79,19 @@ fn a_setting_that_nothing_asks_for_is_the_kernels_default() {
 }
 
 #[test]
+fn a_value_that_the_kernel_rejects_is_named_as_it_is_written() {
+    let shown = V42.replace("sec=sys", "sec=sys,nconnect=16").replace("timeo=600", "timeo=70");
+    for (asked, keyword, said) in
+        [("timeo=70,nconnect=20", "nconnect", "20"), ("timeo=0,nconnect=16", "timeo", "0")]
+    {
+        let mounted = if keyword == "timeo" { "70" } else { "16" };
+        assert_eq!(differences(asked, &shown), difference(keyword, said, mounted, true), "{asked}");
+    }
+    // The mount has what a rejected value leaves.
+    assert_eq!(differences("nconnect=20,timeo=0", V42), []);
+}
+
+#[test]
 fn the_first_mount_and_the_server_decide_some_settings() {
     let decider = |asked: &str| {
         Shown::new(V42.split(',')).differences(&options(asked)).first().map(|found| found.decider)
