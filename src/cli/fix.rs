@@ -113,11 +113,15 @@ impl Args {
         let mut failures: Vec<Failure> = errors.iter().map(ToString::to_string).collect();
         let mut changes = Vec::new();
         let (mut files, mut objects, mut not_rendered, mut stays) = (0, 0, 0, false);
+        let mut is_passed_over = !passed_over.is_empty();
         let (mut problems, mut warnings, mut unsafe_fixes, mut not_judged) = (0, 0, 0, 0);
         for result in results {
             let fixed = match result {
                 Ok(Some(fixed)) => fixed,
-                Ok(None) => continue,
+                Ok(None) => {
+                    is_passed_over = true;
+                    continue;
+                }
                 Err(failure) => {
                     failures.push(failure);
                     continue;
@@ -142,6 +146,9 @@ impl Args {
             stays |= fixed.left.subjects.iter().any(|subject| subject.decision == "deny");
             self.deliver(&fixed)?;
             report.add(fixed.left);
+        }
+        if failures.is_empty() && !is_passed_over {
+            input::warn_of_nothing(&self.paths, &report);
         }
         let mut err = io::stderr().lock();
         let (colour, width) = (color::wanted_on_errors(), terminal::width_of_errors());
