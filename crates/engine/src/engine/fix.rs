@@ -8,6 +8,8 @@ mod foregrounds;
 mod scope;
 pub(super) mod winners;
 
+pub use foregrounds::is_repeated;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
