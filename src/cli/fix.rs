@@ -1,7 +1,7 @@
 //! `fix`: repairs manifests in place, as a diff, or from standard input to
 //! standard output.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ use crate::source::object::Object;
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines, Position};
 use crate::source::unjudged::is_terraform;
-use crate::source::{Fault, Problem};
+use crate::source::{Fault, Problem, Skip};
 
 /// Repair manifests; comments, order and quotes stay.
 #[derive(Debug, clap::Args)]
@@ -180,14 +180,7 @@ impl Args {
                 named(problems, "problem needs a change by hand", "problems need changes by hand")
             )?;
         }
-        for (reason, count) in &passed_over {
-            write!(err, ", {}", reason.count(*count))?;
-        }
-        for (count, what) in [(not_rendered, "not rendered"), (not_judged, "not judged")] {
-            if count > 0 {
-                write!(err, ", {count} {what}")?;
-            }
-        }
+        write_passed(&mut err, &passed_over, [(not_rendered, "not rendered"), (not_judged, "not judged")])?;
         if warnings > 0 {
             write!(err, ", {} left", counted(warnings, "warning"))?;
         }
@@ -222,6 +215,21 @@ impl Args {
         out.flush()?;
         Ok(())
     }
+}
+
+/// Writes the counts of what was passed over.
+fn write_passed(
+    out: &mut impl io::Write,
+    passed_over: &BTreeMap<Skip, usize>,
+    others: [(usize, &str); 2],
+) -> io::Result<()> {
+    for (reason, count) in passed_over {
+        write!(out, ", {}", reason.count(*count))?;
+    }
+    for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
+        write!(out, ", {count} {what}")?;
+    }
+    Ok(())
 }
 
 /// Fixes one input; `None` for one that a walk passes over.

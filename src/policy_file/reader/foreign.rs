@@ -9,6 +9,10 @@ impl PolicyReader<'_> {
     /// Returns true if a mapping has neither the key nor a misspelling of it: what is no mapping, and an
     /// unknown key, were reported already.
     pub(super) fn lacks(&self, id: NodeId, key: &str, known: &[&str]) -> bool {
+        // To look for a misspelling costs much for each key, and a text may be hostile.
+        if self.has_enough() {
+            return false;
+        }
         let Some(pairs) = self.tree.entries(id) else { return self.is_null(id) };
         let is_meant = |text: &str| {
             text == key || !known.contains(&text) && suggestion(text, known) == format!("; use {key:?}")
