@@ -184,6 +184,9 @@ impl Cli {
 /// Flags of other programs, and what they are here.
 const FOREIGN_FLAGS: [(&str, &str); 2] = [("--output", "--format"), ("-o", "--format")];
 
+/// Flags of kubectl for a file, which is an argument here.
+const FILE_FLAGS: [&str; 3] = ["-f", "--filename", "--file"];
+
 /// Returns an error of the parser with a tip that helps: no flag is ever meant as a PATH, which is
 /// what clap supposes.
 fn with_better_tip(mut error: clap::Error, words: &[OsString]) -> clap::Error {
@@ -191,8 +194,8 @@ fn with_better_tip(mut error: clap::Error, words: &[OsString]) -> clap::Error {
         return error;
     }
     error.remove(ContextKind::Suggested);
-    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
-    let known = FOREIGN_FLAGS.iter().find(|(foreign, _)| *foreign == flag).map(|(_, known)| *known);
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg).cloned() else { return error };
+    let known = FOREIGN_FLAGS.iter().find(|(foreign, _)| *foreign == flag.as_str()).map(|(_, known)| *known);
     let command = Cli::command();
     let named = |word: &OsString| command.find_subcommand(word);
     let has = |flag: &str| {
@@ -201,6 +204,15 @@ fn with_better_tip(mut error: clap::Error, words: &[OsString]) -> clap::Error {
     };
     if let Some(known) = known.filter(|known| has(known)) {
         error.insert(ContextKind::SuggestedArg, ContextValue::String(known.to_owned()));
+    }
+    let takes_paths = |command: &clap::Command| {
+        command.get_positionals().any(|argument| argument.get_id().as_str() == "paths")
+    };
+    if let Some(command) = words.iter().find_map(named).filter(|command| takes_paths(command))
+        && FILE_FLAGS.contains(&flag.as_str())
+    {
+        let tip = format!("give the PATH without '{flag}': {} {} PATH", called::name(), command.get_name());
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     error
 }

@@ -77,7 +77,7 @@ pub enum Skip {
     OtherKind,
     /// A Pod, or what makes Pods, without an inline volume of a CSI driver.
     NoInlineVolume,
-    /// A document without `kind`, and so no object.
+    /// A document without `kind`, or an answer of the API server (`Status`), and so no object.
     NoObject,
     /// A List whose `items` is null.
     EmptyList,
@@ -387,6 +387,8 @@ fn classify(api_version: Option<&str>, kind: Option<&str>, implied: &Implied) ->
         "List" => Sort::NoItems,
         kind if kind.strip_suffix("List").and_then(Kind::parse).is_some() => Sort::NoItems,
         "AdmissionReview" => Sort::Review,
+        // The API server's answer to a call that failed.
+        "Status" if group.as_deref() == Some("") => Sort::None,
         kind => match Kind::parse(kind) {
             Some(kind) if group.is_none_or(|group| group == kind.group()) => Sort::Object(kind),
             _ => Sort::Other,

@@ -14,7 +14,7 @@ use crate::rules::BACKGROUND_MOUNT;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use nfs_mount_guard_json::length_within;
-pub use warning::{WARNING_LENGTH, fitted};
+pub use warning::{WARNING_LENGTH, fitted, of_finding};
 use warning::{exemption_ends, warning};
 
 /// Most warnings of one answer.
@@ -155,7 +155,7 @@ pub(super) fn together(causes: &[StatusCause]) -> String {
 
 /// `NMG001 background-mount`, with room for a sentence.
 fn named(judged: &Judged) -> String {
-    let mut text = String::with_capacity(2 * WARNING_LENGTH);
+    let mut text = String::new();
     judged.finding.code.push_to(&mut text);
     text.push(' ');
     text.push_str(judged.rule.name);

@@ -14,9 +14,7 @@ use super::reporting::Reporting;
 use super::source_root::SourceRoot;
 use crate::check::baseline::Baseline;
 use crate::check::{self, Checker};
-use crate::report::plain::plain;
 use crate::report::{FileReport, ReadError, Report};
-use crate::source::Skip;
 
 /// Check manifests as the webhook would.
 #[derive(Debug, clap::Args)]
@@ -109,17 +107,7 @@ impl Args {
         check::exposed::join(&mut report);
         self.source_root.resolve(&mut report)?;
         report.count(self.statistics);
-        let empty = report.summary.skipped_by.get(Skip::Empty.as_str()).copied().unwrap_or_default();
-        if report.summary.documents == empty && report.errors.is_empty() {
-            let name = |path: &PathBuf| match path.to_str() {
-                Some("-") => "standard input".to_owned(),
-                _ => path.display().to_string(),
-            };
-            let paths: Vec<_> = self.paths.iter().map(name).collect();
-            let paths = paths.join(", ");
-            // Warns, because an empty input is likely a mistake; the exit code is a contract.
-            let _ = exit::say(&format!("warning: no document in {}", plain(&paths)));
-        }
+        input::warn_of_nothing(&self.paths, &report);
         if let Some(file) = &self.write_baseline {
             fs::write(file, Baseline::of(&report).write())
                 .with_context(|| format!("--write-baseline: {} cannot be written", file.display()))?;

@@ -10,6 +10,7 @@ use super::offered::rule;
 use super::policy_flags::PolicyFlags;
 use super::{color, input, terminal};
 use crate::check::{self, together::UnreadClasses};
+use crate::nfs::option::MountOption;
 use crate::policy::Policy;
 use crate::policy::selection::select;
 use crate::report::explanation::Explanation;
@@ -69,6 +70,12 @@ impl Args {
             let shown = plain(name);
             if Path::new(name).exists() {
                 anyhow::bail!("unknown rule {name:?}; to explain a file: nfs-mount-guard explain -f {shown}");
+            }
+            if MountOption::new(name).entry().is_some() {
+                anyhow::bail!(
+                    "unknown rule {name:?}, which is a mount option; to explain the options of a file: \
+nfs-mount-guard explain -f FILE"
+                );
             }
             anyhow::bail!("unknown rule {name:?} (\"nfs-mount-guard rules\" lists them)");
         }

@@ -1,7 +1,7 @@
 //! `fix`: repairs manifests in place, as a diff, or from standard input to
 //! standard output.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ use crate::source::object::Object;
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines, Position};
 use crate::source::unjudged::is_terraform;
-use crate::source::{Fault, Problem};
+use crate::source::{Fault, Problem, Skip};
 
 /// Repair manifests; comments, order and quotes stay.
 #[derive(Debug, clap::Args)]
@@ -114,11 +114,15 @@ impl Args {
         let mut failures: Vec<Failure> = errors.iter().map(ToString::to_string).collect();
         let mut changes = Vec::new();
         let (mut files, mut objects, mut not_rendered, mut stays) = (0, 0, 0, false);
+        let mut is_passed_over = !passed_over.is_empty();
         let (mut problems, mut warnings, mut unsafe_fixes, mut not_judged) = (0, 0, 0, 0);
         for result in results {
             let fixed = match result {
                 Ok(Some(fixed)) => fixed,
-                Ok(None) => continue,
+                Ok(None) => {
+                    is_passed_over = true;
+                    continue;
+                }
                 Err(failure) => {
                     failures.push(failure);
                     continue;
@@ -143,6 +147,9 @@ impl Args {
             stays |= fixed.left.subjects.iter().any(|subject| subject.decision == "deny");
             self.deliver(&fixed)?;
             report.add(fixed.left);
+        }
+        if failures.is_empty() && !is_passed_over {
+            input::warn_of_nothing(&self.paths, &report);
         }
         let mut err = io::stderr().lock();
         let (colour, width) = (color::wanted_on_errors(), terminal::width_of_errors());
@@ -174,14 +181,7 @@ impl Args {
                 named(problems, "problem needs a change by hand", "problems need changes by hand")
             )?;
         }
-        for (reason, count) in &passed_over {
-            write!(err, ", {}", reason.count(*count))?;
-        }
-        for (count, what) in [(not_rendered, "not rendered"), (not_judged, "not judged")] {
-            if count > 0 {
-                write!(err, ", {count} {what}")?;
-            }
-        }
+        write_passed(&mut err, &passed_over, [(not_rendered, "not rendered"), (not_judged, "not judged")])?;
         if warnings > 0 {
             write!(err, ", {} left", counted(warnings, "warning"))?;
         }
@@ -216,6 +216,21 @@ impl Args {
         out.flush()?;
         Ok(())
     }
+}
+
+/// Writes the counts of what was passed over.
+fn write_passed(
+    out: &mut impl io::Write,
+    passed_over: &BTreeMap<Skip, usize>,
+    others: [(usize, &str); 2],
+) -> io::Result<()> {
+    for (reason, count) in passed_over {
+        write!(out, ", {}", reason.count(*count))?;
+    }
+    for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
+        write!(out, ", {count} {what}")?;
+    }
+    Ok(())
 }
 
 /// Fixes one input; `None` for one that a walk passes over.

@@ -39,7 +39,7 @@ Examples:
     Policy(PolicyArgs),
     /// Print the matchConditions of the webhooks
     #[command(long_about = "\
-Print the matchConditions of the webhooks, under the keys `validate`, `mutate` and `inline` (volumes of Pods).
+Print the matchConditions of the webhooks, under the keys \"validate\", \"mutate\" and \"inline\" (volumes of Pods).
 
 With them the API server calls no webhook for updates that change no mount option, and for volumes that are never \
 NFS, so that these requests pass while no webhook responds.")]

@@ -10,7 +10,10 @@ use std::thread;
 
 use anyhow::Context as _;
 
+use super::exit;
 use super::progress::Progress;
+use crate::report::Report;
+use crate::report::plain::plain;
 use crate::source::walk::exclude::Excludes;
 use crate::source::walk::{self, FoundFile, MOST_BYTES, WalkError, Walked};
 use crate::source::{Skip, io_fault};
@@ -125,6 +128,33 @@ pub fn each<T: Send>(
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_unstable_by_key(|(index, _)| *index);
     Worked { results: done.into_iter().map(|(_, result)| result).collect(), errors, passed_over }
+}
+
+/// Warns if the inputs have no document, or none that is a Kubernetes object: that is likely a mistake.
+/// The exit code is a contract, and stays.
+pub(super) fn warn_of_nothing(paths: &[PathBuf], report: &Report) {
+    let count = |reason: Skip| report.summary.skipped_by.get(reason.as_str()).copied().unwrap_or_default();
+    let (empty, no_object) = (count(Skip::Empty), count(Skip::NoObject));
+    if report.summary.documents != empty + no_object || !report.errors.is_empty() {
+        return;
+    }
+    let name = |path: &PathBuf| match path.to_str() {
+        Some("-") => "standard input".to_owned(),
+        _ => path.display().to_string(),
+    };
+    let names: Vec<_> = paths.iter().map(name).collect();
+    let names = names.join(", ");
+    let names = plain(&names);
+    let warning = if no_object == 0 {
+        format!("warning: no document in {names}")
+    } else {
+        format!(
+            "warning: no Kubernetes object in {names}, so no StorageClass or PersistentVolume; with kubectl get, use \
+-o json or -o yaml"
+        )
+    };
+    // A closed standard error leaves no place to report it.
+    let _ = exit::say(&warning);
 }
 
 fn with_stdin_apart(paths: &[PathBuf]) -> Vec<PathBuf> {

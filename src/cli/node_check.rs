@@ -61,7 +61,7 @@ Exit codes:
   2  wrong use
   3  nothing found, and a part of the node could not be read (2 with npd)")]
 pub struct Args {
-    /// The kubelet's directory of Pods: `pods` in its --root-dir
+    /// The kubelet's directory of Pods: "pods" in its --root-dir
     #[arg(
         long,
         value_name = "DIR",

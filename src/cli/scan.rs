@@ -48,8 +48,11 @@ Examples:
   nfs-mount-guard scan --reports auto --exit-zero
   nfs-mount-guard scan --webhook-policy nfs-mount-guard/nfs-mount-guard-policy
 
-Exit codes: 0 no finding at --fail-on and everything was seen, 1 findings,
-2 wrong use, 3 no finding, and not everything could be seen.")]
+Exit codes:
+  0  no finding at the level of --fail-on, and everything was seen
+  1  a finding at the level of --fail-on
+  2  wrong use, or an invalid policy
+  3  no such finding, and not everything could be seen")]
 pub struct Args {
     /// The kubeconfig; else KUBECONFIG, ~/.kube/config, or the service account of the Pod
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_KUBECONFIG")]

@@ -1,10 +1,12 @@
 //! `serve`: the webhook.
 
+mod welcome;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,7 +113,7 @@ pub struct Args {
     #[arg(long, env = "NFS_MOUNT_GUARD_SELF_SIGNED", value_parser = BoolishValueParser::new(), group = "certificate")]
     self_signed: bool,
 
-    /// Policy file, such as a mounted `ConfigMap`; reloaded on change
+    /// Policy file, such as one of a mounted config map; reloaded on change
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy: Option<PathBuf>,
 
@@ -131,8 +133,8 @@ pub struct Args {
     )]
     allowed_client: Vec<String>,
 
-    /// Time to keep serving after SIGTERM, until the endpoints are updated
-    #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_SHUTDOWN_DELAY", default_value = "10s", value_parser = duration::any)]
+    /// Time to keep serving after SIGTERM, until the endpoints are updated; at most 1h
+    #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_SHUTDOWN_DELAY", default_value = "10s", value_parser = duration::at_most_an_hour)]
     shutdown_delay: Duration,
 
     /// Most requests in flight, half of them for one address; others are rejected with 503
@@ -258,11 +260,15 @@ async fn serve(config: Config, managed: (String, ManagedArgs)) -> anyhow::Result
     // Signals are caught before the ports open, because an open port looks like a
     // started server to a supervisor, which may then stop it.
     let stop = stop_signal().context("cannot catch signals")?;
-    let server = Server::bind(config).map_err(start_error)?;
+    let folder = match &config.certificate {
+        CertificateSource::Folder(folder) => Some(folder.clone()),
+        CertificateSource::Managed | CertificateSource::SelfSigned => None,
+    };
+    let server = Server::bind(config).map_err(|error| start_error(error, folder.as_deref()))?;
     let address = server.address()?;
     let status = server.status_address()?;
     if io::stdout().is_terminal() {
-        welcome(address, status, &policy, self_signed)?;
+        welcome::print(address, status, &policy, self_signed)?;
     }
     for warning in policy::warnings(&policy, time::OffsetDateTime::now_utc().date()) {
         tracing::warn!(warning, "policy warning");
@@ -312,11 +318,27 @@ impl Managed {
     }
 }
 
-fn start_error(error: Error) -> anyhow::Error {
-    match error {
-        Error::Certificate(error) => anyhow::Error::new(InputError(error.to_string())),
-        error => anyhow::Error::new(error),
-    }
+/// Returns the error of a server that did not start: that of a certificate names the flag of
+/// its file. `folder` is that of --cert-dir.
+fn start_error(error: Error, folder: Option<&Path>) -> anyhow::Error {
+    let error = match error {
+        Error::Certificate(error) => error,
+        error => return anyhow::Error::new(error),
+    };
+    let is_below = |place: &str| folder.is_some_and(|folder| Path::new(place).starts_with(folder));
+    let flag = match error.place() {
+        Some(place) if is_below(place) => "--cert-dir: ",
+        Some(_) => "--client-ca: ",
+        None => "",
+    };
+    let remedy = match folder {
+        Some(folder) if flag == "--cert-dir: " && error.is_missing_file() => format!(
+            "; create a certificate with nfs-mount-guard certs generate --dir {} --dns localhost, or use --self-signed",
+            folder.display()
+        ),
+        _ => String::new(),
+    };
+    anyhow::Error::new(InputError(format!("{flag}{error}{remedy}")))
 }
 
 /// Ends at the first SIGTERM or Ctrl-C; a second Ctrl-C ends the process.
@@ -336,36 +358,4 @@ pub(super) fn stop_signal() -> io::Result<impl Future<Output = Stop>> {
         });
         stop
     })
-}
-
-/// The incident's AdmissionReview, as a file in the repository and as the body
-/// that is printed where that file is not at hand.
-const EXAMPLE_FILE: &str = "examples/lost-volume.review.json";
-
-/// Tells a person at a terminal what runs and how to try it.
-fn welcome(address: SocketAddr, status: SocketAddr, policy: &Policy, self_signed: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "nfs-mount-guard {}", env!("CARGO_PKG_VERSION"))?;
-    writeln!(
-        out,
-        "  https://{address}/validate and /mutate   (health and metrics: http://{status}/readyz /metrics)"
-    )?;
-    writeln!(
-        out,
-        "  policy {}: background mounts are refused or repaired; fg, timeo and retrans are filled in",
-        policy.profile()
-    )?;
-    let insecure = if self_signed { "-k " } else { "" };
-    let body = if std::path::Path::new(EXAMPLE_FILE).exists() {
-        format!("@{EXAMPLE_FILE}")
-    } else {
-        format!("'{}'", include_str!("../../examples/lost-volume.review.min.json").trim())
-    };
-    writeln!(out, "  try it from another terminal:")?;
-    writeln!(
-        out,
-        "    curl -s {insecure}https://{address}/validate -H 'Content-Type: application/json' --data-binary {body}"
-    )?;
-    writeln!(out, "  Ctrl-C stops it")?;
-    writeln!(out)
 }

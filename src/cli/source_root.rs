@@ -11,7 +11,7 @@ use crate::report::{Origin, Report};
 /// The directory under which templates are looked for.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SourceRoot {
-    /// Directory of the chart that `helm template` rendered, or its parent
+    /// Directory of the chart that "helm template" rendered, or its parent
     #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_SOURCE_ROOT", default_value = ".")]
     source_root: PathBuf,
 }

@@ -59,6 +59,7 @@ impl<'t> PolicyReader<'t> {
         let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);
         for (key, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
             match find(key) {
+                None if !self.lacks(root, key, TOP) => {}
                 None => self.problem(root, format!("{key} is required; write {key}: {wanted}")),
                 Some(value) => {
                     self.one_of(value, key, &[wanted]);
@@ -180,7 +181,7 @@ impl<'t> PolicyReader<'t> {
         let entries = self.mapping(id, "a driver", DRIVER);
         let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);
         let name = find("name").map(|value| self.string(value, "name").map(str::to_owned));
-        if name.is_none() {
+        if name.is_none() && self.lacks(id, "name", DRIVER) {
             self.problem(id, "name is required: that of the provisioner or CSI driver".to_owned());
         }
         let nfs = find("nfs").and_then(|value| self.boolean(value, "nfs"));

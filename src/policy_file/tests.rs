@@ -177,6 +177,31 @@ fn what_is_no_policy_says_what_one_begins_with() {
 }
 
 #[test]
+fn a_misspelt_key_and_what_is_no_mapping_are_one_mistake() {
+    for (text, part) in [
+        ("apiversion: nfs-mount-guard.io/v1\nkind: MountPolicy\n", "1:1 unknown key \"apiversion\""),
+        ("apiVersion: nfs-mount-guard.io/v1\nknd: MountPolicy\n", "2:1 unknown key \"knd\""),
+        ("- a\n", "1:1 a policy must be a mapping"),
+    ] {
+        let all = all_mistakes(text);
+        assert!(all.len() == 1 && all[0].starts_with(part), "{text}: {all:?}");
+    }
+    for (text, part) in [
+        ("drivers: [my-driver]\n", "3:11 a driver must be a mapping; write {name: my-driver, nfs: true}"),
+        ("drivers: [{nmae: a}]\n", "3:12 unknown key \"nmae\""),
+        (
+            "exemptions: [soft-mount]\n",
+            "3:14 an exemption must be a mapping; write {rules: [soft-mount], name: ",
+        ),
+        ("exemptions: [{rules: [NMG005], raeson: a}]\n", "3:32 unknown key \"raeson\""),
+        ("exemptions: [{rule: [NMG005], reason: a}]\n", "3:15 unknown key \"rule\""),
+    ] {
+        let found = mistakes(text);
+        assert!(found.len() == 1 && found[0].starts_with(part), "{text}: {found:?}");
+    }
+}
+
+#[test]
 fn all_mistakes_come_at_once() {
     assert_eq!(mistakes("mode: a\nprofile: b\nrules: {x: {}}\n").len(), 3);
 }

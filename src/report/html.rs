@@ -161,7 +161,7 @@ fn write_finding(out: &mut String, subject: &SubjectReport, finding: &FindingRep
     }
     write!(out, "<td>{}", Text(&finding.message))?;
     if let Some(list) = &finding.way_out {
-        write!(out, "<br>passes with <code>{}: {}</code>", Text(&finding.carrier), Text(list))?;
+        write!(out, "<br>set <code>{}: {}</code>", Text(&finding.carrier), Text(list))?;
     } else if let Some(remedy) = finding.further_remedy() {
         write!(out, "<br>{}", Text(remedy))?;
     }

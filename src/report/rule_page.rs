@@ -39,8 +39,8 @@ fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
     };
     writeln!(page, "{}", row("action", Severity::Proper))?;
     if let Some((_, when)) = rule.lesser {
-        writeln!(page, "{}", row("milder action", Severity::Lesser))?;
-        writeln!(page, "\nThe milder action applies if {when}.")?;
+        writeln!(page, "{}", row("action in the milder case", Severity::Lesser))?;
+        writeln!(page, "\nThe milder case: {when}.")?;
     }
     writeln!(page, "\nFix: {}.\n", fix(rule))?;
     if !rule.settings.is_empty() {

@@ -205,12 +205,8 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
         }
         shown.push(&finding.carrier);
         let (strong, faint) = (palette.strong, palette.faint);
-        let passes = format!(
-            "{} passes with {strong}{}: {list}{strong:#}",
-            plain(&subject.title()),
-            plain(&finding.carrier),
-            list = plain(list)
-        );
+        let passes =
+            format!("help: set {strong}{}: {list}{strong:#}", plain(&finding.carrier), list = plain(list));
         writeln!(out, "{}\n", palette.lines(&format!("{faint}={faint:#} "), &passes, "  "))?;
     }
     Ok(())

@@ -90,6 +90,27 @@ pub enum Error {
     Setup(#[from] rustls::Error),
 }
 
+impl Error {
+    /// Returns the file or key that is at fault.
+    pub fn place(&self) -> Option<&str> {
+        match self {
+            Self::Read { place, .. }
+            | Self::NoCertificate { place }
+            | Self::BadCertificate { place, .. }
+            | Self::BadKey { place, .. }
+            | Self::Mismatch { certificate: place, .. }
+            | Self::Expired { place, .. }
+            | Self::BadClientAuthority { place, .. } => Some(place),
+            Self::Make(_) | Self::Setup(_) => None,
+        }
+    }
+
+    /// Returns true if a file does not exist.
+    pub fn is_missing_file(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// A certificate chain with its key, checked and ready to serve.
 #[derive(Debug, Clone)]
 pub struct Certificate {

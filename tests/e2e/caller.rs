@@ -198,7 +198,7 @@ fn says_why_it_cannot_start() -> Result<(), Failed> {
     let good = path("good", &Authority::new().certificate);
     let missing = folder.path().join("missing").display().to_string();
     for (args, code, words) in [
-        (vec!["--client-ca", &missing], 3, "cannot read"),
+        (vec!["--client-ca", &missing], 3, "--client-ca: cannot read"),
         (vec!["--client-ca", &empty], 3, "has no CA certificate"),
         (vec!["--client-ca", &garbage], 3, "has no CA certificate"),
         (vec!["--allowed-client", "a"], 2, "--client-ca"),

@@ -181,7 +181,7 @@ fn points_at_the_option() -> Result<(), Failed> {
 ";
     assert!(text.contains(caret), "{text}");
     assert!(text.contains("bad.yaml:6:27: deny NMG001 background-mount: "), "{text}");
-    assert!(text.contains("passes with mountOptions: [\"x-é\", \"hard,fg\""), "{text}");
+    assert!(text.contains("= help: set mountOptions: [\"x-é\", \"hard,fg\""), "{text}");
     assert!(!text.contains('\u{1b}'), "no colours in a pipe");
     Ok(())
 }

@@ -310,9 +310,10 @@ fn says_why_it_cannot_start() -> Result<(), Failed> {
     let occupied = TcpListener::bind(&taken);
     let good = good.display().to_string();
     for (args, code, words) in [
-        (vec!["--cert-dir", &missing], 3, "cannot read"),
+        (vec!["--cert-dir", &missing], 3, "--cert-dir: cannot read"),
+        (vec!["--cert-dir", &missing], 3, "; create a certificate with nfs-mount-guard certs generate --dir"),
         (vec!["--cert-dir", &no_key], 3, "tls.key"),
-        (vec!["--cert-dir", &garbage], 3, "contains no PEM certificate"),
+        (vec!["--cert-dir", &garbage], 3, "garbage/tls.crt contains no PEM certificate"),
         (vec!["--cert-dir", &empty], 3, "no usable private key"),
         (vec!["--cert-dir", &mismatch], 3, "does not belong"),
         (vec!["--cert-dir", &expired], 3, "renew it"),

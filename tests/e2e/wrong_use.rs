@@ -55,6 +55,7 @@ fn every_answer() -> Result<(), Failed> {
             vec!["serve", "--self-signed", "--shutdown-delay", "ten"],
             "'--shutdown-delay <TIME>': must be a duration, for example 10s",
         ),
+        (vec!["serve", "--self-signed", "--shutdown-delay", "99d"], "must be at most 1h"),
         (
             vec!["serve", "--self-signed", "--listen", "foo"],
             "must be an IP ADDRESS:PORT, for example 0.0.0.0:8443",
@@ -81,6 +82,15 @@ fn every_answer() -> Result<(), Failed> {
         (vec!["check", "a.yaml", "--output", "json"], "a similar argument exists: '--format'"),
         (vec!["check", "a.yaml", "-o", "json"], "a similar argument exists: '--format'"),
         (vec!["fix", "a.yaml", "-o", "json"], "unexpected argument '-o' found\n\nUsage"),
+        (vec!["check", "-f", "a.yaml"], "tip: give the PATH without '-f': nfs-mount-guard check PATH\n"),
+        (
+            vec!["fix", "--filename=a.yaml"],
+            "tip: give the PATH without '--filename': nfs-mount-guard fix PATH\n",
+        ),
+        (
+            vec!["explain", "bg"],
+            "unknown rule \"bg\", which is a mount option; to explain the options of a file: nfs-mount-guard explain -f FILE\n",
+        ),
         (vec!["check", "a.yaml", "--xyz"], "unexpected argument '--xyz' found\n\nUsage"),
         (vec!["check", "a.yaml", "--formt", "json"], "a similar argument exists: '--format'"),
         (
@@ -323,6 +333,22 @@ fn nothing_read() -> Result<(), Failed> {
         assert!(said.contains(words), "{args:?}: {said}");
     }
     assert_eq!(said(&folder, &["check", "a.yaml"]).0, "");
+    for text in [
+        "NAME   PROVISIONER          AGE\nslow   nfs.csi.k8s.io       3d\n",
+        "No resources found\n",
+        "Error from server (NotFound): storageclasses.storage.k8s.io \"a\" not found\n",
+        "apiVersion: v1\nkind: Status\nstatus: Failure\n",
+        "{\"kind\": \"Status\", \"apiVersion\": \"v1\", \"status\": \"Failure\"}\n",
+        "# a comment\n---\na: b\n",
+    ] {
+        fs::write(folder.path().join("text.yaml"), text)?;
+        for command in ["check", "fix"] {
+            let (said, code) = said(&folder, &[command, "text.yaml"]);
+            let words = "warning: no Kubernetes object in text.yaml, so no StorageClass or PersistentVolume; with \
+kubectl get, use -o json or -o yaml\n";
+            assert!(code == Some(0) && said.contains(words), "{command}: {text}: {said}");
+        }
+    }
     for text in ["", "\n\n", "---\n---\n", "\u{feff}---\r\n...\r\n"] {
         fs::write(folder.path().join("nothing.yaml"), text)?;
         for path in ["-", "nothing.yaml"] {

@@ -410,7 +410,7 @@ fn both_endpoints_say_the_same_of_what_is_only_observed() {
     };
     let (mutated, validated) = (ask(Endpoint::Mutate), ask(Endpoint::Validate));
     assert!(mutated.contains("would write fg in place of bg"), "{mutated}");
-    assert!(validated.contains("NMG001 background-mount: would be repaired: "), "{validated}");
+    assert!(validated.contains("NMG001: would be repaired: "), "{validated}");
 }
 
 #[test]

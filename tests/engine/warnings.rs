@@ -4,8 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use nfs_mount_guard::admission::message::of_finding;
 use nfs_mount_guard::admission::{Endpoint, Question, review};
+use nfs_mount_guard::engine::evaluate;
+use nfs_mount_guard::finding::{Action, Applicability};
+use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::policy_file;
+use nfs_mount_guard::rules::Profile;
+use nfs_mount_guard::subject::Subject;
+use nfs_mount_guard::subject::manifest::Manifest;
 use serde_json::{Value, json};
 
 use crate::fixture::{TODAY, path};
@@ -127,6 +134,76 @@ fn every_warning_is_a_whole_sentence_of_120_characters_at_most() {
     };
     let bad: Vec<&String> = seen.iter().filter(is_bad).collect();
     assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// Every beginning of a warning's sentence.
+const BEGINNINGS: [&str; 5] =
+    ["", "would be repaired: ", "will be denied: ", "would be denied: ", "already present: "];
+
+/// Returns a sentence without the elements around its options: `"bg" in "hard,bg"` is `"bg"`.
+fn without_elements(sentence: &str) -> String {
+    let mut pieces = sentence.split(" in \"");
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let behind_quotation = piece.replace("\\\\", "__").replace("\\\"", "__").find('"');
+        match behind_quotation.filter(|_| text.ends_with('"')) {
+            Some(end) => text.push_str(&piece[end + 1..]),
+            None => {
+                text.push_str(" in \"");
+                text.push_str(piece);
+            }
+        }
+    }
+    text
+}
+
+/// Longest option, key or host of a finding that is of an ordinary length.
+const ORDINARY: usize = 24;
+
+#[test]
+fn a_warning_has_the_fault_and_its_consequence_behind_every_beginning() {
+    let mut objects = Vec::new();
+    for folder in ["rules", "drivers", "kinds", "check"] {
+        collect(&path(folder), &mut objects);
+    }
+    let policy = Policy::of_profile(Profile::parse("strict").expect("a profile"));
+    let (mut lost, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    for object in &objects {
+        let json = object.to_string();
+        let Ok(manifest) = serde_json::from_str::<Manifest<'_>>(&json) else { continue };
+        let Some(subject) = Subject::new(&manifest, policy.drivers()) else { continue };
+        for judged in evaluate(&policy, &subject, TODAY).findings {
+            let message = &judged.finding.message;
+            let what = without_elements(&message.what);
+            // A hint, or a remedy that the driver table has.
+            let what = ["; it is a ", "; write "]
+                .iter()
+                .fold(&*what, |what, end| what.split_once(end).map_or(what, |(fault, _)| fault));
+            let (words, quotations) = parts(what);
+            let is_long = |text: &str| text.chars().count() > ORDINARY;
+            if judged.action < Action::Warn
+                || words.split(' ').any(is_long)
+                || quotations.iter().any(|text| is_long(text))
+            {
+                continue;
+            }
+            seen.insert(judged.finding.code);
+            let is_repaired =
+                judged.finding.fix.as_ref().is_some_and(|fix| fix.applicability == Applicability::Apply);
+            for beginning in BEGINNINGS {
+                if beginning.contains("repaired") && !is_repaired {
+                    continue;
+                }
+                let warning = of_finding(judged.rule, message, beginning);
+                let is_whole = warning.contains(what) || warning.contains(&*message.what);
+                if !is_whole {
+                    lost.insert(format!("{warning} | {what}"));
+                }
+            }
+        }
+    }
+    assert!(seen.len() > 15, "{seen:?}");
+    assert!(lost.is_empty(), "{lost:#?}");
 }
 
 /// Words that no sentence ends with.

@@ -2,6 +2,7 @@
 
 use super::at_most;
 use crate::engine::Judged;
+use crate::engine::fix::is_repeated;
 use crate::finding::Edit;
 use crate::rules::{MALFORMED_ELEMENT, Rule, is_of_another_program};
 use crate::site::Place;
@@ -25,6 +26,10 @@ pub fn advice(subject: &Subject<'_>, judged: &Judged) -> String {
         return "remove mountOptions, which the kubelet rejects on a FlexVolume".to_owned();
     }
     match edit {
+        // fix takes an option out that would say again what another one says.
+        Some(Edit::Replace { site, with }) if with == "fg" && is_repeated(subject, site) => {
+            "remove it".to_owned()
+        }
         Some(Edit::Replace { with, .. }) => format!("replace it with {with:?}"),
         Some(Edit::Remove { site }) => match subject.options.at(site) {
             Some(token) => format!("drop {:?}", at_most(token.option.text().to_owned(), LONGEST_DROPPED)),
@@ -60,6 +65,31 @@ fn within_a_sentence(sentence: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::evaluate;
+    use crate::policy::Policy;
+    use crate::rules::BACKGROUND_MOUNT;
+    use crate::subject::manifest::Manifest;
+    use time::macros::date;
+
+    #[test]
+    fn a_bg_beside_an_fg_is_removed_as_fix_removes_it() {
+        for (options, remedies) in [
+            (r#""bg""#, vec!["replace it with \"fg\""]),
+            (r#""bg", "fg""#, vec!["remove it"]),
+            (r#""bg", "hard,bg""#, vec!["replace it with \"fg\"", "remove it"]),
+        ] {
+            let json = format!(
+                r#"{{"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {{"name": "a"}}, "spec": {{"nfs":
+                {{"server": "s", "path": "/"}}, "mountOptions": [{options}, "udp", "timeo=600", "retrans=2"]}}}}"#
+            );
+            let manifest: Manifest<'_> = serde_json::from_str(&json).expect("a manifest");
+            let subject = Subject::new(&manifest, &[]).expect("a subject");
+            let findings = evaluate(&Policy::default(), &subject, date!(2026 - 03 - 01)).findings;
+            let backgrounds = findings.iter().filter(|judged| judged.rule == BACKGROUND_MOUNT);
+            let said: Vec<String> = backgrounds.map(|judged| advice(&subject, judged)).collect();
+            assert_eq!(said, remedies, "{options}");
+        }
+    }
 
     #[test]
     fn a_remedy_goes_on_with_a_small_letter() {

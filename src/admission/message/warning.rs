@@ -6,8 +6,10 @@
 use std::fmt::Display;
 use std::ops::Range;
 
-use super::{WHO, at_most, named};
+use super::{WHO, at_most};
 use crate::engine::Judged;
+use crate::finding::Sentence;
+use crate::rules::Rule;
 
 /// Most characters of a warning: what every client shows whole.
 pub const WARNING_LENGTH: usize = 120;
@@ -18,12 +20,36 @@ const LINKS: [&str; 12] = [
     ", although ", ", but ", " (",
 ];
 
-/// `NMG001 background-mount: sentence`, with `what` before the sentence.
-pub(super) fn warning(judged: &Judged, what: &str) -> String {
-    let mut head = named(judged);
-    head.push_str(": ");
-    head.push_str(what);
-    fitted(&head, &judged.finding.message.to_string())
+/// `NMG001 background-mount: sentence`, with `would` before the sentence.
+pub(super) fn warning(judged: &Judged, would: &str) -> String {
+    of_finding(judged.rule, &judged.finding.message, would)
+}
+
+/// Returns the warning of one finding. If it is too long it loses its remedy, then the name of its rule,
+/// which the code implies: the fault and its consequence stay as long as they fit.
+pub fn of_finding(rule: &Rule, message: &Sentence, would: &str) -> String {
+    let sentence = message.to_string();
+    let mut head = String::with_capacity(2 * WARNING_LENGTH);
+    rule.code.push_to(&mut head);
+    let code = head.len();
+    for part in [" ", rule.name, ": ", would] {
+        head.push_str(part);
+    }
+    if fits(&head) && head.len() + sentence.len() <= WARNING_LENGTH {
+        head.push_str(&sentence);
+        return head;
+    }
+    let short = format!("{}: {would}", head.get(..code).unwrap_or_default());
+    let alone = without_elements(&sentence);
+    let least = without_elements(&message.what).len();
+    let whole = |head: &str| {
+        let joined = |sentence: &str| Some(format!("{head}{sentence}")).filter(|text| fits(text));
+        let parts = ends(&alone).into_iter().rev().filter(|end| *end >= least);
+        joined(&sentence)
+            .or_else(|| joined(&alone))
+            .or_else(|| parts.filter_map(|end| alone.get(..end)).find_map(joined))
+    };
+    whole(&head).or_else(|| whole(&short)).unwrap_or_else(|| fitted(&short, &sentence))
 }
 
 /// `nfs-mount-guard: the exemption for NAME expires in 3 days (reason)`, without the reason

@@ -24,7 +24,8 @@ impl PolicyReader<'_> {
         let (storage_class_name, driver) = (text("storageClassName"), text("driver"));
         let reason = text("reason");
         // A reason of another type was reported already.
-        if find("reason").is_none() || reason.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
+        let is_blank = reason.as_ref().is_some_and(|reason| reason.trim().is_empty());
+        if is_blank || find("reason").is_none() && self.lacks(id, "reason", EXEMPTION) {
             let at = find("reason").unwrap_or(id);
             self.problem(at, "reason is required".to_owned());
         }
@@ -57,7 +58,8 @@ impl PolicyReader<'_> {
     fn exempted_rules(&mut self, value: Option<NodeId>, exemption: NodeId) -> Vec<Code> {
         let named = value.map_or_else(Vec::new, |value| self.list(value, "rules"));
         let is_other = value.is_some_and(|value| !self.is_null(value) && self.tree.items(value).is_none());
-        if named.is_empty() && !is_other {
+        let is_missing = value.is_some() || self.lacks(exemption, "rules", EXEMPTION);
+        if named.is_empty() && !is_other && is_missing {
             let at = value.unwrap_or(exemption);
             self.problem(at, "rules is required; write rules: [soft-mount]".to_owned());
         }

@@ -76,7 +76,7 @@ fn shows_what_was_meant() -> Result<(), Failed> {
         ("mountOptions:\n- vers: v4.1", "not a map; write vers=4.1"),
         (
             "mountOptions: timeo=soon,hard",
-            "write one option per element, and correct timeo=soon: the value is not a whole number",
+            "write one option per element, and correct timeo=soon: the value is not a whole number (unit: 0.1 s)",
         ),
         (
             "mountOptions: vers=3,hard,nfsvers=4.1",

@@ -306,6 +306,16 @@ fn notes(helm: Helm) -> Result<(), Failed> {
     assert!(standard.contains("replaces bg with fg"), "{standard}");
     assert!(notes("policy.mode=observe").contains("admitted unchanged, with a warning"));
     assert!(notes("webhooks.mutating.enabled=false").contains("It is denied: NMG001"));
+    for profile in ["relaxed", "relaxed@1"] {
+        let relaxed = notes(&format!("policy.profile={profile}"));
+        assert!(relaxed.contains("replaces bg with fg") && !relaxed.contains("adds timeo"), "{relaxed}");
+    }
+    assert!(notes("policy.profile=strict").contains("adds timeo and retrans"));
+    let own = notes("policy.rules.timeo-not-set.action=off");
+    assert!(
+        own.contains("rules and exemptions of your policy decide") && !own.contains("adds timeo"),
+        "{own}"
+    );
     Ok(())
 }
 

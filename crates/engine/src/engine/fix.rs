@@ -9,6 +9,8 @@ mod length;
 mod scope;
 pub(super) mod winners;
 
+pub use foregrounds::is_repeated;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 

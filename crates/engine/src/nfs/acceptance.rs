@@ -117,10 +117,10 @@ fn check_value(entry: &Entry, value: Option<&str>) -> Option<Refusal> {
         (Grammar::Flag, Some(value)) if mount_takes(entry, value) => None,
         (Grammar::Flag, Some(_)) => Some(Refusal::FlagWithValue),
         (_, None | Some("")) => Some(Refusal::ValueMissing),
-        (Grammar::Number { min, max, .. }, Some(value)) => match kernel_number(value) {
+        (Grammar::Number { min, max, unit }, Some(value)) => match kernel_number(value) {
             // The kernel finds no number that has more than 32 bits.
             None if is_whole(value) => Some(Refusal::TooLarge { max }),
-            None => Some(Refusal::NotANumber),
+            None => Some(Refusal::NotANumber { unit }),
             Some(number) if number < min || number > max => Some(Refusal::OutOfRange { min, max }),
             Some(_) => None,
         },
@@ -329,9 +329,12 @@ mod tests {
             ("hard=1", Some(Refusal::FlagWithValue)),
             ("timeo", Some(Refusal::ValueMissing)),
             ("timeo=", Some(Refusal::ValueMissing)),
-            ("timeo=60s", Some(Refusal::NotANumber)),
+            ("timeo=60s", Some(Refusal::NotANumber { unit: "0.1 s" })),
             ("nconnect=4294967296", Some(Refusal::TooLarge { max: 16 })),
-            ("timeo=09", Some(Refusal::NotANumber)),
+            ("timeo=09", Some(Refusal::NotANumber { unit: "0.1 s" })),
+            ("rsize=1M", Some(Refusal::NotANumber { unit: "bytes" })),
+            ("acregmin=3s", Some(Refusal::NotANumber { unit: "s" })),
+            ("nconnect=x", Some(Refusal::NotANumber { unit: "" })),
             ("nconnect=17", Some(Refusal::OutOfRange { min: 1, max: 16 })),
             ("vers=5", Some(Refusal::NoSuchVersion)),
             ("v2", Some(Refusal::NoKernel)),

@@ -12,7 +12,7 @@ pub enum Grammar {
         min: u32,
         /// Largest value taken.
         max: u32,
-        /// The unit of the number: "tenths of a second", "bytes".
+        /// The unit of the number: "0.1 s", "bytes"; none for one that counts or names something.
         unit: &'static str,
     },
     /// One word of a fixed list.

@@ -205,9 +205,9 @@ fn check_group<'c, 'm>(check: &mut RuleContext<'c, 'm>, of_group: Group, written
     } else if is_open {
         "the driver reads the two keys in no fixed order".to_owned()
     } else if reads_otherwise {
-        format!("{}, so {winner_text:?} takes effect", reordered_by(check.subject))
+        format!("{}; {winner_text:?} takes effect", reordered_by(check.subject))
     } else {
-        format!("the last one takes effect, {winner_text:?}")
+        "the last one takes effect".to_owned()
     };
     let message = format!("{} and {winner_text:?} conflict: {why}", check.quote(first_loser));
     // Options that the driver adds once this one is removed could beat the winner.
@@ -297,9 +297,9 @@ fn check_access_with_value(check: &mut RuleContext<'_, '_>, written: &[&Token<'_
 /// Why the option that takes effect is not the one that is written last.
 fn reordered_by(subject: &Subject<'_>) -> &'static str {
     match (subject.driver.sorts(), subject.is_csi()) {
-        (true, true) => "the driver sorts options",
-        (true, false) => "the kubelet sorts options",
-        (false, _) => "the driver reorders or adds options",
+        (true, true) => "the driver sorts the list",
+        (true, false) => "the kubelet sorts the list",
+        (false, _) => "the driver changes the list",
     }
 }
 

@@ -283,7 +283,7 @@ fn report(
         && reading::background_word(piece, Latitude { folds: false, trims: false }).is_none()
         && token.is_some_and(|token| token.acceptance.refusal.is_some() && !token.is_beside_sloppy);
     let what = if is_clear && is_kept_apart && subject.driver.known.is_read() {
-        "is refused for its whitespace, and every mount fails; without it, it is a background mount"
+        "fails every mount because of its whitespace; without it, it is a background mount"
     } else if is_clear && is_behind_switch && subject.driver.known.is_read() {
         "is no option of mount(8), and every mount fails; without -o it is a background mount"
     } else if is_clear && is_refused && subject.driver.known.is_read() {
@@ -295,7 +295,7 @@ fn report(
     } else if is_clear && !is_in_force && subject.driver.known.is_read() {
         "is not read here; where it is read, it makes a failed mount look successful"
     } else if is_clear && subject.volume.is_some() && subject.driver.inline.is_never_mounted() {
-        "is in an inline volume, which this driver never mounts; a mount with it looks successful when it fails"
+        "is in an inline volume that this driver never mounts; its failed mount would look successful"
     } else if is_clear && subject.carries_no_mount() {
         "makes a failed mount look successful if the driver mounts with it, which is not known"
     } else if is_clear && subject.kind.row().holds == Holds::Snapshots {
@@ -303,13 +303,13 @@ fn report(
     } else if is_clear {
         "makes a failed mount look successful: Pods write to the node's local disk"
     } else if ambiguity == Ambiguity::OverriddenMarks {
-        "is overridden by a later fg where a layer drops quotes and backslashes; a change of order would mount in the background"
+        "is overridden by a later fg if quotes are dropped; other orders mount in the background"
     } else if ambiguity == Ambiguity::Placeholder {
         "becomes a background mount if that is what the placeholder yields"
     } else if ambiguity == Ambiguity::Notation {
         "may be a background mount: the driver is not known, and may split the text there"
     } else {
-        "may be a background mount: some mount(8) and drivers read quotes and backslashes otherwise"
+        "may be a background mount: layers read quotes and backslashes differently"
     };
     let message = about(piece, element, what);
     // Text that a program still fills in is never touched.

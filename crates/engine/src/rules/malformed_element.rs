@@ -2,6 +2,7 @@
 
 mod rewritten;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::unknown_option::{MISSING_VALUE, OtherVersion};
@@ -179,7 +180,9 @@ fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
         } else if is_list && element.is_empty() {
             (Severity::Lesser, Sentence::with_remedy("an element is empty", "remove it"))
         } else if full == 0 && is_list || has_gaps && !element.is_empty() {
-            (Severity::Lesser, format!("{shown:?} has nothing between its commas").into())
+            let remedy = if full == 0 { "remove it" } else { "remove the extra comma" };
+            let what = format!("{shown:?} contains an empty option");
+            (Severity::Lesser, Sentence::with_remedy(what, remedy))
         } else {
             continue;
         };
@@ -275,10 +278,9 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
             "contains a control character, which becomes part of the option's name or value",
             Severity::CannotMount,
         ),
-        Malformation::Blank if token.option.text().starts_with('[') => (
-            "is a Go list that a template prints without toYaml: write one option per element",
-            Severity::CannotMount,
-        ),
+        Malformation::Blank if token.option.text().starts_with('[') => {
+            ("is a Go list that a template prints without toYaml", Severity::CannotMount)
+        }
         Malformation::Blank => {
             ("contains whitespace, which becomes part of the option's name or value", Severity::CannotMount)
         }
@@ -336,11 +338,17 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
             trimmed => check.report(
                 token,
                 severity,
-                message,
+                Sentence { what: message.into(), remedy: remedy_of(malformation) },
                 trimmed.map(|(_, edit)| offer_instead(check.subject, token, vec![edit])),
             ),
         },
     }
+}
+
+/// The remedy for an option whose intended text is not known, if it has one of its own.
+fn remedy_of(malformation: Malformation) -> Option<Cow<'static, str>> {
+    let is_control = malformation == Malformation::Control;
+    is_control.then_some(Cow::Borrowed("delete the control character"))
 }
 
 /// The severity of a fault in an option: less where mount(8) keeps the option to itself, or

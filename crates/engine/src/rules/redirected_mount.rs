@@ -78,7 +78,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
             // mount.nfs removes it (`nfs_validate_options`; measured: `addr=1.2.3.4` mounts the server);
             // other mount helpers and the kernel take it for the server's address.
             OptionId::Addr => (
-                "sets the server's address: mount.nfs replaces it, and another mount helper may follow it",
+                "sets the server's address: mount.nfs replaces it, other helpers may follow it",
                 Severity::Grave,
             ),
             OptionId::XMount => ("mounts or changes something else than the export's root", Severity::Grave),

@@ -31,8 +31,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "a value that the mount rejects, two protocol versions, or options of different versions",
     why: "The mount fails at every try, and Pods stay in ContainerCreating: a flag with a value, a number out \
 of range, a word the option does not have, a protocol version that does not exist, two version options \
-(even two that agree, or one next to the driver's own), an option of NFSv3 with `vers=4.1`. Where only some \
-kernels refuse it the mount depends on the node, and the finding names them.",
+(even two that agree, or one next to the driver's own), an option of NFSv3 with `vers=4.1`. If only some \
+kernels refuse it, the mount depends on the node, and the finding names them.",
     remedy: "Correct the value, or drop the option.",
     actions: Actions::all(Action::Deny),
     lesser: Some((
@@ -233,7 +233,13 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
                     format!("invalid {quoted}, which kernels from 5.6 to 5.19 ignore with sloppy"),
                 ),
             };
-            let mut message = Sentence::from(format!("{what}: {refusal}"));
+            let mut message = Sentence::from(match (refusal, overlooked) {
+                (Refusal::NotANumber { .. }, Overlooked::Sometimes) => {
+                    format!("{quoted} {}; Linux 5.6 to 5.19 ignores it with sloppy", unlike_number(refusal))
+                }
+                (Refusal::NotANumber { .. }, _) => format!("{quoted} {}", unlike_number(refusal)),
+                _ => format!("{what}: {refusal}"),
+            });
             if is_leftover(token.option.text()) {
                 message.remedy = Some(MISSING_VALUE.into());
                 check.report(token, severity, message, None);
@@ -294,6 +300,12 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
             check.report(token, Severity::Lesser, Sentence::with_remedy(message, remedy), None);
         }
     }
+}
+
+/// `is not a whole number (unit: bytes)`: the option is the subject.
+fn unlike_number(refusal: Refusal) -> String {
+    let text = refusal.to_string();
+    text.strip_prefix("the value ").map(ToOwned::to_owned).unwrap_or(text)
 }
 
 /// Returns true for a number of connections beside an option of a vendor's client module, which

@@ -15,7 +15,7 @@ pub(super) static RULE: Rule = Rule {
 another error). Data that the program wrote and the kernel had not sent yet is then dropped, and the error \
 is reported once, at the next fsync or close. Programs that do not check it lose data silently. \
 nfs(5) warns of silent data corruption.",
-    remedy: "Use `hard`. Where a hanging server must not hold a Pod indefinitely, keep `soft` and give it time: \
+    remedy: "Use `hard`. If a hanging server must not hold a Pod indefinitely, keep `soft` and give it time: \
 see soft-mount-gives-up-early.",
     actions: Actions::all(Action::Warn).strict(Action::Deny),
     lesser: None,
@@ -55,10 +55,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
     let Some(token) = soft_option(check) else {
         return;
     };
-    let message = check.about(
-        token,
-        "makes writes fail when the server is away; a program that ignores fsync errors loses data",
-    );
+    let message = check
+        .about(token, "fails writes when the server is away; programs that ignore fsync errors lose data");
     let is_hard = |other: &Token<'_>| other.id() == Some(OptionId::Hard) && other.site.is_some();
     let message = if check.subject.options.effective().any(is_hard) {
         Sentence::with_remedy(message, format!("drop {}, so that hard takes effect", token.option.text()))

@@ -162,17 +162,14 @@ fn timeo(value: &str, min: u32, max: u32) -> Option<Problem> {
                 format!("exceeds the kernel's limit: {LARGEST_TIMEO} ({} s) applies", seconds(LARGEST_TIMEO));
             Problem::new(what, Some(u64::from(LARGEST_TIMEO)))
         } else {
-            let what = format!(
-                "is {} s (unit: tenths of a second); the maximum is {max} ({} s)",
-                seconds(tenths),
-                seconds(max)
-            );
+            let what =
+                format!("is {} s (unit: 0.1 s); the maximum is {max} ({} s)", seconds(tenths), seconds(max));
             Problem::with_remedy(what, format!("use at most timeo={max}"))
         });
     }
     if tenths < min {
         let what = format!(
-            "is {} s (unit: tenths of a second); below {} s, requests are retransmitted too early",
+            "is {} s (unit: 0.1 s); below {} s, requests are retransmitted too early",
             seconds(tenths),
             seconds(min)
         );

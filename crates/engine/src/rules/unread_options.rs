@@ -25,8 +25,8 @@ without its options. Some drivers refuse a StorageClass with such a parameter: c
 `parameters.mountOptions` and no `parameters.nfsVersion`, so no volume is ever made. A PersistentVolumeClaim, a \
 template of claims, a Pod and its `nfs` volumes have no place for options, and an annotation of another name than the \
 one that the kubelet reads gives none. Options of a class do not reach a volume that is made by hand.",
-    remedy: "Write the options in `mountOptions` of the class, or in `spec.mountOptions` of the volume. A class with a \
-refused parameter has to be deleted and made again, because parameters cannot be changed.",
+    remedy: "Write the options in `mountOptions` of the class, or in `spec.mountOptions` of the volume. The parameters of a \
+class are immutable: delete and recreate a class with a refused one.",
     actions: Actions::all(Action::Deny),
     lesser: Some((Actions::all(Action::Warn), "the options are only lost")),
     fix: Some(Applicability::Offer),

@@ -7,7 +7,9 @@ use crate::finding::{Edit, Finding, Fix};
 use crate::nfs::catalog::{Entry, Group};
 use crate::nfs::option::MountOption;
 use crate::nfs::{option, reading};
+use crate::site::Site;
 use crate::subject::Subject;
+use crate::subject::effective::Token;
 
 const WORD: &str = "fg";
 
@@ -36,6 +38,23 @@ pub(super) fn merge(plan: &mut Plan<'_>, subject: &Subject<'_>) {
         }
         has_one = true;
     }
+}
+
+/// Returns true if an `fg` in the place of the option at `site` would be taken out again, because its
+/// carrier has one already, or gets one in the place of an earlier `bg`.
+pub fn is_repeated(subject: &Subject<'_>, site: &Site) -> bool {
+    let reaches_mount = |token: &&Token<'_>| token.in_force && !token.is_unrendered;
+    let Some(token) = subject.options.at(site).filter(reaches_mount) else { return false };
+    let says_it = |other: &Token<'_>| {
+        other.site.as_ref().is_some_and(|at| {
+            let is_earlier = at.order() < site.order();
+            at.carrier == site.carrier
+                && (other.option.text() == WORD || is_earlier && other.is_background(subject.may_fold()))
+        })
+    };
+    token.is_background(subject.may_fold())
+        && is_split_alike(subject, site.carrier)
+        && subject.options.tokens().iter().filter(reaches_mount).any(says_it)
 }
 
 fn is_in(text: &str) -> bool {

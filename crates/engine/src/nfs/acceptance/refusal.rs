@@ -14,7 +14,10 @@ pub enum Refusal {
     /// A value is needed and there is none, or an empty one.
     ValueMissing,
     /// The value is not a number as the kernel reads numbers.
-    NotANumber,
+    NotANumber {
+        /// The unit of the number; none for one that counts or names something.
+        unit: &'static str,
+    },
     /// The number has too many digits for the kernel.
     TooLarge {
         /// Largest number taken.
@@ -58,7 +61,7 @@ impl Refusal {
     pub const fn overlooked(self) -> Overlooked {
         match self {
             Self::Unknown | Self::FlagWithValue | Self::ValueMissing => Overlooked::Always,
-            Self::NotANumber | Self::TooLarge { .. } | Self::NotOneOf(_) => Overlooked::Sometimes,
+            Self::NotANumber { .. } | Self::TooLarge { .. } | Self::NotOneOf(_) => Overlooked::Sometimes,
             Self::OutOfRange { .. } | Self::NoSuchVersion | Self::NoKernel => Overlooked::Never,
         }
     }
@@ -70,7 +73,8 @@ impl fmt::Display for Refusal {
             Self::Unknown => f.write_str("neither mount.nfs nor any kernel supports it"),
             Self::FlagWithValue => f.write_str("the option takes no value"),
             Self::ValueMissing => f.write_str("a value is required"),
-            Self::NotANumber => f.write_str("the value is not a whole number"),
+            Self::NotANumber { unit: "" } => f.write_str("the value is not a whole number"),
+            Self::NotANumber { unit } => write!(f, "the value is not a whole number (unit: {unit})"),
             Self::TooLarge { max } => write!(f, "must be at most {max}"),
             Self::OutOfRange { min, max } => write!(f, "must be {min} to {max}"),
             Self::NotOneOf(words) => {

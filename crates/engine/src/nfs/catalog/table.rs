@@ -35,7 +35,7 @@ const fn vfs(id: OptionId, meaning: &'static str) -> Entry {
 const fn fstab(id: OptionId, meaning: &'static str) -> Entry {
     entry(id, Grammar::Anything, meaning)
         .read_by(Consumers::MOUNT)
-        .without_effect("only /etc/fstab processing reads it")
+        .without_effect("only /etc/fstab processing acts on it")
 }
 
 /// A word of fstab(5) that mount(8) knows without a value only: with one it is
@@ -121,7 +121,7 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("soft", flag(OptionId::Soft, "a request fails with EIO at the major timeout, written data may be lost")),
     ("softerr", flag(OptionId::Softerr, "as soft, with ETIMEDOUT").since(5, 2).nfs_only()),
     ("softreval", flag(OptionId::Softreval, "cached attributes are used while the server is away").since(5, 6).nfs_only()),
-    ("timeo", number(OptionId::Timeo, 1, i32::MAX as u32, "tenths of a second", "how long the client waits before it sends a request again").nfs_only()),
+    ("timeo", number(OptionId::Timeo, 1, i32::MAX as u32, "0.1 s", "how long the client waits before it sends a request again").nfs_only()),
     ("retrans", number(OptionId::Retrans, 0, i32::MAX as u32, "tries", "how often a request is sent again before the major timeout")),
 
     ("vers", entry(OptionId::Vers, Grammar::Version, "the protocol version").read_by(Consumers::BOTH)),
@@ -132,25 +132,25 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("v4.1", flag(OptionId::VersFlag, "protocol version 4.1").read_by(Consumers::BOTH).nfs_only()),
     ("v4.2", flag(OptionId::VersFlag, "protocol version 4.2").read_by(Consumers::BOTH).nfs_only()),
     ("v2", flag(OptionId::VersFlag, "protocol version 2, which no covered kernel mounts").read_by(Consumers::BOTH).never_known().nfs_only()),
-    ("minorversion", number(OptionId::Minorversion, 0, 2, "minor version", "the minor version with vers=4").read_by(Consumers::BOTH).nfs_only()),
+    ("minorversion", number(OptionId::Minorversion, 0, 2, "", "the minor version with vers=4").read_by(Consumers::BOTH).nfs_only()),
 
     ("proto", entry(OptionId::Proto, Grammar::Word(TRANSPORTS), "the transport").read_by(Consumers::BOTH).nfs_only()),
     ("tcp", flag(OptionId::Tcp, "transport over TCP").read_by(Consumers::BOTH)),
     ("udp", flag(OptionId::Udp, "transport over UDP, which corrupts data on fast links").read_by(Consumers::BOTH)),
     ("rdma", flag(OptionId::Rdma, "transport over RDMA").read_by(Consumers::BOTH)),
-    ("port", number(OptionId::Port, 0, 65535, "port", "the server's NFS port").read_by(Consumers::BOTH)),
-    ("nconnect", number(OptionId::Nconnect, 1, 16, "connections", "connections to the server; the first mount of a server decides (RHEL 8 has it since 8.3)").since(5, 3).nfs_only()),
-    ("max_connect", number(OptionId::MaxConnect, 1, 16, "connections", "connections to further addresses of the same NFSv4.1 server").since(5, 15).nfs_only()),
+    ("port", number(OptionId::Port, 0, 65535, "", "the server's NFS port").read_by(Consumers::BOTH)),
+    ("nconnect", number(OptionId::Nconnect, 1, 16, "", "connections to the server; the first mount of a server decides (RHEL 8 has it since 8.3)").since(5, 3).nfs_only()),
+    ("max_connect", number(OptionId::MaxConnect, 1, 16, "", "connections to further addresses of the same NFSv4.1 server").since(5, 15).nfs_only()),
     ("trunkdiscovery", flag(OptionId::Trunkdiscovery, "asks the server for further addresses of itself").since(5, 18).nfs_only()),
     ("notrunkdiscovery", flag(OptionId::Trunkdiscovery, "does not ask the server for further addresses").negation().since(5, 18).nfs_only()),
     ("xprtsec", entry(OptionId::Xprtsec, Grammar::Word(&["none", "tls", "mtls"]), "transport security; tls and mtls need tlshd on the node").read_by(Consumers::BOTH).since(6, 5).nfs_only()),
-    ("cert_serial", number(OptionId::CertSerial, 0, u32::MAX, "key serial", "the key of the client certificate").since(6, 17).nfs_only()),
-    ("privkey_serial", number(OptionId::PrivkeySerial, 0, u32::MAX, "key serial", "the key of the client's private key").since(6, 17).nfs_only()),
+    ("cert_serial", number(OptionId::CertSerial, 0, u32::MAX, "", "the key of the client certificate").since(6, 17).nfs_only()),
+    ("privkey_serial", number(OptionId::PrivkeySerial, 0, u32::MAX, "", "the key of the client's private key").since(6, 17).nfs_only()),
     ("fatal_neterrors", entry(OptionId::FatalNeterrors, Grammar::Word(&["default", "none", "ENETDOWN:ENETUNREACH", "ENETUNREACH:ENETDOWN"]), "which network errors end a hard mount").since(6, 15).nfs_only()),
 
-    ("mountport", number(OptionId::Mountport, 0, 65535, "port", "the port of the server's MOUNT service").read_by(Consumers::BOTH).on(Versions::V3).nfs_only()),
+    ("mountport", number(OptionId::Mountport, 0, 65535, "", "the port of the server's MOUNT service").read_by(Consumers::BOTH).on(Versions::V3).nfs_only()),
     ("mountproto", entry(OptionId::Mountproto, Grammar::Word(PORTS), "the transport to the MOUNT service").read_by(Consumers::BOTH).on(Versions::V3).nfs_only()),
-    ("mountvers", number(OptionId::Mountvers, 1, 3, "version", "the version of the MOUNT service").read_by(Consumers::BOTH).on(Versions::V3).nfs_only()),
+    ("mountvers", number(OptionId::Mountvers, 1, 3, "", "the version of the MOUNT service").read_by(Consumers::BOTH).on(Versions::V3).nfs_only()),
     ("mounthost", entry(OptionId::Mounthost, Grammar::Text, "another host answers for the MOUNT service").read_by(Consumers::BOTH).on(Versions::V3).nfs_only()),
     ("mountaddr", entry(OptionId::Mountaddr, Grammar::Text, "another address answers for the MOUNT service").read_by(Consumers::BOTH).on(Versions::V3).nfs_only()),
     ("mountprog", entry(OptionId::Mountprog, Grammar::Text, "the RPC program of the MOUNT service").read_by(Consumers::MOUNT_NFS).on(Versions::V3).nfs_only()),
@@ -165,11 +165,11 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("bsize", number(OptionId::Bsize, 0, u32::MAX, "bytes", "the block size that statfs reports")),
     ("namlen", number(OptionId::Namlen, 0, u32::MAX, "bytes", "the longest file name that the client takes").nfs_only()),
 
-    ("actimeo", number(OptionId::Actimeo, 0, u32::MAX, "seconds", "sets all four attribute cache times")),
-    ("acregmin", number(OptionId::Acregmin, 0, u32::MAX, "seconds", "shortest time a file's attributes are cached").nfs_only()),
-    ("acregmax", number(OptionId::Acregmax, 0, u32::MAX, "seconds", "longest time a file's attributes are cached")),
-    ("acdirmin", number(OptionId::Acdirmin, 0, u32::MAX, "seconds", "shortest time a directory's attributes are cached").nfs_only()),
-    ("acdirmax", number(OptionId::Acdirmax, 0, u32::MAX, "seconds", "longest time a directory's attributes are cached")),
+    ("actimeo", number(OptionId::Actimeo, 0, u32::MAX, "s", "sets all four attribute cache times")),
+    ("acregmin", number(OptionId::Acregmin, 0, u32::MAX, "s", "shortest time a file's attributes are cached").nfs_only()),
+    ("acregmax", number(OptionId::Acregmax, 0, u32::MAX, "s", "longest time a file's attributes are cached")),
+    ("acdirmin", number(OptionId::Acdirmin, 0, u32::MAX, "s", "shortest time a directory's attributes are cached").nfs_only()),
+    ("acdirmax", number(OptionId::Acdirmax, 0, u32::MAX, "s", "longest time a directory's attributes are cached")),
     ("ac", flag(OptionId::Ac, "attributes are cached").nfs_only()),
     ("noac", flag(OptionId::Ac, "attributes are not cached and writes are synchronous").negation().nfs_only()),
     ("cto", flag(OptionId::Cto, "written data is visible to every later open of the file").nfs_only()),

@@ -168,7 +168,7 @@ const ADDRESSES: Refused = refuses(
 );
 
 const ACCESS_MODE: Refused =
-    refuses(What::FirstAccessMode("ReadOnlyMany"), "which takes ReadWriteOnce and ReadWriteMany");
+    refuses(What::FirstAccessMode("ReadOnlyMany"), "which takes ReadWriteOnce, ReadWriteMany");
 
 const MODE_OF_CLASS: Refused = refuses(
     exact_setting("provisioningMode", On::Class, Taken::Like(&["efs-ap", "s3files-ap"])),

@@ -75,7 +75,7 @@ static SYNOLOGY: Driver = Driver {
     case: Case::Kept,
     refuses: &[refuses(
         What::ValueOtherThan(&["nfsvers"], &["3", "4", "4.0", "4.1"]),
-        "which takes nfsvers 3, 4, 4.0 and 4.1 (driver.go)",
+        "which takes nfsvers 3, 4, 4.0 and 4.1",
     )],
     advice: "nfsvers must be one of 3, 4, 4.0, 4.1",
     known: Known::Measured("v1.2.1-7-g2807900"),
@@ -273,7 +273,7 @@ static INFINIDAT: Driver = Driver {
     emptiness: Emptiness::NoElement,
     refuses: &[refuses(
         What::ValueOtherThan(&["vers", "nfsvers", "mountvers"], &["3"]),
-        "which takes NFSv3 only (storagehelper.go updateNfsMountOptions)",
+        "which takes NFSv3 only",
     )],
     advice: "a list replaces vers=3,tcp,rsize=262144,wsize=262144; the driver adds vers=3 and hard unless they are there, and refuses any version but 3",
     known: Known::Measured("v2.16.1"),
