@@ -126,8 +126,11 @@ fn objects(count: usize) -> impl Iterator<Item = (&'static str, String)> {
         ),
         ("options bg", Box::new(move || options("\"bg\""))),
         // About what an API server takes of one object.
-        ("attributes of options that are not read", Box::new(|| spec(attributes(350, &"bg,".repeat(1_300))))),
-        ("attributes of one option that is not read", Box::new(|| spec(attributes(50_000, "bg")))),
+        (
+            "attributes of options that are not read",
+            Box::new(move || spec(attributes(350, &"bg,".repeat(1_300)))),
+        ),
+        ("attributes of one option that is not read", Box::new(move || spec(attributes(50_000, "bg")))),
         ("options empty", Box::new(move || options("\"\""))),
         ("options unknown", Box::new(move || options("\"hadr\""))),
         ("options in one element", Box::new(move || options("\"soft,bg, x,timeo=5\""))),
