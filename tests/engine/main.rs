@@ -12,6 +12,7 @@
     reason = "a test may end by panicking, and nothing imports a test program"
 )]
 
+mod bypasses;
 mod corpus;
 mod driver_truth;
 mod drivers;
