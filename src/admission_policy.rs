@@ -7,6 +7,7 @@ mod cel;
 mod drivers;
 mod evidence;
 mod exemptions;
+mod further_texts;
 mod inline_volumes;
 mod manifest;
 pub mod match_conditions;

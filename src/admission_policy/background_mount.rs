@@ -6,6 +6,7 @@ use super::drivers::{
     FOLDS_CASE, KEEPS_CASE, KEY, Names, Table, attributes_of, entry_of, facts_of, is_option_key,
 };
 use super::exemptions;
+use super::further_texts::further_texts;
 use super::match_conditions::{Concern, MatchCondition, match_conditions};
 use crate::policy::Policy;
 use crate::policy::exemption::Exemption;
@@ -105,12 +106,17 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "values",
-                comment: "Attributes that hold options, as one text.",
+                comment: "Attributes that hold options, and what else becomes options, as one text.",
                 expression: format!(
-                    "variables.attributes.filter(k,\n  {} ||\n  \
+                    "(variables.attributes.filter(k,\n  {} ||\n  \
                      '{KEY}' + k.lowerAscii() in variables.reading)\n  \
-                     .map(k, variables.attributes[k]).join(',')",
-                    hanging(&is_option_key("k"), 2)
+                     .map(k, variables.attributes[k]) +\n{}).join(',')",
+                    hanging(&is_option_key("k"), 2),
+                    further_texts(
+                        &self.table,
+                        Names { object: OBJECT, driver: "variables.driver", facts: "variables.facts" },
+                        "variables.attributes"
+                    )
                 ),
             },
         ]);
@@ -251,7 +257,7 @@ pub(super) fn validations() -> Vec<Validation> {
         Validation::new(
             rule("values", "variables.wasJudged"),
             message(
-                "parameters, volumeAttributes or flexVolume.options",
+                "parameters, volumeAttributes, volumeHandle or flexVolume.options",
                 "these fields are immutable: delete and recreate the object",
             ),
         ),

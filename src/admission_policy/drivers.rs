@@ -34,15 +34,27 @@ fn entry_of_script(name: &str) -> String {
 }
 
 /// Returns the name under which the table is asked for the driver of `object`: that of a `FlexVolume`
-/// is one of the table's own, or one that only a policy may know.
+/// is one of the table's own, or one that only a policy may know. A source of the kubelet's that it
+/// hands to a CSI driver has its plugin's.
 pub(super) fn entry_of(object: &str) -> String {
     let scripts: Vec<&str> = driver::scripts().collect();
     let is_known = is_one_of("d", &scripts).unwrap_or_else(|| "false".to_owned());
     format!(
         "{object}.?provisioner.or({object}.?spec.?csi.?driver)\n  \
          .or({object}.?spec.?flexVolume.?driver.optMap(d, {is_known} ? d : 'flexVolume ' + d.replace('.', ' ')))\n  \
-         .or({object}.?driver).orValue('')"
+         {}.or({object}.?driver).orValue('')",
+        handed_to_drivers(object)
     )
+}
+
+/// Returns the plugins' names of sources that the kubelet hands to a CSI driver which may mount NFS, as
+/// further terms of an optional value.
+fn handed_to_drivers(object: &str) -> String {
+    let may_be_nfs = |plugin: &str| driver::find(plugin).is_some_and(|row| row.nfs != Nfs::No);
+    let handed = IN_TREE_PLUGINS.iter().filter(|(_, plugin)| may_be_nfs(plugin));
+    handed
+        .map(|(source, plugin)| format!(".or({object}.?spec.?{source}.optMap(s, {}))\n  ", string(plugin)))
+        .collect()
 }
 
 /// Returns the class parameters or volume attributes of `object`.
@@ -129,6 +141,11 @@ impl<'p> Table<'p> {
         let by_name = names.iter().map(|(name, row)| (*name, fate(row, said(name))));
         let by_pattern = patterns.iter().map(|(name, row)| (*name, fate(row, None)));
         Self { rows: by_name.chain(by_pattern).collect(), settings }
+    }
+
+    /// Returns the names and patterns of the rows that may be NFS, with their rows.
+    pub(super) fn named_rows(&self) -> impl Iterator<Item = (&'static str, &'static Driver)> {
+        self.rows.iter().filter_map(|(name, fate)| Some((*name, fate.row()?)))
     }
 
     /// Returns CEL that is true if the object may be NFS, judging by its driver's name.

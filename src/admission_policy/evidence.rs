@@ -45,6 +45,13 @@ pub(super) fn shows(evidence: &Evidence, names: Names) -> String {
     let (object, facts) = (names.object, names.facts);
     match evidence {
         Evidence::Value(key, values) => has_fact(facts, &[*key], values),
+        Evidence::Exact(key, values) => has_exactly(object, key, values),
+        Evidence::ExactParameter(key, values) => {
+            format!("{object}.?provisioner.hasValue() && {}", has_exactly(object, key, values))
+        }
+        Evidence::ExactAttribute(key, values) => {
+            format!("{object}.?spec.hasValue() && {}", has_exactly(object, key, values))
+        }
         Evidence::Key(key) => has_fact(facts, &[*key], &["*"]),
         Evidence::FsType(values) => has_fact(facts, &FS_TYPE_KEYS, values),
         Evidence::AccessMode(mode) => format!("{} in {object}.?spec.?accessModes.orValue([])", string(mode)),
@@ -81,6 +88,7 @@ pub(super) fn shows(evidence: &Evidence, names: Names) -> String {
         Evidence::ReadOnlySource => {
             format!("{object}.?spec.?nfs.?readOnly == optional.of(true)")
         }
+        Evidence::FlexVolume => format!("{object}.?spec.?flexVolume.hasValue()"),
         Evidence::BlockMode => format!("{object}.?spec.?volumeMode == optional.of('Block')"),
         Evidence::All(all) => each(all, names).join(" && "),
         Evidence::Any(any) => format!("({})", each(any, names).join(" || ")),
@@ -107,6 +115,17 @@ fn shows_surely(evidence: &Evidence, names: Names) -> String {
         is_one_of("f", &patterns.iter().map(String::as_str).collect::<Vec<_>>()).unwrap_or_default()
     };
     format!("{shown} && {}.all(f, !({}) || {})", names.facts, is_fact(&["*"]), is_fact(values))
+}
+
+/// Returns CEL that is true if the parameter or attribute of exactly this key has one of the values.
+fn has_exactly(object: &str, key: &str, values: &[&str]) -> String {
+    let key = string(key);
+    let value = format!("{object}.?parameters[?{key}].or({object}.?spec.?csi.?volumeAttributes[?{key}])");
+    if values.contains(&"*") {
+        return format!("{value}.hasValue()");
+    }
+    let is_one = is_one_of("v", values).unwrap_or_default();
+    format!("{value}.optMap(v, {is_one}).orValue(false)")
 }
 
 /// Returns CEL that is true if one of the keys has one of the values.

@@ -210,10 +210,20 @@ fn evidence(shown: &Evidence) -> String {
     match shown {
         Evidence::Value(key, ["*"]) => format!("any other `{key}`"),
         Evidence::Value(key, values) => format!("`{key}`: {}", codes(values)),
+        Evidence::Exact(key, ["*"]) => format!("any other `{key}` in this spelling"),
+        Evidence::Exact(key, values) => format!("`{key}` in this spelling: {}", codes(values)),
+        Evidence::ExactParameter(key, ["*"]) => format!("any other class's `{key}` in this spelling"),
+        Evidence::ExactParameter(key, values) => {
+            format!("a class's `{key}` in this spelling: {}", codes(values))
+        }
+        Evidence::ExactAttribute(key, values) => {
+            format!("a volume's attribute `{key}` in this spelling: {}", codes(values))
+        }
         Evidence::Key(key) => format!("the key `{key}`"),
         Evidence::NoKey(key) => format!("no key `{key}`"),
         Evidence::Text(key) => format!("a `{key}` that is not empty"),
         Evidence::Parameter(key, values) => format!("a class's `{key}`: {}", codes(values)),
+        Evidence::Attribute(key, ["*"]) => format!("any other attribute `{key}` of a volume"),
         Evidence::Attribute(key, values) => format!("a volume's attribute `{key}`: {}", codes(values)),
         Evidence::NoAttribute(key, values) => {
             format!("a class, or a volume without the attribute `{key}`: {}", codes(values))
@@ -224,6 +234,7 @@ fn evidence(shown: &Evidence) -> String {
         Evidence::AccessMode(mode) => format!("access mode {mode}"),
         Evidence::NoAccessMode(modes) => format!("access modes without {}", modes.join(" and ")),
         Evidence::FirstAccessMode(mode) => format!("first access mode {mode}"),
+        Evidence::FlexVolume => "a FlexVolume".to_owned(),
         Evidence::BlockMode => "volumeMode Block".to_owned(),
         Evidence::VolumeHandle(pattern) => format!("a volumeHandle `{pattern}`"),
         Evidence::ReadOnlySource => {

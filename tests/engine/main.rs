@@ -13,6 +13,7 @@
 )]
 
 mod bounds;
+mod bypasses;
 mod corpus;
 mod driver_truth;
 mod drivers;

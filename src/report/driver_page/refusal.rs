@@ -20,6 +20,7 @@ pub(super) fn describe(refused: &Refused) -> String {
         What::EmptyElement => "an empty element".to_owned(),
         What::Setting(setting) => setting_of(setting),
         What::OtherAttributes(known) => format!("a volume attribute other than {}", codes(known)),
+        What::Handle(taken) => format!("a volumeHandle{}", not_taken(taken)),
         What::FirstAccessMode(mode) => format!("first access mode {mode}"),
         What::FsTypeOtherThan(types) => {
             let named: Vec<_> = types.iter().copied().filter(|found| !found.is_empty()).collect();
@@ -38,7 +39,11 @@ fn setting_of(setting: Setting) -> String {
         On::Volume => " of a volume",
         On::Inline => " of an inline volume",
     };
-    let taken = match setting.taken {
+    format!("`{}`{on}{}", setting.key, not_taken(setting.taken))
+}
+
+fn not_taken(taken: Taken) -> String {
+    match taken {
         Taken::Nothing => String::new(),
         Taken::Like(values) => {
             let (empty, named): (Vec<_>, Vec<_>) = values.iter().partition(|value| value.is_empty());
@@ -48,7 +53,8 @@ fn setting_of(setting: Setting) -> String {
         Taken::Boolean => " that is not a boolean".to_owned(),
         Taken::Address => " that is not an IP address".to_owned(),
         Taken::AddressMap => " with a text that is not an IP address".to_owned(),
+        Taken::Unlike(patterns) => format!(" like {}", codes(patterns)),
+        Taken::Word => " with whitespace or a mark of a shell".to_owned(),
         Taken::NoVersionBut(prefix) => format!(" with a version not written `{prefix}`"),
-    };
-    format!("`{}`{on}{taken}", setting.key)
+    }
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use time::macros::date;
 
 use super::updates::Update;
-use super::{ask, clear, install, mutating, refuses, trial, validating};
+use super::{ask, background_mount_only, clear, install, mutating, refuses, trial, validating};
 use crate::api::{Api, Call};
 use crate::cluster::Cluster;
 use crate::objects::{annotated, class, csi_volume, nfs_volume, with};
@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("admission_policy::docs_list_the_differences_that_are_shown", listed),
         trial("a_difference_an_option_that_a_shell_rewrites", rewritten_by_a_shell),
+        trial("a_bg_beyond_the_options_is_refused_as_by_the_webhook", beyond_the_options),
         trial("a_difference_a_bg_in_another_notation", in_another_notation),
         trial("a_difference_a_bg_in_a_setting_that_the_driver_refuses", in_a_refused_setting),
         trial("more_options_than_a_mount_takes_are_refused_as_by_the_webhook", long_options),
@@ -84,7 +85,12 @@ pub fn is_rewritten(object: &Value) -> bool {
     let adds = |value: &Value| reading::further_options(value.as_str().unwrap_or_default()).next().is_some();
     let runs_a_shell =
         ["csi.huawei.com", "nas.csi.cds.net"].iter().any(|name| driver.contains(&&json!(name)));
-    runs_a_shell && (elements.clone().any(adds) || values.any(adds))
+    let script =
+        spec["flexVolume"]["options"].as_object().filter(|_| driver.contains(&&json!("alicloud/nas")));
+    let mut of_script = script.into_iter().flat_map(serde_json::Map::values);
+    let is_changed = |text: &str| text.contains(['\\', '$', '"', '\'']) || text.contains(char::is_whitespace);
+    of_script.any(|value| is_changed(value.as_str().unwrap_or_default()))
+        || runs_a_shell && (elements.clone().any(adds) || values.any(adds))
         || driver.contains(&&json!("csi.huawei.com"))
             && elements.any(|element| element.as_str().unwrap_or_default().contains(['\\', '$', '"', '\'']))
 }
@@ -118,6 +124,36 @@ fn rewritten_by_a_shell(cluster: &mut Cluster) -> Result<(), Failed> {
     for object in [object, switch] {
         assert!(is_rewritten(&object) && refuses(&Policy::default(), &object, None), "{object}");
         assert!(!is_refused(&api, &object), "{object}");
+    }
+    Ok(())
+}
+
+/// A `volumeHandle`, a server or a path of which the driver makes options.
+fn beyond_the_options(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    install(&api, &generated(&Policy::default()));
+    let of = |driver: &str, handle: &str, attributes: Value| {
+        let mut object = csi_volume("beyond", driver, &["fg"]);
+        object["spec"]["csi"]["volumeHandle"] = json!(handle);
+        object["spec"]["csi"]["volumeAttributes"] = attributes;
+        object
+    };
+    let (efs, cds) = ("efs.csi.aws.com", "nas.csi.cds.net");
+    for (object, is_bg) in [
+        (of(efs, "fs-0123456789abcdef0::fsap-0123456789abcdef0,fg,bg", json!({})), true),
+        (of(efs, "fs-0123456789abcdef0::fsap-0123456789abcdef0", json!({})), false),
+        (of(efs, "fs-0123456789abcdef0:/a,bg", json!({})), false),
+        (of(cds, "vol -o bg", json!({"path": "/x"})), true),
+        (of(cds, "bg", json!({"path": "/x"})), false),
+        (of(cds, "vol", json!({"path": "/x -o hard,bg"})), true),
+        (of(cds, "vol", json!({"server": "a:/x /mnt --options=bg #", "path": "/x"})), true),
+        (of(cds, "vol", json!({"server": "a", "path": "/x-o/bg"})), false),
+        (of("csi.huawei.com", "backend.vol /mnt -obg #", json!({})), true),
+        (of("csi.huawei.com", "backend.bg", json!({})), false),
+    ] {
+        let by_webhook = refuses(&background_mount_only(), &object, None);
+        let by_policy = is_refused(&api, &object);
+        assert_eq!((by_webhook, by_policy), (is_bg, is_bg), "{object}");
     }
     Ok(())
 }
@@ -156,7 +192,7 @@ fn access_modes_alone(cluster: &mut Cluster) -> Result<(), Failed> {
     let new = with(old.clone(), "/spec/accessModes", json!(["ReadOnlyMany"]));
     let update = Update { old, new };
     assert!(changes_access_alone(&update));
-    let answer = ask(&super::background_mount_only(), Endpoint::Mutate, &update.new, Some(&update.old));
+    let answer = ask(&background_mount_only(), Endpoint::Mutate, &update.new, Some(&update.old));
     assert!(answer["patch"].is_string(), "the guard repairs it");
     install(&api, &mutating::generated());
     let said = api.send(Call::try_replace(&update.new));
@@ -189,10 +225,10 @@ fn long_options(cluster: &mut Cluster) -> Result<(), Failed> {
         api.send(Call::create(&with(long_class(LONG, ",bg"), "/metadata/name", json!("long-before")))).body;
     install(&api, &manifest);
     for length in [LONG, TOO_LONG, SHORT + 1] {
-        assert!(refuses(&super::background_mount_only(), &long_class(length, ""), None));
+        assert!(refuses(&background_mount_only(), &long_class(length, ""), None));
     }
     let short = long_class(SHORT, "");
-    assert!(!refuses(&super::background_mount_only(), &short, None));
+    assert!(!refuses(&background_mount_only(), &short, None));
     assert!(api.send(Call::try_create(&short)).passed());
     assert!(api.send(Call::try_create(&long_class(SHORT + 1, ""))).message().contains(TOO_MANY));
     let annotation = annotated(nfs_volume("long", &[]), &"x,".repeat(LONG));
@@ -221,7 +257,7 @@ fn long_options_repaired(cluster: &mut Cluster) -> Result<(), Failed> {
     install(&api, &mutating::generated());
     let object = long_class(LONG, ",bg");
     for object in [object, long_class(4 * TOO_LONG, ",bg")] {
-        let answer = ask(&super::background_mount_only(), Endpoint::Mutate, &object, None);
+        let answer = ask(&background_mount_only(), Endpoint::Mutate, &object, None);
         assert!(answer["patch"].is_null(), "{answer}");
         let stored = api.send(Call::try_create(&object)).body["mountOptions"].clone();
         assert!(stored == object["mountOptions"], "it is left as it is");
@@ -275,7 +311,7 @@ fn effect_of_an_update(cluster: &mut Cluster) -> Result<(), Failed> {
     let update = Update { old, new };
     assert!(gives_effect(&update));
     install(&api, &generated(&Policy::default()));
-    assert!(refuses(&super::background_mount_only(), &update.new, Some(&update.old)));
+    assert!(refuses(&background_mount_only(), &update.new, Some(&update.old)));
     assert!(api.send(Call::try_replace(&update.new)).passed());
     cluster.delete(&object);
     Ok(())
@@ -292,14 +328,14 @@ fn long_unread(cluster: &mut Cluster) -> Result<(), Failed> {
     super::inline::register(&api, &Policy::default());
     let long = "x".repeat(LONG);
     let unread = attribute("nfs.csi.k8s.io", "options", &long);
-    assert!(!refuses(&super::background_mount_only(), &unread, None));
+    assert!(!refuses(&background_mount_only(), &unread, None));
     assert!(api.send(Call::try_create(&unread)).message().contains(TOO_MANY));
     let with_bg = attribute("nfs.csi.k8s.io", "options", &format!("{long},bg"));
-    assert!(refuses(&super::background_mount_only(), &with_bg, None));
+    assert!(refuses(&background_mount_only(), &with_bg, None));
     assert!(!api.send(Call::try_create(&with_bg)).passed());
     for (driver, is_read) in [("nfs.csi.k8s.io", false), ("com.tencent.cloud.csi.cfs", true)] {
         let pod = super::inline::pod_with(driver, &json!({"host": "a", "path": "/", "vers": long}));
-        assert_eq!(refuses(&super::background_mount_only(), &pod, None), is_read, "{driver}");
+        assert_eq!(refuses(&background_mount_only(), &pod, None), is_read, "{driver}");
         wait_until_refused(&api, &pod, driver);
     }
     Ok(())
@@ -319,7 +355,7 @@ fn many_attributes(cluster: &mut Cluster) -> Result<(), Failed> {
     };
     let [few, many] = [200, 201].map(|count| super::inline::pod_with("nfs.csi.k8s.io", &attributes(count)));
     for pod in [&few, &many] {
-        assert!(!refuses(&super::background_mount_only(), pod, None));
+        assert!(!refuses(&background_mount_only(), pod, None));
     }
     wait_until_refused(&api, &many, "201 attributes");
     assert!(api.send(Call::try_create(&few)).passed());
@@ -339,11 +375,7 @@ fn length_in_bytes(cluster: &mut Cluster) -> Result<(), Failed> {
             let of_attribute = attribute("nfs.csi.k8s.io", "mountOptions", &text);
             let pod = super::inline::pod_with("nfs.csi.k8s.io", &json!({ "mountOptions": text }));
             for object in [of_list, of_attribute, pod] {
-                assert_eq!(
-                    refuses(&super::background_mount_only(), &object, None),
-                    is_long,
-                    "{count} {letter}"
-                );
+                assert_eq!(refuses(&background_mount_only(), &object, None), is_long, "{count} {letter}");
                 if is_long {
                     wait_until_refused(&api, &object, "a long text");
                 } else {

@@ -373,6 +373,9 @@ fn attributes(rng: &mut Rng, driver: &str) -> Value {
 fn shown_by(evidence: &Evidence, clues: &mut BTreeSet<(&'static str, &'static str)>) {
     match *evidence {
         Evidence::Value(key, values)
+        | Evidence::Exact(key, values)
+        | Evidence::ExactParameter(key, values)
+        | Evidence::ExactAttribute(key, values)
         | Evidence::Parameter(key, values)
         | Evidence::Attribute(key, values)
         | Evidence::NoAttribute(key, values) => clues.extend(values.iter().map(|value| (key, *value))),
@@ -390,6 +393,7 @@ fn shown_by(evidence: &Evidence, clues: &mut BTreeSet<(&'static str, &'static st
         | Evidence::NoAccessMode(_)
         | Evidence::FirstAccessMode(_)
         | Evidence::BlockMode
+        | Evidence::FlexVolume
         | Evidence::VolumeHandle(_)
         | Evidence::ReadOnlySource => {}
     }

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use super::fix::{Elements, Scope, changed_once};
 use super::{Evaluation, Judged};
-use crate::finding::{Action, Code};
+use crate::finding::{Action, Code, Finding};
+use crate::nfs::reading;
+use crate::rules::{MALFORMED_ELEMENT, REDIRECTED_MOUNT};
 use crate::site::Place;
 use crate::subject::Subject;
 
@@ -40,12 +42,28 @@ pub(super) struct Refused<'e> {
     pub(super) grandfathered: Vec<&'e Judged>,
 }
 
-/// The key that the ratchet compares: the rule, the place of the option, its keyword.
-type Key<'e> = (Code, Option<&'e Place>, &'e str);
+/// The key that the ratchet compares: the rule, the place of the option, its keyword, and what else
+/// its effect depends on.
+type Key<'e> = (Code, Option<&'e Place>, &'e str, &'e str);
 
 fn key<'e>(subject: &'e Subject<'_>, judged: &'e Judged) -> Key<'e> {
     let finding = &judged.finding;
-    (finding.code, subject.place(finding), &finding.keyword)
+    (finding.code, subject.place(finding), &finding.keyword, hinge(subject, finding))
+}
+
+/// Returns the text on which the effect of a finding depends beside its keyword: with another value a
+/// redirection leads to another server, and a backslash at the end hides the element that follows.
+fn hinge<'e>(subject: &'e Subject<'_>, finding: &'e Finding) -> &'e str {
+    let Some(site) = &finding.site else { return "" };
+    let elements = subject.carriers.get(site.carrier).map(|carrier| &*carrier.elements).unwrap_or_default();
+    let element = elements.get(site.element).copied().unwrap_or_default();
+    if finding.code == REDIRECTED_MOUNT.code {
+        element.get(site.range.clone()).unwrap_or_default()
+    } else if finding.code == MALFORMED_ELEMENT.code && reading::trap(element).is_some() {
+        elements.get(site.element + 1).copied().unwrap_or_default()
+    } else {
+        ""
+    }
 }
 
 /// The object before an update, with its evaluation under the same policy.

@@ -212,7 +212,9 @@ pub fn every_piece(text: &str) -> impl Iterator<Item = Piece<'_>> {
 pub fn further_options(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let place = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
     let mut is_value = false;
-    let values = text.split_whitespace().skip(1).filter_map(move |word| {
+    // Text that begins with a blank is no word of its own: what stands before it ends there.
+    let words = text.split(char::is_whitespace).skip(1).filter(|word| !word.is_empty());
+    let values = words.filter_map(move |word| {
         let is_after_switch = std::mem::take(&mut is_value);
         if is_after_switch {
             return Some(word);

@@ -198,7 +198,11 @@ fn check_group<'c, 'm>(check: &mut RuleContext<'c, 'm>, of_group: Group, written
     // The list says one thing and the mount does another: no reader of the list would see it.
     let reads_otherwise = !says_the_same(last, winner);
     let is_open = check.subject.is_order_open(first_loser, winner);
-    let severity = if depends || is_open || reads_otherwise { Severity::Proper } else { Severity::Lesser };
+    let severity = if depends || is_open || reads_otherwise && !is_mild_default(winner) {
+        Severity::Proper
+    } else {
+        Severity::Lesser
+    };
     let winner_text = winner.option.text();
     let why = if depends {
         "the kernel version decides which one takes effect".to_owned()
@@ -228,6 +232,16 @@ fn check_group<'c, 'm>(check: &mut RuleContext<'c, 'm>, of_group: Group, written
         None => (message.into(), fix),
     };
     check.report(first_loser, severity, message, fix.map(offer));
+}
+
+/// Returns true for a default of the driver's that it adds beside a written option, and that puts no data
+/// at risk: the volume works, with another number or with `hard`.
+fn is_mild_default(winner: &Token<'_>) -> bool {
+    winner.site.is_none()
+        && matches!(
+            winner.id(),
+            Some(OptionId::Hard | OptionId::Timeo | OptionId::Retrans | OptionId::Actimeo)
+        )
 }
 
 /// Returns true if a comma cut off the rest of the winner's value, so that it is another value than

@@ -9,8 +9,9 @@ use crate::kind::Holds;
 use crate::nfs::option::MountOption;
 use crate::nfs::reading::Latitude;
 use crate::nfs::{acceptance, disguised, placeholder, reading};
-use crate::site::Site;
+use crate::site::{Place, Site};
 use crate::subject::carrier::Form;
+use crate::subject::driver::refusal::Refused;
 use crate::subject::driver::{Case, Role};
 use crate::subject::effective::Token;
 
@@ -127,6 +128,35 @@ fn check(check: &mut RuleContext<'_, '_>) {
         is_said_beyond |= carrier.is_beyond && check.findings.len() > findings_before;
     }
     check_rewritten(check);
+    check_shell(check);
+}
+
+/// Reports text of the mount command of which a shell may make anything: a variable, a quote or a further
+/// command in a `volumeHandle` or a path.
+fn check_shell(check: &mut RuleContext<'_, '_>) {
+    let subject = check.subject;
+    for (index, carrier) in subject.carriers.iter().enumerate() {
+        let is_word = carrier.refused.is_some_and(Refused::is_for_shell);
+        let text = carrier.elements.first().copied().unwrap_or_default();
+        let is_told = check.findings.iter().any(|finding| {
+            finding.code == check.rule.code && finding.site.as_ref().is_some_and(|site| site.carrier == index)
+        });
+        if !is_word || is_told || !(reading::is_shell(text) || reading::has_marks(text)) {
+            continue;
+        }
+        let site = Site { carrier: index, element: 0, range: 0..text.len() };
+        let what = "may be a background mount: a shell on the node makes words and commands of it";
+        check.findings.push(Finding {
+            code: check.rule.code,
+            severity: Severity::Proper,
+            carrier: index,
+            place: None,
+            keyword: "bg".into(),
+            message: about(text, None, what).into(),
+            site: Some(site),
+            fix: None,
+        });
+    }
 }
 
 /// Reports the `bg` that a program may write in the place of a placeholder, which names it.
@@ -265,7 +295,8 @@ fn report(
     };
     // Text after a version in its carrier is appended with it.
     let carrier = subject.carriers.get(site.carrier);
-    let is_added = !is_option && subject.runs_a_shell();
+    let is_argument = carrier.is_some_and(|carrier| carrier.role == Some(Role::Argument));
+    let is_added = !is_option && subject.runs_a_shell() || is_argument;
     let is_appended =
         carrier.is_some_and(|carrier| carrier.in_force && (carrier.form == Form::Version || is_added));
     let is_in_force = is_appended || subject.options.at(&site).is_some_and(|token| token.in_force);
@@ -324,6 +355,7 @@ fn report(
         Some(element) if !is_json => reading::foreground_instead(piece, element),
         _ => reading::foreground_letters(piece),
     };
+    let is_handle = carrier.is_some_and(|carrier| carrier.place == Place::VolumeHandle);
     let edits = vec![Edit::Replace { site: site.clone(), with: with.into() }];
     check.findings.push(Finding {
         code: check.rule.code,
@@ -333,6 +365,7 @@ fn report(
         keyword: word.into(),
         site: Some(site),
         message: message.into(),
-        fix: (!is_unrendered).then_some(Fix { applicability: Applicability::Apply, edits }),
+        // The handle is the volume's name, too: with another text it is another volume.
+        fix: (!is_unrendered && !is_handle).then_some(Fix { applicability: Applicability::Apply, edits }),
     });
 }

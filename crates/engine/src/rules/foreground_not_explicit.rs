@@ -58,7 +58,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let element = token.site.as_ref().and_then(|site| check.element_at(site));
         is_bg && !text.contains(',') && foreground_instead(text, element.unwrap_or(text)) == "fg"
     };
-    let settled = subject.options.effective().any(|token| token.option.text() == "fg" || becomes_fg(token));
+    // An element that the driver drops takes its options with it.
+    let mut mounted = subject.options.effective().filter(|token| !token.is_drivers_own);
+    let settled = mounted.any(|token| token.option.text() == "fg" || becomes_fg(token));
     if !settled {
         check.report_missing(
             "fg",

@@ -1,5 +1,7 @@
 //! NMG019: something else is mounted than the object says.
 
+use std::net::IpAddr;
+
 use super::{About, Actions, Example, Rule, RuleContext};
 use crate::finding::{Action, Code, Sentence, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
@@ -60,6 +62,7 @@ pub(super) const WORDS: OptionSet = OptionSet::of(&[
 ]);
 
 fn check(check: &mut RuleContext<'_, '_>) {
+    check_word_of_driver(check);
     if !check.speaks_of(WORDS) {
         return;
     }
@@ -67,7 +70,11 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let Some(entry) = token.entry() else {
             continue;
         };
-        let is_the_server = token.option.value().is_some_and(|value| check.subject.server == Some(value));
+        let is_the_server = token
+            .option
+            .value()
+            .zip(check.subject.server)
+            .is_some_and(|(value, server)| is_same_host(value, server));
         let (what, severity) = match entry.id {
             // A line of /proc/mounts repeats the server's own address.
             OptionId::Mounthost | OptionId::Mountaddr | OptionId::Addr if is_the_server => continue,
@@ -100,5 +107,53 @@ fn check(check: &mut RuleContext<'_, '_>) {
             matches!(entry.id, OptionId::Bind | OptionId::Remount | OptionId::Propagation | OptionId::Helper);
         let message = if is_action { Sentence::with_remedy(message, "drop it") } else { message.into() };
         check.report(token, severity, message, None);
+    }
+}
+
+/// Reports a word by which the driver or its mount helper mounts another server.
+fn check_word_of_driver(check: &mut RuleContext<'_, '_>) {
+    let subject = check.subject;
+    let Some((word, when)) = subject.driver.redirects else { return };
+    if !subject.shows_already(&when) {
+        return;
+    }
+    let tokens = subject.options.tokens().iter();
+    for token in tokens.filter(|token| token.in_force && !token.is_unrendered) {
+        if token.option.keyword() == word {
+            let message = check.about(token, "mounts the server with this address, whatever it is");
+            check.report(token, Severity::Grave, message, None);
+        }
+    }
+}
+
+/// Returns true if two texts name one host: an address in whatever notation, a name in whatever case.
+fn is_same_host(one: &str, other: &str) -> bool {
+    let bare = |text: &str| text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).map(str::to_owned);
+    let address = |text: &str| bare(text).as_deref().unwrap_or(text).parse::<IpAddr>().ok();
+    match (address(one), address(other)) {
+        (Some(one), Some(other)) => one == other,
+        (None, None) => one.eq_ignore_ascii_case(other),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same_host;
+
+    #[test]
+    fn one_host_has_several_spellings() {
+        for (one, other, is_same) in [
+            ("fd00::1", "[fd00::1]", true),
+            ("FD00:0::1", "[fd00::1]", true),
+            ("10.0.0.9", "10.0.0.9", true),
+            ("nas.example.com", "NAS.example.com", true),
+            ("fd00::2", "[fd00::1]", false),
+            ("10.0.0.9", "10.0.0.8", false),
+            ("10.0.0.9", "nas.example.com", false),
+            ("[nas]", "nas", false),
+        ] {
+            assert_eq!(is_same_host(one, other), is_same, "{one} {other}");
+        }
     }
 }

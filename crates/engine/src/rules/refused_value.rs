@@ -18,7 +18,7 @@ use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use crate::subject::driver::assembly::Cut;
 use crate::subject::driver::evidence::Evidence;
-use crate::subject::driver::refusal::{Refused, Taken, What};
+use crate::subject::driver::refusal::{Refused, What};
 use crate::subject::effective::Token;
 use versions::{
     check_appended_version, check_two_versions, check_version_carrier, check_versions_of_options,
@@ -139,7 +139,7 @@ fn check_driver(check: &mut RuleContext<'_, '_>) {
 
 fn refusal(what: &str, refused: &Refused) -> String {
     // The driver does not look at the value, which is the fault.
-    if matches!(refused.what, What::Setting(setting) if matches!(setting.taken, Taken::AddressMap)) {
+    if refused.is_unchecked() {
         return format!("{what} {}", refused.why);
     }
     let since = refused.since.map_or_else(String::new, |since| format!(" since {since}"));
@@ -196,6 +196,7 @@ fn refusals<'c>(
             | What::Setting(_)
             | What::OtherAttributes(_)
             | What::FirstAccessMode(_)
+            | What::Handle(_)
             | What::FsTypeOtherThan(_) => false,
         };
         is_meant && applies(subject, refused)

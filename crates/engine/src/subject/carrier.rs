@@ -159,9 +159,9 @@ pub(crate) fn carriers<'m>(
         is_beyond: false,
     }];
     if let Some(annotation) = annotation(kind, manifest) {
-        let in_force = !facts.is_flex_volume;
+        let in_force = !facts.is_flex_volume && !facts.is_handed_to_driver;
         for carrier in &mut carriers {
-            carrier.in_force = false;
+            carrier.in_force &= facts.is_handed_to_driver;
         }
         carriers.push(Carrier {
             place: Place::Annotation,
@@ -225,6 +225,7 @@ pub(crate) fn carriers<'m>(
         });
     }
     sort_spellings(carriers.get_mut(first_of_map..).unwrap_or_default());
+    carriers.extend(handle(driver, holds, facts));
     let of_fields = refusal::of_fields(driver, holds, facts)
         .filter(|(_, found, _)| !(facts.takes_placeholders && has_placeholder(found)));
     carriers.extend(of_fields.map(|(place, found, refused)| Carrier {
@@ -241,6 +242,26 @@ pub(crate) fn carriers<'m>(
     }));
     put_in_force(driver, &mut carriers);
     carriers
+}
+
+/// The `volumeHandle`, where the driver makes options of what it holds, or refuses it.
+fn handle<'m>(driver: &'static Driver, holds: Holds, facts: &Facts<'m>) -> Option<Carrier<'m>> {
+    let handle = facts.volume_handle.filter(|_| holds == Holds::Volume)?;
+    let holds_options = driver.handle.may_hold_options(handle);
+    let is_unrendered = facts.takes_placeholders && has_placeholder(handle);
+    let refused = refusal::of_handle(driver, handle).filter(|_| !is_unrendered);
+    (holds_options || refused.is_some()).then(|| Carrier {
+        place: Place::VolumeHandle,
+        form: Form::Setting,
+        elements: vec![handle],
+        present: true,
+        in_force: holds_options,
+        role: Some(if holds_options { Role::Argument } else { Role::NotTaken }),
+        is_in_file: facts.is_in_file,
+        takes_placeholders: facts.takes_placeholders,
+        refused,
+        is_beyond: false,
+    })
 }
 
 /// Puts one key in two spellings into the order in which the API server sends them, so

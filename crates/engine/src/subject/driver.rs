@@ -34,6 +34,7 @@ pub use option_key::{generic_keys, is_same_key, names_directory, names_version, 
 pub use option_key::{is_option_key, names_mount_options, speaks_of_options};
 
 use crate::kind::Holds;
+use crate::nfs::reading;
 
 /// The verdict on whether a driver's volumes are NFS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,6 +96,13 @@ pub struct Driver {
     /// Elements that the driver takes out, in any case; in an element that holds
     /// more they stay.
     pub own_elements: &'static [&'static str],
+    /// Texts with which an element begins that the driver takes out as a whole, in any case.
+    pub own_prefixes: &'static [&'static str],
+    /// A word by which the driver or its mount helper mounts another server, and the evidence without
+    /// which it does not.
+    pub redirects: Option<(&'static str, Evidence)>,
+    /// The driver's use of the `volumeHandle` in its mount command.
+    pub handle: HandleText,
     /// The values that the driver itself refuses, so that no mount succeeds.
     pub refuses: &'static [Refused],
     /// The driver's handling of a class parameter that it does not know.
@@ -141,6 +149,9 @@ pub(crate) const PLAIN: Driver = Driver {
     none_word: None,
     own_words: &[],
     own_elements: &[],
+    own_prefixes: &[],
+    redirects: None,
+    handle: HandleText::Name,
     refuses: &[],
     unknown_parameters: UnknownParameters::Ignored,
     one_element: false,
@@ -290,6 +301,29 @@ pub enum ListUse {
     Used,
     /// The NFS mount takes its options from another carrier, or has its own.
     NotUsed,
+}
+
+/// A driver's use of the `volumeHandle` in its mount command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandleText {
+    /// None that could hold options.
+    Name,
+    /// The text after this one is a value in the string of options, so that further options are in
+    /// it after a comma.
+    Value(&'static str),
+    /// It is in a word of the mount command, which the driver runs through a shell.
+    Word,
+}
+
+impl HandleText {
+    /// Returns true if a handle may hold options.
+    pub(crate) fn may_hold_options(self, handle: &str) -> bool {
+        match self {
+            Self::Name => false,
+            Self::Value(prefix) => handle.split_once(prefix).is_some_and(|(_, value)| value.contains(',')),
+            Self::Word => reading::further_options(handle).next().is_some(),
+        }
+    }
 }
 
 /// A driver's handling of letters and whitespace.

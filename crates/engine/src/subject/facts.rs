@@ -37,6 +37,9 @@ pub(crate) struct Facts<'m> {
     pub(crate) is_flex_volume: bool,
     /// `readOnly` of a source whose mount gets it.
     pub(crate) source_read_only: bool,
+    /// True if it is a volume of kubelet's own plugin that the kubelet hands to a CSI driver with the
+    /// list, and without the annotation (csi-translation-lib `TranslateInTreePVToCSI`).
+    pub(crate) is_handed_to_driver: bool,
     /// True if the kubelet mounts it as NFS itself.
     pub(crate) is_in_tree_nfs: bool,
     /// The class's reclaim policy for volumes whose claim is deleted.
@@ -52,6 +55,12 @@ impl<'m> Facts<'m> {
             .flat_map(StringMap::iter)
             .filter(move |(found, _)| found.eq_ignore_ascii_case(key))
             .map(|(_, value)| value)
+    }
+
+    /// Returns true if the key is there in these letters, with one of these values.
+    fn has_exactly(&self, key: &str, values: &[&str]) -> bool {
+        let mut found = self.map.into_iter().flat_map(StringMap::iter).filter(|(found, _)| *found == key);
+        found.any(|(_, value)| values.iter().any(|pattern| driver::glob(pattern, value)))
     }
 
     fn fs_types(&self) -> impl Iterator<Item = &'m str> {
@@ -70,6 +79,9 @@ impl<'m> Facts<'m> {
     pub(crate) fn show(&self, evidence: &Evidence) -> bool {
         match evidence {
             Evidence::Value(key, values) => self.values(key).any(|value| is_one_of(value, values)),
+            Evidence::Exact(key, values) => self.has_exactly(key, values),
+            Evidence::ExactParameter(key, values) => self.is_class && self.has_exactly(key, values),
+            Evidence::ExactAttribute(key, values) => !self.is_class && self.has_exactly(key, values),
             Evidence::Key(key) => self.values(key).next().is_some(),
             Evidence::NoKey(key) => self.values(key).next().is_none(),
             Evidence::Text(key) => self.values(key).any(|value| !value.is_empty()),
@@ -91,6 +103,7 @@ impl<'m> Facts<'m> {
                 self.access_modes.and_then(<[_]>::first).is_some_and(|first| &**first == *mode)
             }
             Evidence::BlockMode => self.is_block,
+            Evidence::FlexVolume => self.is_flex_volume,
             Evidence::VolumeHandle(pattern) => {
                 self.volume_handle.is_some_and(|handle| driver::glob(pattern, handle))
             }
@@ -119,6 +132,9 @@ impl<'m> Facts<'m> {
         match evidence {
             Evidence::Value(key, _)
             | Evidence::Text(key)
+            | Evidence::Exact(key, _)
+            | Evidence::ExactParameter(key, _)
+            | Evidence::ExactAttribute(key, _)
             | Evidence::Parameter(key, _)
             | Evidence::Attribute(key, _)
             | Evidence::NoAttribute(key, _) => self.values(key).any(has_placeholder),
@@ -131,7 +147,11 @@ impl<'m> Facts<'m> {
                 several.iter().any(|evidence| self.may_still_show(evidence))
             }
             Evidence::Not(evidence) => self.may_still_show(evidence),
-            Evidence::Key(_) | Evidence::NoKey(_) | Evidence::BlockMode | Evidence::ReadOnlySource => false,
+            Evidence::Key(_)
+            | Evidence::NoKey(_)
+            | Evidence::BlockMode
+            | Evidence::FlexVolume
+            | Evidence::ReadOnlySource => false,
         }
     }
 

@@ -52,7 +52,10 @@ pub(super) fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, 
         facts.is_flex_volume = true;
         return (flex.driver.as_deref().unwrap_or_default(), facts);
     }
-    (spec.in_tree_plugin().unwrap_or_default(), facts)
+    let plugin = spec.in_tree_plugin().unwrap_or_default();
+    // Such a plugin's own row says what its driver makes of it.
+    facts.is_handed_to_driver = driver::find(plugin).is_some_and(|row| row.nfs != driver::Nfs::No);
+    (plugin, facts)
 }
 
 /// Returns true if the provisioner `name` may have made a volume with this source. That of a CSI

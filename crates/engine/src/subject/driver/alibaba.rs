@@ -2,7 +2,7 @@
 
 use super::assembly::{Cut, Empty, NoneWord, Step, Versioning};
 use super::evidence::{Evidence, maybe_nfs_if};
-use super::refusal::{Refused, Taken, What, refuses, setting};
+use super::refusal::{Refused, SHELL, Taken, What, refuses, setting};
 use super::{CarrierKey, Case, Driver, Inline, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier};
 
 pub(super) static DRIVERS: &[&Driver] = &[&NAS];
@@ -26,6 +26,7 @@ static NAS: Driver = Driver {
         maybe_nfs_if(Evidence::Key("containerNetworkFileSystem")),
     ],
     variants: &[
+        Variant { when: Evidence::FlexVolume, row: &SCRIPT },
         Variant { when: Evidence::Value("mountProtocol", OTHER_CLIENTS), row: &OTHER_CLIENT },
         Variant { when: Evidence::Text("useClient"), row: &OTHER_CLIENT },
         Variant { when: Evidence::Text("accesspoint"), row: &OTHER_CLIENT },
@@ -58,8 +59,37 @@ const EXTREME: Evidence = Evidence::Any(&[
     ]),
 ]);
 
+/// The `FlexVolume` driver, a program on the node that runs mount through a shell.
+static SCRIPT: Driver = Driver {
+    carriers: &[
+        carrier("options", On::Both, Role::WhenListEmpty),
+        carrier("vers", On::Volume, Role::Version),
+        carrier("path", On::Volume, Role::Argument),
+        carrier("server", On::Volume, Role::Argument),
+    ],
+    steps: &[VERSION, Step::List, Step::Others, Step::Shell],
+    refuses: &[
+        refuses(setting("server", On::Volume, Taken::Word), SHELL),
+        refuses(setting("path", On::Volume, Taken::Word), SHELL),
+        refuses(setting("mode", On::Volume, Taken::Word), SHELL),
+        EXTREME_VERSION,
+        PATH,
+    ],
+    known: Known::Read("4f17fb6"),
+    source: "AliyunContainerService flexvolume provider/nas/nas.go Mount",
+    ..BASE
+};
+
 /// A class whose volumes are `FlexVolume`s, which take no list.
 static FLEX: Driver = Driver { list: ListUse::NotUsed, ..BASE };
+
+const EXTREME_VERSION: Refused = Refused {
+    when: Some(EXTREME),
+    ..refuses(What::VersionOtherThan(&["3"]), "because Extreme NAS takes NFSv3 only")
+};
+
+const PATH: Refused =
+    refuses(setting("path", On::Volume, Taken::Like(&["/*", ""])), "which takes a path from the root");
 
 const BASE: Driver = Driver {
     title: "Alibaba Cloud NAS CSI driver",
@@ -91,13 +121,7 @@ const BASE: Driver = Driver {
     // A list of these alone counts as empty, so the defaults apply (utils.go, ParseMountFlags).
     takes_out: &["vers", "access_key_id", "access_key_secret"],
     none_word: Some(NoneWord::Anywhere("none")),
-    refuses: &[
-        Refused {
-            when: Some(EXTREME),
-            ..refuses(What::VersionOtherThan(&["3"]), "because Extreme NAS takes NFSv3 only")
-        },
-        refuses(setting("path", On::Volume, Taken::Like(&["/*", ""])), "which takes a path from the root"),
-    ],
+    refuses: &[EXTREME_VERSION, PATH],
     advises_local_locks: true,
     advice: "one option in mountOptions, vers= left aside, makes the driver ignore options of the attributes and its own defaults; it always appends a version, so nfsvers= or v4.1 makes every mount fail",
     known: Known::Measured("v1.37.1-16-g8aacf9009"),

@@ -4,7 +4,7 @@ use super::assembly::{Step, Unless, WITHOUT_REPEATS, add_unless};
 use super::conf::ConfOf;
 use super::evidence::Evidence;
 use super::refusal::{Refused, Taken, What, exact_setting, refuses, setting};
-use super::{Case, Driver, Inline, Known, On, PLAIN, Variant};
+use super::{Case, Driver, HandleText, Inline, Known, On, PLAIN, Variant};
 
 pub(super) static DRIVERS: &[&Driver] = &[&EFS, &OPENZFS];
 
@@ -113,6 +113,7 @@ const S3_FILES_REFUSES: &[Refused] = &[
     MODE_OF_CLASS,
     TYPE_OF_CLASS,
     OTHER_HANDLE,
+    ACCESS_POINT,
     PATH,
     OTHER_ATTRIBUTES,
 ];
@@ -150,6 +151,7 @@ const REFUSES: &[Refused] = &[
     MODE_OF_CLASS,
     TYPE_OF_CLASS,
     OTHER_HANDLE,
+    ACCESS_POINT,
     PATH,
     OTHER_ATTRIBUTES,
 ];
@@ -185,6 +187,12 @@ const OTHER_HANDLE: Refused = refuses(
     "because the volumeHandle names another access point",
 );
 
+/// Before v3.0.0 `isValidAccessPointId` looks at the beginning alone.
+const ACCESS_POINT: Refused = refuses(
+    What::Handle(Taken::Unlike(&["*:fsap-*,*"])),
+    "has more than an access point: the driver appends it to the options before v3.0.0, and rejects it since",
+);
+
 const PATH: Refused = Refused {
     since: Some("v3.0.0"),
     ..refuses(setting("path", On::Volume, Taken::Nothing), "which takes the path from the volumeHandle")
@@ -197,6 +205,13 @@ const EFS_BASE: Driver = Driver {
     // node.go lower-cases each element before it compares it, so `BG` reaches mount.nfs as bg.
     case: Case::Folded,
     own_words: EFS_WORDS,
+    // node.go compares the beginning of the element, and drops all of it.
+    own_prefixes: &["awscredsuri"],
+    // mount.efs puts the address in the place of the file system's; with TLS the server has to prove
+    // its name.
+    redirects: Some(("mounttargetip", UNENCRYPTED)),
+    // node.go appends what it takes for an access point: `accesspoint=` and the text.
+    handle: HandleText::Value(":fsap-"),
     refuses: REFUSES,
     advice: "the driver lower-cases every element, so BG is bg; mount.efs adds nfsvers, sizes, timeouts and noresvport where they are not given, and hard unless it sees hard or soft, so softerr and resvport lose",
     nfsmount_conf: ConfOf::Container("mount.efs runs there"),

@@ -11,7 +11,9 @@ pub(super) static DRIVERS: &[&Driver] = &[&FILES, &BLOB];
 const READ_ONLY: Step = Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany"));
 
 static FILES: Driver = Driver {
-    names: &["file.csi.azure.com"],
+    // The driver makes the volumes of classes of kubelet's own plugin, with their parameters
+    // (csi-translation-lib plugins/azure_file.go TranslateInTreeStorageClassToCSI).
+    names: &["file.csi.azure.com", "kubernetes.io/azure-file"],
     title: "Azure Files CSI driver; NFS or SMB",
     nfs: Nfs::Depends,
     clues: &[

@@ -3,8 +3,10 @@
 use super::assembly::{Cut, Empty, NoneWord, Step, Versioning};
 use super::conf::ConfOf;
 use super::evidence::{Evidence, nfs_if};
-use super::refusal::{Taken, exact_setting, refuses};
-use super::{Case, Driver, Inline, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier, exact};
+use super::refusal::{SHELL, Taken, What, exact_setting, refuses};
+use super::{
+    Case, Driver, HandleText, Inline, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier, exact,
+};
 
 pub(super) static DRIVERS: &[&Driver] = &[
     &GOOGLE_FILESTORE, &ORACLE_FSS, &IBM_VPC, &IBM_CLASSIC, &DIGITALOCEAN_NFS, &OPENSTACK_MANILA,
@@ -128,6 +130,7 @@ static CDS: Driver = Driver {
         exact("options", On::Both, Role::WhenListEmpty),
         exact("vers", On::Both, Role::Version),
         exact("path", On::Both, Role::Argument),
+        exact("server", On::Both, Role::Argument),
     ],
     // The first set is for NFSv3, which needs nolock; parsePublishOptions.
     empty: Empty::DriverDefaultsByCarrier(&["noresvport", "nolock", "tcp"], &["noresvport"]),
@@ -153,10 +156,18 @@ static CDS: Driver = Driver {
     ],
     // In `mountOptions` the word is an option like any other, and mount.nfs rejects it.
     none_word: Some(NoneWord::OtherCarriers("none")),
-    refuses: &[refuses(
-        exact_setting("path", On::Volume, Taken::Like(&["/*", ""])),
-        "which takes a path from the root",
-    )],
+    // mountNasVolume joins the handle to the path of a volume that no provisioner made.
+    handle: HandleText::Word,
+    refuses: &[
+        refuses(What::Handle(Taken::Word), SHELL),
+        refuses(exact_setting("server", On::Both, Taken::Word), SHELL),
+        refuses(exact_setting("path", On::Both, Taken::Word), SHELL),
+        refuses(exact_setting("mode", On::Both, Taken::Word), SHELL),
+        refuses(
+            exact_setting("path", On::Volume, Taken::Like(&["/*", ""])),
+            "which takes a path from the root",
+        ),
+    ],
     advice: "one option in mountOptions, a version left aside, replaces options of the parameters and the driver's defaults; the driver always puts a version first (vers=3, 4.0 or 4.1 of the list, else of vers, else 4.0), so any other version in the list makes every mount fail, and vers=3.0 there is ignored; it runs mount through a shell, unquoted",
     known: Known::Read("34d504e"),
     source: "cds-csi-driver pkg/driver/nas/utils.go parsePublishOptions, parseMountOptionsField, mountNasVolume",

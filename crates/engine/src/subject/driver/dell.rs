@@ -59,7 +59,7 @@ static UNITY: Driver = Driver {
         nfs_if(Evidence::Value("protocol", &["nfs"])),
         // The attribute counts only where the handle names no protocol (ValidateAndGetProtocol).
         maybe_nfs_if(Evidence::Any(&[Evidence::VolumeHandle("*-NFS-*"), Evidence::VolumeHandle("*-nfs-*")])),
-        not_nfs_if(Evidence::Value("protocol", &["fc", "iscsi"])),
+        not_nfs_if(Evidence::Exact("protocol", &["FC", "iSCSI"])),
         maybe_nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
     ],
     steps: READ_WRITE_LAST,

@@ -12,7 +12,7 @@ pub struct Clue {
 }
 
 /// Something that an object shows. Keys and values are compared without regard
-/// to case.
+/// to case, but where the evidence says otherwise.
 ///
 /// A key may stand in an object several times, in different case, and Go reads
 /// a map in random order. Evidence therefore has two strengths: it is *there*
@@ -22,6 +22,14 @@ pub enum Evidence {
     /// A class parameter or volume attribute with one of these values; a `*`
     /// in a value stands for any text.
     Value(&'static str, &'static [&'static str]),
+    /// A class parameter or volume attribute under exactly this key with one of these values, letters
+    /// as they are; a `*` stands for any text. The one that a driver reads, where another spelling of
+    /// the key is as good as none.
+    Exact(&'static str, &'static [&'static str]),
+    /// The same of a class parameter only.
+    ExactParameter(&'static str, &'static [&'static str]),
+    /// The same of a volume attribute only.
+    ExactAttribute(&'static str, &'static [&'static str]),
     /// A class parameter or volume attribute that is there at all.
     Key(&'static str),
     /// No class parameter or volume attribute of this name.
@@ -46,6 +54,8 @@ pub enum Evidence {
     /// A volume whose first access mode is this one: the kubelet asks CSI
     /// drivers for it (kubernetes `pkg/volume/csi/csi_mounter.go`, `SetUpAt`).
     FirstAccessMode(&'static str),
+    /// A `FlexVolume`.
+    FlexVolume,
     /// A volume with `volumeMode: Block`.
     BlockMode,
     /// A CSI volume whose `volumeHandle` matches; a `*` stands for any text.
@@ -67,6 +77,9 @@ impl Evidence {
     pub(crate) fn speaks_of_key(&self, key: &str) -> bool {
         match self {
             Self::Value(found, _)
+            | Self::Exact(found, _)
+            | Self::ExactParameter(found, _)
+            | Self::ExactAttribute(found, _)
             | Self::Key(found)
             | Self::NoKey(found)
             | Self::Text(found)
@@ -81,6 +94,7 @@ impl Evidence {
             | Self::NoAccessMode(_)
             | Self::FirstAccessMode(_)
             | Self::BlockMode
+            | Self::FlexVolume
             | Self::VolumeHandle(_)
             | Self::ReadOnlySource => false,
         }

@@ -2,7 +2,8 @@
 
 use super::assembly::{Empty, Step};
 use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
-use super::{Case, Driver, Known, ListUse, Nfs, PLAIN, Variant};
+use super::refusal::{SHELL, Taken, What, refuses};
+use super::{Case, Driver, HandleText, Known, ListUse, Nfs, PLAIN, Variant};
 
 pub(super) static DRIVERS: &[&Driver] = &[&EVEREST_SFS, &EVEREST, &CLOUD_SFS, &OCEANSTOR];
 
@@ -28,7 +29,7 @@ static EVEREST: Driver = Driver {
     nfs: Nfs::Depends,
     clues: &[
         nfs_if(Evidence::Value(DRIVER_NAME, FILE_DRIVERS)),
-        not_nfs_if(Evidence::Value(DRIVER_NAME, &["disk.csi.everest.io", "obs.csi.everest.io"])),
+        not_nfs_if(Evidence::ExactParameter(DRIVER_NAME, &["disk.csi.everest.io", "obs.csi.everest.io"])),
         maybe_nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
     ],
     // The class names its CSI driver in a parameter, because one provisioner serves all of them.
@@ -59,11 +60,14 @@ static OCEANSTOR: Driver = Driver {
     clues: &[
         not_nfs_if(Evidence::BlockMode),
         // `fs` and `dtree` are NFS, DPC or DTFS by the backend, and are no proof.
-        not_nfs_if(Evidence::Parameter("volumeType", &["lun"])),
+        not_nfs_if(Evidence::ExactParameter("volumeType", &["lun"])),
         // The driver reads the protocol of its backend, never the object's.
         nfs_if(Evidence::Value("protocol", &["nfs"])),
     ],
     steps: &[Step::List, Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")), Step::Shell],
+    // The name of the volume is what follows the first dot of the handle; ExecShellCmd.
+    handle: HandleText::Word,
+    refuses: &[refuses(What::Handle(Taken::Word), SHELL)],
     // A word of the DPC client, which gets the same list (parseNFSInfo).
     own_words: &["cnflush"],
     advice: "the driver runs mount through a shell, unquoted: quotes and backslashes vanish, whitespace ends the options, and the text after a ; runs as a command of root on the node",

@@ -35,7 +35,8 @@ static HPE: Driver = Driver {
         not_nfs_if(Evidence::BlockMode),
         // An annotation of the claim may set these then.
         maybe_nfs_if(Evidence::Parameter("allowOverrides", &["*nfsResources*", "*accessProtocol*"])),
-        not_nfs_if(Evidence::Value("accessProtocol", &["*"])),
+        // Neither controller nor node sees another spelling of the key (IsFileRequest).
+        not_nfs_if(Evidence::Exact("accessProtocol", &["*"])),
     ],
     variants: &[Variant { when: Evidence::Value("nfsResources", &["true"]), row: &HPE_NFS_SERVER }],
     ..HPE_BASE
@@ -90,8 +91,10 @@ static TRUENAS: Driver = Driver {
     clues: &[
         not_nfs_if(Evidence::BlockMode),
         nfs_if(Evidence::Value("protocol", &["nfs"])),
-        // Without the parameter the driver chooses NFS (GetProtocolFromParameters).
-        not_nfs_if(Evidence::Value("protocol", &["iscsi", "nvmeof", "nvme-of", "smb"])),
+        // Without the parameter in this spelling the driver chooses NFS (GetProtocolFromParameters).
+        not_nfs_if(Evidence::ExactParameter("protocol", &["iscsi"])),
+        // A node goes by what the controller publishes, not by the attributes (node.go getHandler).
+        maybe_nfs_if(Evidence::Value("protocol", &["*"])),
     ],
     carriers: &[carrier("nfs.mountOptions", On::Both, Role::WhenListEmpty)],
     case: Case::Kept,
@@ -113,7 +116,9 @@ static TNS: Driver = Driver {
     clues: &[
         not_nfs_if(Evidence::BlockMode),
         nfs_if(Evidence::Value("protocol", &["nfs"])),
-        not_nfs_if(Evidence::Value("protocol", &["*"])),
+        // An empty value and another spelling of the key mean NFS, and other values are refused
+        // (getProtocolFromVolumeContext, createVolumeByProtocol).
+        not_nfs_if(Evidence::Exact("protocol", &["iscsi", "nvmeof", "smb"])),
     ],
     steps: &[
         Step::List,
@@ -137,7 +142,9 @@ static PURE: Driver = Driver {
     clues: &[
         not_nfs_if(Evidence::BlockMode),
         nfs_if(Evidence::Value("backend", &["file", "pure_file"])),
-        not_nfs_if(Evidence::Value("backend", &["block", "pure_block"])),
+        not_nfs_if(Evidence::ExactParameter("backend", &["block", "pure_block"])),
+        // The source is closed: a node may go by something else than the attributes.
+        maybe_nfs_if(Evidence::Value("backend", &["block", "pure_block"])),
         nfs_if(Evidence::Key("pure_nfs_endpoint")),
         nfs_if(Evidence::Key("pure_nfs_policy")),
         nfs_if(Evidence::Key("pure_export_rules")),
@@ -156,7 +163,8 @@ static PORTWORX: Driver = Driver {
         nfs_if(Evidence::Value("backend", &["pure_file", "pure_fa_file"])),
         maybe_nfs_if(Evidence::Key("sharedv4")),
         maybe_nfs_if(Evidence::Key("sharedv4_mount_options")),
-        not_nfs_if(Evidence::Value("backend", &["pure_block"])),
+        // Of a volume the driver asks its own record, which the attributes of the object do not change.
+        not_nfs_if(Evidence::ExactParameter("backend", &["pure_block"])),
     ],
     // csi/node.go, NodePublishVolume: an inline volume is specified by its attributes.
     carriers: &[CarrierKey {
@@ -176,7 +184,7 @@ static NUTANIX: Driver = Driver {
     clues: &[
         not_nfs_if(Evidence::BlockMode),
         nfs_if(Evidence::Value("storageType", &["NutanixFiles"])),
-        not_nfs_if(Evidence::Value("storageType", &["NutanixVolumes"])),
+        not_nfs_if(Evidence::ExactParameter("storageType", &["NutanixVolumes"])),
     ],
     known: Known::Documented,
     source: "Nutanix CSI documentation",
@@ -186,7 +194,9 @@ static NUTANIX: Driver = Driver {
 /// The access mode of the claim decides (`IsFileVolumeRequest`); a class with a
 /// disk's type may get file volumes all the same.
 static VSPHERE: Driver = Driver {
-    names: &["csi.vsphere.vmware.com"],
+    // The kubelet hands volumes of its own plugin to the driver, with path, type, modes and list
+    // (csi-translation-lib plugins/vsphere_volume.go TranslateInTreePVToCSI).
+    names: &["csi.vsphere.vmware.com", "kubernetes.io/vsphere-volume"],
     title: "vSphere CSI driver; file volumes are NFS",
     nfs: Nfs::Depends,
     clues: &[
@@ -259,7 +269,8 @@ static INFINIDAT: Driver = Driver {
         // The driver trims the value.
         nfs_if(Evidence::Value("storage_protocol", &["nfs", "nfs_treeq"])),
         maybe_nfs_if(Evidence::Value("storage_protocol", &["*nfs*"])),
-        not_nfs_if(Evidence::Value("storage_protocol", &["*"])),
+        // The node reads the attribute in this spelling, and trims it (NewStorageNode).
+        not_nfs_if(Evidence::Exact("storage_protocol", &["*"])),
     ],
     steps: &[
         Step::List,
@@ -285,7 +296,8 @@ static INFINIDAT: Driver = Driver {
 static NEXENTA: Driver = Driver {
     names: &["nexentastor-csi-driver.nexenta.com"],
     title: "NexentaStor CSI driver; NFS or SMB",
-    clues: &[not_nfs_if(Evidence::Value("mountFsType", &["cifs"]))],
+    // Without the attribute in this spelling the configuration decides, then NFS.
+    clues: &[not_nfs_if(Evidence::Exact("mountFsType", &["cifs"]))],
     carriers: &[exact("mountOptions", On::Both, Role::WhenListEmpty)],
     steps: &[
         Step::List,

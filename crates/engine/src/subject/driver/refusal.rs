@@ -56,6 +56,8 @@ pub enum What {
     OtherAttributes(&'static [&'static str]),
     /// A volume whose first access mode is this one: the kubelet asks for it.
     FirstAccessMode(&'static str),
+    /// A CSI volume whose `volumeHandle` is not taken.
+    Handle(Taken),
     /// A CSI volume whose `fsType` is none of these.
     FsTypeOtherThan(&'static [&'static str]),
 }
@@ -98,6 +100,10 @@ pub enum Taken {
     /// JSON in which every text but the keys is an address. Others reach mount unchecked, with a comma
     /// as further options (aws-efs-csi-driver `pkg/driver/node.go`).
     AddressMap,
+    /// Those that match none of these patterns.
+    Unlike(&'static [&'static str]),
+    /// Those that a shell leaves as they are, as a part of one word: the driver does not quote them.
+    Word,
     /// Options without any word for a version but those that begin with this
     /// text, which the driver takes out before it adds one of its own.
     NoVersionBut(&'static str),
@@ -107,13 +113,21 @@ pub enum Taken {
 const BOOLEANS: [&str; 12] =
     ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
 
+/// The reason for [`Taken::Word`].
+pub(crate) const SHELL: &str = "reaches a shell unquoted, which splits and runs it";
+
+/// Characters that mean something to a shell, wherever they are in a word.
+const MARKS: &str = "$`;&|<>(){}'\"\\";
+
 impl Taken {
-    fn takes(self, value: &str) -> bool {
+    pub(crate) fn takes(self, value: &str) -> bool {
         match self {
             Self::Nothing => false,
             Self::Like(patterns) => patterns.iter().any(|pattern| glob(pattern, value)),
             Self::Boolean => BOOLEANS.contains(&value),
             Self::Address => value.parse::<IpAddr>().is_ok(),
+            Self::Unlike(patterns) => !patterns.iter().any(|pattern| glob(pattern, value)),
+            Self::Word => !value.contains(|c: char| c.is_whitespace() || MARKS.contains(c)),
             Self::AddressMap => holds_only_addresses(value),
             Self::NoVersionBut(prefix) => !option::split(value).any(|piece| {
                 !piece.text.starts_with(prefix)
@@ -135,6 +149,25 @@ impl Refused {
     /// Returns true if the driver refuses it; else mount.nfs does.
     pub const fn is_by_driver(&self) -> bool {
         !matches!(self.what, What::Setting(Setting { taken: Taken::NoVersionBut(_), .. }))
+    }
+
+    /// Returns true if a shell gets the text as it is.
+    pub(crate) const fn is_for_shell(&self) -> bool {
+        match self.what {
+            What::Setting(setting) => matches!(setting.taken, Taken::Word),
+            What::Handle(taken) => matches!(taken, Taken::Word),
+            _ => false,
+        }
+    }
+
+    /// Returns true if nothing is rejected there, and the reason says what the driver does instead.
+    pub const fn is_unchecked(&self) -> bool {
+        let taken = match self.what {
+            What::Setting(setting) => setting.taken,
+            What::Handle(taken) => taken,
+            _ => return false,
+        };
+        matches!(taken, Taken::AddressMap | Taken::Word | Taken::Unlike(_))
     }
 
     /// Returns true if this is about a class parameter or volume attribute with this key and value.
@@ -169,6 +202,11 @@ pub(crate) fn of_setting(
         refused.is_about_setting(holds, key, value)
             && refused.when.is_none_or(|when| facts.show_already(&when))
     })
+}
+
+/// Returns the reason why the driver refuses a `volumeHandle`, if it does.
+pub(crate) fn of_handle(driver: &Driver, handle: &str) -> Option<&'static Refused> {
+    driver.refuses.iter().find(|refused| matches!(refused.what, What::Handle(taken) if !taken.takes(handle)))
 }
 
 /// Returns the volume's own fields that the driver refuses: the field, its value, and the reason.
@@ -235,6 +273,15 @@ mod tests {
             (Taken::NoVersionBut("nfsvers="), "v4.1", false),
             (Taken::NoVersionBut("nfsvers="), "", true),
             (Taken::Nothing, "", false),
+            (Taken::Word, "backend.pvc-1", true),
+            (Taken::Word, "/a,b:c", true),
+            (Taken::Word, "vol -o bg", false),
+            (Taken::Word, "vol${IFS}-o${IFS}bg", false),
+            (Taken::Word, "vol;mount", false),
+            (Taken::Word, "'vol'", false),
+            (Taken::Unlike(&["*:fsap-*,*"]), "fs-1::fsap-2", true),
+            (Taken::Unlike(&["*:fsap-*,*"]), "fs-1:/a,b", true),
+            (Taken::Unlike(&["*:fsap-*,*"]), "fs-1::fsap-2,bg", false),
         ] {
             assert_eq!(taken.takes(value), takes, "{taken:?} {value}");
         }

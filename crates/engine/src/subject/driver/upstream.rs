@@ -178,14 +178,23 @@ static OPENEBS_NFS: Driver = Driver {
     ..PLAIN
 };
 
+/// Devices, directories of the node, and clients of their own.
+const ATTACHED: &[&str] = &["iscsi", "nvmeof", "hostpath", "objectivefs", "oneclient"];
+
 static DEMOCRATIC: Driver = Driver {
     names: &["org.democratic-csi.*"],
     title: "democratic-csi; the name is the administrator's choice",
     nfs: Nfs::Depends,
     clues: &[
-        nfs_if(Evidence::Value("node_attach_driver", &["nfs"])),
-        // Any other value of the key: iSCSI, NVMe-oF, SMB and more.
-        not_nfs_if(Evidence::Value("node_attach_driver", &["*"])),
+        // A node reads the key of a volume, in this spelling; of a class nothing does.
+        nfs_if(Evidence::ExactAttribute("node_attach_driver", &["nfs"])),
+        // The type that the volume asks for goes to mount -t, for Lustre, SMB and datasets as for NFS.
+        maybe_nfs_if(Evidence::All(&[
+            Evidence::Attribute("node_attach_driver", &["*"]),
+            Evidence::FsType(&["*nfs*", "auto", "*,*"]),
+        ])),
+        not_nfs_if(Evidence::ExactAttribute("node_attach_driver", ATTACHED)),
+        maybe_nfs_if(Evidence::Attribute("node_attach_driver", &["*"])),
         nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
         not_nfs_if(Evidence::FsTypeOfClass(&["cifs", "ext3", "ext4", "xfs", "btrfs"])),
     ],

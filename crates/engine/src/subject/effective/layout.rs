@@ -192,7 +192,11 @@ impl<'m> Assembly<'m> {
             return;
         }
         let part = Part { text: self.fold(text), tokens: start..self.tokens.len() };
-        if self.driver.own_elements.iter().any(|own| own.eq_ignore_ascii_case(text)) {
+        let begins_with =
+            |own: &&str| text.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own));
+        if self.driver.own_elements.iter().any(|own| own.eq_ignore_ascii_case(text))
+            || carrier.role.is_none() && self.driver.own_prefixes.iter().any(begins_with)
+        {
             self.keep_back(vec![part]);
             return;
         }
