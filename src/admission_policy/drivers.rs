@@ -52,9 +52,10 @@ pub(super) fn entry_of(object: &str) -> String {
 fn handed_to_drivers(object: &str) -> String {
     let may_be_nfs = |plugin: &str| driver::find(plugin).is_some_and(|row| row.nfs != Nfs::No);
     let handed = IN_TREE_PLUGINS.iter().filter(|(_, plugin)| may_be_nfs(plugin));
-    handed
-        .map(|(source, plugin)| format!(".or({object}.?spec.?{source}.optMap(s, {}))\n  ", string(plugin)))
-        .collect()
+    let term = |(source, plugin): &(&str, &str)| {
+        format!(".or({object}.?spec.?{source}.optMap(s, {}))", string(plugin))
+    };
+    handed.map(term).map(|term| term + "\n  ").collect()
 }
 
 /// Returns the class parameters or volume attributes of `object`.

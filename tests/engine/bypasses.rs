@@ -1,6 +1,8 @@
 //! Objects with a mount in the background, or with another server, that their driver reads otherwise than
 //! they look; and working lists that look like them.
 
+#![allow(clippy::needless_pass_by_value, reason = "objects are written where they are asked about")]
+
 use nfs_mount_guard::admission::{Endpoint, Question, review};
 use nfs_mount_guard::policy::Policy;
 use serde_json::{Value, json};

@@ -24,8 +24,8 @@ fn repaired(policy: &Policy, old: Option<&Value>, new: &Value) -> Value {
     let Some(patch) = mutated["patch"].as_str() else { return stored };
     let patch = base64::engine::general_purpose::STANDARD.decode(patch).expect("base64");
     for operation in serde_json::from_slice::<Vec<Value>>(&patch).expect("a patch") {
-        let path = operation["path"].as_str().expect("a path");
-        let (parent, key) = path.rsplit_once('/').expect("a parent");
+        let pointer = operation["path"].as_str().expect("a path");
+        let (parent, key) = pointer.rsplit_once('/').expect("a parent");
         let key = key.replace("~1", "/").replace("~0", "~");
         stored.pointer_mut(parent).expect("the parent is there")[key] = operation["value"].clone();
     }

@@ -146,12 +146,11 @@ fn without_elements(sentence: &str) -> String {
     let mut text = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         let behind_quotation = piece.replace("\\\\", "__").replace("\\\"", "__").find('"');
-        match behind_quotation.filter(|_| text.ends_with('"')) {
-            Some(end) => text.push_str(&piece[end + 1..]),
-            None => {
-                text.push_str(" in \"");
-                text.push_str(piece);
-            }
+        if let Some(end) = behind_quotation.filter(|_| text.ends_with('"')) {
+            text.push_str(&piece[end + 1..]);
+        } else {
+            text.push_str(" in \"");
+            text.push_str(piece);
         }
     }
     text

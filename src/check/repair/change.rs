@@ -118,7 +118,7 @@ fn respelt(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<St
     let carriers = subject.carriers.iter().zip(&fixed.elements);
     let stay = carriers.filter(|(carrier, _)| !moved.contains(&carrier.place));
     let pairs = stay.flat_map(|(carrier, new)| carrier.elements.iter().copied().zip(new));
-    let changed = pairs.filter(|(old, new)| *old != &**new);
+    let changed = pairs.filter(|(old, new)| **old != ***new);
     changed.map(|(old, new)| Step::Replace(old.to_owned(), new.clone().into_owned())).collect()
 }
 

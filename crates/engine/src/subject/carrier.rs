@@ -158,24 +158,7 @@ pub(crate) fn carriers<'m>(
         refused: None,
         is_beyond: false,
     }];
-    if let Some(annotation) = annotation(kind, manifest) {
-        let in_force = !facts.is_flex_volume && !facts.is_handed_to_driver;
-        for carrier in &mut carriers {
-            carrier.in_force &= facts.is_handed_to_driver;
-        }
-        carriers.push(Carrier {
-            place: Place::Annotation,
-            form: Form::SplitEverywhere,
-            elements: vec![annotation],
-            present: true,
-            in_force,
-            role: None,
-            is_in_file: facts.is_in_file,
-            takes_placeholders: facts.takes_placeholders,
-            refused: None,
-            is_beyond: false,
-        });
-    }
+    add_annotation(&mut carriers, kind, manifest, facts);
     let attributes = spec.and_then(|spec| spec.csi.as_ref()).and_then(|csi| csi.volume_attributes.as_ref());
     let map = match holds {
         Holds::Class | Holds::Snapshots => manifest.parameters.as_ref(),
@@ -372,6 +355,31 @@ fn role(driver: &Driver, holds: Holds, key: &str, facts: &Facts<'_>) -> Option<R
         Some(carrier) => Some(carrier.role),
         None => (is_of_driver || driver::is_option_key(key)).then_some(Role::NotTaken),
     }
+}
+
+/// Adds the annotation, which takes the place of the list where the kubelet mounts by itself.
+fn add_annotation<'m>(
+    carriers: &mut Vec<Carrier<'m>>,
+    kind: Kind,
+    manifest: &'m Manifest<'_>,
+    facts: &Facts<'m>,
+) {
+    let Some(annotation) = annotation(kind, manifest) else { return };
+    for carrier in carriers.iter_mut() {
+        carrier.in_force &= facts.is_handed_to_driver;
+    }
+    carriers.push(Carrier {
+        place: Place::Annotation,
+        form: Form::SplitEverywhere,
+        elements: vec![annotation],
+        present: true,
+        in_force: !facts.is_flex_volume && !facts.is_handed_to_driver,
+        role: None,
+        is_in_file: facts.is_in_file,
+        takes_placeholders: facts.takes_placeholders,
+        refused: None,
+        is_beyond: false,
+    });
 }
 
 /// The annotation, which kubelet reads on in-tree volumes only, and then instead
