@@ -270,9 +270,17 @@ fn ending_exemptions(case: &Case<'_, '_>, evaluation: &Evaluation) -> Vec<String
         .collect()
 }
 
-/// Returns the warnings for a template whose Pods are refused.
-pub(super) fn template_warnings(verdict: &Verdict) -> Vec<String> {
-    verdict.with(Treatment::Denied).map(|judged| warning(judged, "its Pods will be denied: ")).collect()
+/// Returns the warnings for a template: its Pods are new whenever they are created, so that what it had before
+/// an update is denied to them as well.
+pub(super) fn template_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
+    let is_enforced = verdict.is_enforced;
+    let denied = if is_enforced { "its Pods will be denied: " } else { "its Pods would be denied: " };
+    let mut told = Vec::new();
+    let mut tell = |treatment, what| told.extend(verdict.with(treatment).map(|judged| (judged, what)));
+    tell(Treatment::Denied, denied);
+    tell(Treatment::AlreadyPresent, denied);
+    tell(Treatment::Warned, "");
+    warnings(Vec::new(), &told, ending_exemptions(case, &verdict.evaluation))
 }
 
 /// Returns as many warnings as one response has: if there are more, the last one has their number.

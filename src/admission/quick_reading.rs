@@ -108,3 +108,13 @@ fn it_reads_the_usual_review_itself() {
     let review = include_bytes!("../../examples/lost-volume.review.json");
     assert!(read::<FullReview<'_>>(review).is_some());
 }
+
+#[test]
+fn it_reads_what_an_api_server_sends_itself() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/bodies");
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let review = std::fs::read(&path).expect("a review");
+        assert!(read::<FullReview<'_>>(&review).is_some(), "{}", path.display());
+    }
+}

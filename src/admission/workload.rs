@@ -151,10 +151,13 @@ impl Said {
                 self.causes.count_further(verdict.with(Treatment::Denied).count());
             }
             Decision::Deny if decides => self.causes.append(message::causes(case, &verdict)),
-            Decision::Deny => self.warnings.extend(message::template_warnings(&verdict)),
-            Decision::Allow | Decision::Patch(_) => {}
+            Decision::Deny | Decision::Allow | Decision::Patch(_) => {}
         }
-        self.warnings.extend(message::validate_warnings(case, &verdict));
+        self.warnings.extend(if decides {
+            message::validate_warnings(case, &verdict)
+        } else {
+            message::template_warnings(case, &verdict)
+        });
         let Evaluation { findings, exempted } = verdict.evaluation;
         let room = MOST_FINDINGS.saturating_sub(self.findings.len());
         self.findings.extend(findings.into_iter().take(room));
@@ -304,6 +307,32 @@ mod tests {
             }
             let (response, _) = create(Endpoint::Mutate);
             assert_eq!((&response["allowed"], &response["patch"]), (&json!(true), &Value::Null));
+        }
+    }
+
+    #[test]
+    fn of_a_template_the_pods_are_told_at_each_update_and_in_each_mode() {
+        let bad = object(Kind::Deployment, &[("a", "bg")]);
+        for (mode, said) in [
+            (Mode::Enforce, "NMG001: its Pods will be denied: "),
+            (Mode::Observe, "NMG001: its Pods would be denied: "),
+        ] {
+            let mut builder = Policy::default().to_builder();
+            builder.mode(mode);
+            let policy = builder.build();
+            for (operation, old) in [("CREATE", Value::Null), ("UPDATE", bad.clone())] {
+                let objects = [bad.clone(), old];
+                let (response, _) = ask(Endpoint::Validate, &policy, Kind::Deployment, operation, objects);
+                assert_eq!(response["allowed"], true);
+                let warnings = response["warnings"].as_array().expect("warnings");
+                let told = warnings.iter().filter_map(Value::as_str).filter(|text| text.starts_with(said));
+                assert_eq!(told.count(), 1, "{operation}: {warnings:?}");
+                let all = response["warnings"].to_string();
+                assert!(
+                    !all.contains("already present: ") && !all.contains("NMG001 background-mount: would"),
+                    "{all}"
+                );
+            }
         }
     }
 

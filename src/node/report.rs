@@ -146,6 +146,7 @@ pub struct Volume {
 
 impl Volume {
     /// Returns its name with the plugin: the same at each look, whatever other volumes the Pod has.
+    #[cfg(feature = "serve")]
     pub(super) fn identity(&self) -> String {
         format!("{}/{}", self.plugin(), self.volume)
     }

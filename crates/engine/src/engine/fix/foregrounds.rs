@@ -53,8 +53,8 @@ pub fn is_repeated(subject: &Subject<'_>, site: &Site) -> bool {
         })
     };
     token.is_background(subject.may_fold())
-        && is_split_alike(subject, site.carrier)
         && subject.options.tokens().iter().filter(reaches_mount).any(says_it)
+        && is_split_alike(subject, site.carrier)
 }
 
 fn is_in(text: &str) -> bool {
@@ -74,8 +74,14 @@ fn keeps_one(plan: &Plan<'_>, subject: &Subject<'_>, carrier: usize) -> bool {
 
 /// Returns true if no quote or backslash of a carrier makes other options of it for some layer.
 fn is_split_alike(subject: &Subject<'_>, carrier: usize) -> bool {
-    let carrier = subject.carriers.get(carrier);
-    carrier.is_some_and(|carrier| carrier.elements.iter().all(|element| reading::trap(element).is_none()))
+    let Some(found) = subject.carriers.get(carrier) else { return false };
+    let is_clear = |element: &str| reading::trap(element).is_none();
+    if !found.in_force {
+        return found.elements.iter().all(|element| is_clear(element));
+    }
+    // The others are one plain option each: a hostile list has a thousand of them.
+    let irregular = subject.options.irregular_elements().iter().filter(|(at, _)| *at == carrier);
+    irregular.filter_map(|(_, element)| found.elements.get(*element)).all(|element| is_clear(element))
 }
 
 /// Takes out an addition next to a word of its kind that this round respells:

@@ -36,17 +36,23 @@ pub fn names_mount_options(key: &str) -> bool {
 /// Returns true if a key is `mountOptions` but for one letter.
 pub fn resembles_mount_options(key: &str) -> bool {
     const WORD: &str = "mountoptions";
-    if key.len() + 1 < WORD.len() {
+    let last = last_segment(key);
+    // Each annotation of an object is asked, and hardly one is that long.
+    let is_letter = |byte: &u8| !matches!(byte, b'_' | b'-') && !(0x80..0xc0).contains(byte);
+    if last.bytes().filter(is_letter).count().abs_diff(WORD.len()) > 1 {
         return false;
     }
-    let letters: String = letters(last_segment(key)).collect();
-    letters.len().abs_diff(WORD.len()) <= 1 && letters != WORD && strsim::osa_distance(&letters, WORD) == 1
+    let letters: String = letters(last).collect();
+    letters != WORD && strsim::osa_distance(&letters, WORD) == 1
 }
 
 /// Returns true if a key speaks of options of some sort: `opts`, `mountOpt`, `nfsOption`, `mntFlags`.
 pub fn speaks_of_options(key: &str) -> bool {
     let key = last_segment(key).as_bytes();
-    let contains = |word: &[u8]| key.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    let contains = |word: &[u8]| {
+        let begins = |part: &[u8]| part.first().map(u8::to_ascii_lowercase) == word.first().copied();
+        key.windows(word.len()).any(|part| begins(part) && part.eq_ignore_ascii_case(word))
+    };
     contains(b"opt") || contains(b"flag")
 }
 
