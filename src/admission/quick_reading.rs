@@ -111,8 +111,8 @@ fn it_reads_the_usual_review_itself() {
 
 #[test]
 fn it_reads_what_an_api_server_sends_itself() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/bodies");
-    for entry in std::fs::read_dir(folder).expect("a folder") {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/bodies");
+    for entry in std::fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
         let review = std::fs::read(&path).expect("a review");
         assert!(read::<FullReview<'_>>(&review).is_some(), "{}", path.display());

@@ -74,7 +74,7 @@ fn fix(rule: &Rule) -> &'static str {
         Some(Applicability::Apply) => "apply (the webhook and `fix` do it)",
         Some(Applicability::Offer) => "offer (only `fix` does it)",
         Some(Applicability::Unsafe) => "unsafe (only `fix --unsafe-fixes` does it)",
-        None => "none, because it would change the behavior of the mount",
+        None => "none: what is meant, a person has to decide",
     }
 }
 

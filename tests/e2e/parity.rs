@@ -129,8 +129,8 @@ fn annotations() -> Result<(), Failed> {
             Question { endpoint: Endpoint::Validate, body: body.as_bytes(), policy: &policy, today };
         let answer: Value = serde_json::from_slice(&review(&question, &mut |_| {}).body)?;
         let warnings = answer["response"]["warnings"].to_string();
-        let wanted = format!("NMG020 unread-options: metadata.annotations[{name}] is read by nothing");
-        assert!(warnings.contains(&wanted), "{warnings}");
+        let wanted = format!(": metadata.annotations[{name}] is read by nothing, so its options are lost");
+        assert!(warnings.contains("NMG020") && warnings.contains(&wanted), "{warnings}");
         assert!(answer["response"]["status"].to_string().contains(list), "{answer:#}");
         let said = check(&object.to_string());
         assert_eq!(said, [validate(&object)]);

@@ -153,6 +153,7 @@ fn a_numeral_that_loses_does_not_win_as_a_number_of_its_own() {
         ("acl,timeo=010", "timeo=600", "timeo=600"),
         ("wsize=65536,timeo=600", "timeo=0100", "timeo=600"),
         ("acl,timeo=0x258", "timeo=1000", "timeo=1000"),
+        ("acl,timeo=010", "timeo=0600", "timeo=384"),
     ] {
         let list: Vec<&str> = [joined, other].into_iter().chain(rest).collect();
         let (list, effective) = fixed(&list);

@@ -11,7 +11,7 @@ use crate::guard::Guard;
 
 pub const ROW: Row = Row {
     name: "bombs",
-    what: "JSON bombs: depth 100,000, 10 million empty arrays, 10 million options, 50,000 attributes that hold options, strings of 10 MB with escapes in every place that holds options, duplicate keys, lone surrogates, NUL",
+    what: "JSON bombs: depth 100,000, 10 million empty arrays, 10 million options, strings of 10 MB with escapes in every place that holds options, duplicate keys, lone surrogates, NUL",
     reach: "an answer with the uid, or 400; memory under 256 MiB, and no growth in the later rounds beyond 5 %",
     run: Run::Alone(run),
 };

@@ -49,7 +49,24 @@ pub fn of_finding(rule: &Rule, message: &Sentence, would: &str) -> String {
             .or_else(|| joined(&alone))
             .or_else(|| parts.filter_map(|end| alone.get(..end)).find_map(joined))
     };
-    whole(&head).or_else(|| whole(&short)).unwrap_or_else(|| fitted(&short, &sentence))
+    let shortened = || with_room(&short, alone.get(..least)?);
+    whole(&head).or_else(|| whole(&short)).or_else(shortened).unwrap_or_else(|| fitted(&short, &sentence))
+}
+
+/// Fewest characters that are left of a quotation, so that the option in it is known.
+const LEAST_QUOTED: usize = 26;
+
+/// Returns a sentence with its longest quotation shortened to what one warning has room for; `None` if too
+/// little of it would be left.
+fn with_room(head: &str, sentence: &str) -> Option<String> {
+    let surplus = (head.chars().count() + sentence.chars().count()).checked_sub(WARNING_LENGTH)?;
+    let longest = quotes(sentence).into_iter().max_by_key(ExactSizeIterator::len)?;
+    let length = sentence.get(longest)?.chars().count();
+    // Three dots and two quotes.
+    if length < surplus + LEAST_QUOTED + 5 {
+        return None;
+    }
+    Some(format!("{head}{}", with_short_quotes(head, sentence))).filter(|text| fits(text))
 }
 
 /// `nfs-mount-guard: the exemption for NAME expires in 3 days (reason)`, without the reason
@@ -77,7 +94,9 @@ pub fn fitted(head: &str, sentence: &str) -> String {
         return shorter;
     }
     let parts = || ends(&alone).into_iter().rev().filter_map(|end| alone.get(..end));
-    if let Some(part) = parts().map(joined).find(|part| fits(part)) {
+    let or_shorter =
+        |part: &str| Some(joined(part)).filter(|text| fits(text)).or_else(|| with_room(head, part));
+    if let Some(part) = parts().find_map(or_shorter) {
         return part;
     }
     let least = ends(&alone).first().and_then(|end| alone.get(..*end)).unwrap_or(&alone);

@@ -11,6 +11,7 @@ pub fn trials() -> Vec<Trial> {
     let trial =
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::unread::{name}"), test);
     vec![
+        trial("an_annotation_of_a_driver_may_be_read_by_it", annotation_of_a_driver),
         trial("a_place_that_another_kind_reads_is_a_finding", places_of_other_kinds),
         trial("a_mapping_in_place_of_a_list_is_a_finding", mappings),
         trial("options_of_a_class_that_provisions_nothing_reach_no_volume", without_provisioner),
@@ -782,5 +783,21 @@ provisioner: nfs.csi.k8s.io\nmountOptions: [bg]\n";
     let secret =
         "apiVersion: v1\nkind: Secret\nmetadata: {generateName: nas-}\nstringData: {mountOptions: bg}\n";
     assert_eq!(check(secret)?["notJudged"][0]["name"], "nas-");
+    Ok(())
+}
+
+/// The driver of HPE reads it if the class allows that.
+fn annotation_of_a_driver() -> Result<(), Failed> {
+    let key = "csi.hpe.com/nfsMountOptions";
+    for (text, bg) in [("hard,bg", " (bg among them)"), ("hard", "")] {
+        let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "x", "namespace": "a", "annotations": {key: text}}, "spec": {"storageClassName": "hpe"}});
+        let output = pipe(&["check", "--no-policy", "-"], claim.to_string().as_bytes());
+        let said = stdout(&output);
+        let wanted =
+            format!("warn NMG020 unread-options: metadata.annotations[{key}] may be read by csi.hpe.com{bg}");
+        assert!(said.contains(&wanted), "{said}");
+        assert!(!said.contains("lost"), "{said}");
+    }
     Ok(())
 }

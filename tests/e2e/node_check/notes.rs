@@ -86,8 +86,8 @@ fn flex_volumes() -> Result<(), Failed> {
         ("oracle.com~oci-fss", "oracle.com/oci-fss", json!("depends"), 0),
         ("nfs.csi.k8s.io", "nfs.csi.k8s.io", json!("depends"), 0),
         ("ebs.csi.aws.com", "ebs.csi.aws.com", json!("depends"), 0),
-        // Its attributes may say that it is not NFS, and they are not on the node.
-        ("alicloud~nas", "alicloud/nas", json!("depends"), 0),
+        // This script mounts nothing else.
+        ("alicloud~nas", "alicloud/nas", json!(true), 1),
         ("example.com~own", "example.com/own", json!("depends"), 0),
         ("own", "own", json!("depends"), 0),
     ] {

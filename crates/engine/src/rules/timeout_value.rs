@@ -6,6 +6,7 @@ use crate::finding::{Action, Applicability, Code, Sentence, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::value::{is_canonical_decimal, kernel_number, leading_number};
 use crate::subject::Subject;
+use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(7),
@@ -116,11 +117,19 @@ fn check(check: &mut RuleContext<'_, '_>) {
         };
         let mut message = Sentence::from(check.about(token, &what));
         message.remedy = remedy.map(Into::into);
+        // One that loses is dropped (NMG008): written otherwise it could win in a sorted list.
         let fix = instead
+            .filter(|_| !is_beaten(check, token))
             .and_then(|number| replace(token, format!("{}={number}", token.option.keyword())))
             .map(|edit| offer(vec![edit]));
         check.report(token, Severity::Proper, message, fix);
     }
+}
+
+/// Returns true if another option of the same word is read last.
+fn is_beaten(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
+    let last = check.subject.options.effective().rfind(|other| other.id() == token.id());
+    last.is_some_and(|last| last.option.text() != token.option.text())
 }
 
 struct Problem {

@@ -10,7 +10,7 @@ use crate::finding::{Action, Applicability, Code, Finding, Fix, Sentence, Severi
 use crate::kind::Holds;
 use crate::nfs::{disguised, option, reading};
 use crate::site::Place;
-use crate::subject::driver::{self, Role};
+use crate::subject::driver::{self, Nfs, Role};
 use crate::subject::{LONGEST_OPTIONS, Subject, UnreadKey};
 use hindrance::Doubt;
 use remedy::{doubt, fix, is_in_file, remedy};
@@ -73,13 +73,15 @@ fn check(check: &mut RuleContext<'_, '_>) {
             || misplaced.path.iter().any(|step| step.starts_with("volumeClaimTemplate"));
         let (kind, remedy) = (subject.kind, remedy(subject, &misplaced.texts, can_move, is_of_claim));
         let is_annotation = place.is_stray_annotation();
-        let fault = if is_annotation {
-            "is read by nothing".to_owned()
-        } else {
-            format!("is not a field of a {kind}")
+        let reader = if is_annotation { reader(&misplaced.path) } else { None };
+        let what = match reader {
+            Some(driver) => format!("{field} may be read by {driver}{bg}"),
+            None if is_annotation => format!("{field} is read by nothing, so its options are lost{bg}"),
+            None => format!("{field} is not a field of a {kind}, so its options are lost{bg}"),
         };
-        let what = format!("{field} {fault}, so its options are lost{bg}");
-        report(check, 0, place, Severity::Lesser, Sentence { what: what.into(), remedy });
+        // The author of a claim has no right to the class that admits it.
+        let severity = if reader.is_some() && !bg.is_empty() { Severity::Proper } else { Severity::Lesser };
+        report(check, 0, place, severity, Sentence { what: what.into(), remedy });
         let doubt = match (is_annotation, is_single) {
             (true, _) => Some(Doubt::Annotation),
             (false, false) => Some(Doubt::Several),
@@ -127,6 +129,14 @@ fn check(check: &mut RuleContext<'_, '_>) {
         };
         conclude(check, fix, left);
     }
+}
+
+/// Returns the driver whose name is the prefix of an annotation: it may read the annotation, as
+/// csi.hpe.com does if its class names the key in `allowOverrides` (hpe-storage/csi-driver
+/// `pkg/flavor/kubernetes/flavor.go`, `getClaimOverrideOptions`).
+fn reader(path: &[String]) -> Option<&str> {
+    let (prefix, _) = path.last()?.split_once('/')?;
+    driver::find(prefix).filter(|row| row.nfs != Nfs::No).map(|_| prefix)
 }
 
 /// Gives the last finding its fix, and says in its remedy why it has none, or none that is made unasked.

@@ -37,7 +37,9 @@ pub fn names_mount_options(key: &str) -> bool {
 pub fn resembles_mount_options(key: &str) -> bool {
     const WORD: &str = "mountoptions";
     let last = last_segment(key);
-    // Each annotation of an object is asked, and hardly one is that long.
+    if last.len() + 1 < WORD.len() {
+        return false;
+    }
     let is_letter = |byte: &u8| !matches!(byte, b'_' | b'-') && !(0x80..0xc0).contains(byte);
     if last.bytes().filter(is_letter).count().abs_diff(WORD.len()) > 1 {
         return false;
@@ -48,12 +50,12 @@ pub fn resembles_mount_options(key: &str) -> bool {
 
 /// Returns true if a key speaks of options of some sort: `opts`, `mountOpt`, `nfsOption`, `mntFlags`.
 pub fn speaks_of_options(key: &str) -> bool {
-    let key = last_segment(key).as_bytes();
-    let contains = |word: &[u8]| {
-        let begins = |part: &[u8]| part.first().map(u8::to_ascii_lowercase) == word.first().copied();
-        key.windows(word.len()).any(|part| begins(part) && part.eq_ignore_ascii_case(word))
-    };
-    contains(b"opt") || contains(b"flag")
+    // The last four letters in one number, small: each annotation of an object is asked.
+    let mut letters = 0_u32;
+    last_segment(key).bytes().any(|byte| {
+        letters = letters << 8 | u32::from(byte.to_ascii_lowercase());
+        letters & 0x00ff_ffff == u32::from_be_bytes(*b"\0opt") || letters == u32::from_be_bytes(*b"flag")
+    })
 }
 
 /// Returns true if a key names an NFS version.
