@@ -118,7 +118,7 @@ fn run(size: Size) -> Figure {
 /// A review whose answer is about as long as one gets: a patch of options that
 /// grow sixfold in JSON.
 fn longest_answer() -> Bytes {
-    let options = ["bg", &"\u{1}".repeat(4400)];
+    let options = ["bg", &"\u{1}".repeat(4_000)];
     let call = call("/mutate", &class("unread", "nfs.csi.k8s.io", &options), "");
     [&call.body.0[..], b"unread", &call.body.1].concat().into()
 }
