@@ -45,7 +45,9 @@ pub fn resembles_mount_options(key: &str) -> bool {
         return false;
     }
     let letters: String = letters(last).collect();
-    letters != WORD && strsim::osa_distance(&letters, WORD) == 1
+    // One wrong letter leaves one of the two ends as it is; `description` has neither.
+    let has_an_end = letters.starts_with("mount") || letters.ends_with("tions");
+    has_an_end && letters != WORD && strsim::osa_distance(&letters, WORD) == 1
 }
 
 /// Returns true if a key speaks of options of some sort: `opts`, `mountOpt`, `nfsOption`, `mntFlags`.
@@ -97,4 +99,42 @@ const fn small(letter: char) -> char {
 pub fn is_same_key(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
         || !(one.is_ascii() && other.is_ascii()) && one.chars().map(small).eq(other.chars().map(small))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_with_one_wrong_letter_resembles_mount_options() {
+        const WORD: &str = "mountoptions";
+        let letters: Vec<char> = WORD.chars().collect();
+        for at in 0..letters.len() {
+            let mut without = letters.clone();
+            without.remove(at);
+            let mut doubled = letters.clone();
+            doubled.insert(at, 'x');
+            let mut other = letters.clone();
+            other[at] = 'x';
+            let mut swapped = letters.clone();
+            swapped.swap(at, (at + 1).min(letters.len() - 1));
+            for key in [without, doubled, other, swapped] {
+                let key: String = key.into_iter().collect();
+                assert_eq!(resembles_mount_options(&key), key != WORD, "{key}");
+            }
+        }
+        for key in ["description", "mount-options", "mountpoint", "applications", "mountains"] {
+            assert!(!resembles_mount_options(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_key_speaks_of_options_in_any_case() {
+        for key in ["opts", "mountOpt", "nfsOPTion", "mntFlags", "a.b/FLAG"] {
+            assert!(speaks_of_options(key), "{key}");
+        }
+        for key in ["", "op", "fla", "o-p-t", "opt.example.com/name", "port", "flow"] {
+            assert!(!speaks_of_options(key), "{key}");
+        }
+    }
 }
