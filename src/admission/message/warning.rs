@@ -15,8 +15,8 @@ use crate::rules::Rule;
 pub const WARNING_LENGTH: usize = 120;
 
 /// The beginnings of parts that a sentence can do without: the remedy, the reason, the consequence.
-const LINKS: [&str; 12] = [
-    "; ", ": ", ", and ", ", which ", ", where ", ", so ", ", for ", ", because ", ", before ",
+const LINKS: [&str; 13] = [
+    "; ", ": ", ", not ", ", and ", ", which ", ", where ", ", so ", ", for ", ", because ", ", before ",
     ", although ", ", but ", " (",
 ];
 
@@ -189,6 +189,16 @@ fn quotes(sentence: &str) -> Vec<Range<usize>> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_request_that_cannot_be_read_keeps_its_fault() {
+        let value = "nfsvers=4.1,hard,timeo=600,retrans=2,rsize=1048576,wsize=1048576,bg";
+        let fault = format!(
+            "cannot read the request: mountOptions must be a list of strings, not {value:?}; correct the field"
+        );
+        let warning = fitted("nfs-mount-guard: would be denied: ", &fault);
+        assert!(warning.ends_with("mountOptions must be a list of strings"), "{warning}");
+    }
 
     #[test]
     fn a_sentence_loses_its_last_parts_and_no_word_is_cut() {
