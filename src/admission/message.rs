@@ -270,15 +270,14 @@ fn ending_exemptions(case: &Case<'_, '_>, evaluation: &Evaluation) -> Vec<String
         .collect()
 }
 
-/// Returns the warnings for a template: its Pods are new whenever they are created, so that what it had before
-/// an update is denied to them as well.
+/// Returns the warnings for a template: it passes, and its Pods will not.
 pub(super) fn template_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
     let is_enforced = verdict.is_enforced;
     let denied = if is_enforced { "its Pods will be denied: " } else { "its Pods would be denied: " };
     let mut told = Vec::new();
     let mut tell = |treatment, what| told.extend(verdict.with(treatment).map(|judged| (judged, what)));
     tell(Treatment::Denied, denied);
-    tell(Treatment::AlreadyPresent, denied);
+    tell(Treatment::AlreadyPresent, "already present: ");
     tell(Treatment::Warned, "");
     warnings(Vec::new(), &told, ending_exemptions(case, &verdict.evaluation))
 }
