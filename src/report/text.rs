@@ -229,6 +229,10 @@ fn write_finding(
         plain(&finding.message)
     );
     writeln!(out, "{}", palette.lines("", &said, INDENT))?;
+    if subject.file.starts_with('<') && !subject.is_live {
+        // Nobody can open line 218 of a pipe: the object has to be named.
+        writeln!(out, "  {faint}-->{faint:#} {}", plain(&subject.title()))?;
+    }
     if let Some(origin) = &finding.origin {
         writeln!(out, "  {faint}-->{faint:#} {}", plain(&origin.describe(&subject.file, *line)))?;
     }
