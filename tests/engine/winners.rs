@@ -172,3 +172,23 @@ fn nothing_is_added_that_makes_a_list_too_long_for_a_mount() {
     let (list, _) = fixed(&[&long[..3_000], "hard", "nfsvers=4.1", "bg"]);
     assert!(list.contains(&"timeo=600".to_owned()), "{list:?}");
 }
+
+#[test]
+fn flavours_are_tried_in_the_order_in_which_they_were() {
+    let rest = ["timeo=600", "retrans=2", "nfsvers=4.1", "hard"];
+    for (options, flavours) in [
+        (["fg,sec=sys", "sec=krb5"], "sec=sys,sec=krb5"),
+        (["bg,sec=sys", "sec=krb5"], "sec=sys,sec=krb5"),
+        (["ac,sec=sys", "sec=krb5:krb5p"], "sec=sys,sec=krb5:krb5p"),
+        // The order stays: the element is split.
+        (["fg,sec=krb5", "sec=sys"], "sec=krb5,sec=sys"),
+        (["sec=sys,ro", "sec=krb5"], "sec=krb5,sec=sys"),
+    ] {
+        let list: Vec<&str> = options.into_iter().chain(rest).collect();
+        let (list, effective) = fixed(&list);
+        let tried: Vec<&str> = effective.split(',').filter(|option| option.starts_with("sec=")).collect();
+        assert_eq!(tried.join(","), flavours, "{list:?}: {effective}");
+        let is_split = list.iter().all(|element| !element.contains(','));
+        assert_eq!(is_split, options == ["fg,sec=krb5", "sec=sys"] || options == ["sec=sys,ro", "sec=krb5"]);
+    }
+}

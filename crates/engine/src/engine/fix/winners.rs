@@ -120,6 +120,8 @@ fn may_reorder(subject: &Subject<'_>, edit: &Edit) -> bool {
 #[derive(Debug, Default)]
 struct Winners {
     by_word: BTreeMap<OptionId, Winner>,
+    /// The security flavours in the order in which the kernel tries them, each once.
+    flavours: Vec<String>,
     /// True if anything loses.
     have_rivals: bool,
 }
@@ -137,6 +139,9 @@ impl Winners {
         let mut winners = Self::default();
         for token in subject.options.effective().filter(|token| token.acceptance.refusal.is_none()) {
             let Some(entry) = token.entry() else { continue };
+            if entry.id == OptionId::Sec {
+                winners.try_flavours(token.option.value().unwrap_or_default());
+            }
             for (word, says) in sayings(token, entry) {
                 let winner = Winner { says, site: token.site.clone() };
                 let says = winner.says.clone();
@@ -159,6 +164,23 @@ impl Winners {
         winners
     }
 
+    /// Adds the flavours of one `sec=`: NFSv4 mounts with the first that the server takes
+    /// ([`nfs4_find_root_sec`](https://github.com/torvalds/linux/blob/v6.12/fs/nfs/nfs4proc.c)).
+    fn try_flavours(&mut self, value: &str) {
+        for flavour in value.split(':').filter(|flavour| !flavour.is_empty()) {
+            if !self.flavours.iter().any(|known| known == flavour) {
+                self.have_rivals |= !self.flavours.is_empty();
+                self.flavours.push(flavour.to_owned());
+            }
+        }
+    }
+
+    /// Returns true if the flavours that both try are tried in the same order.
+    fn agrees_on_flavours(&self, after: &Self) -> bool {
+        let ours = self.flavours.iter().filter(|flavour| after.flavours.contains(flavour));
+        ours.eq(after.flavours.iter().filter(|flavour| self.flavours.contains(flavour)))
+    }
+
     /// Returns true if a fix changes no winner but those that it touches.
     fn survive(&self, subject: &Subject<'_>, fix: &Fix) -> bool {
         let Some(fixed) = fix_alone(subject, fix, Scope::FILE_UNSAFE) else { return true };
@@ -171,7 +193,7 @@ impl Winners {
             })
             .collect();
         let after = Self::of(&subject.with_elements(&fixed.elements));
-        self.by_word.iter().all(|(word, winner)| {
+        self.agrees_on_flavours(&after) && self.by_word.iter().all(|(word, winner)| {
             let stays = after.by_word.get(word).is_some_and(|after| after.says == winner.says);
             stays || winner.site.as_ref().is_some_and(|site| touched.contains(&site))
         })
