@@ -230,7 +230,7 @@ fn write_finding(
     );
     writeln!(out, "{}", palette.lines("", &said, INDENT))?;
     if subject.file.starts_with('<') && !subject.is_live {
-        // Nobody can open line 218 of a pipe: the object has to be named.
+        // A line of a pipe cannot be opened: the object has to be named.
         writeln!(out, "  {faint}-->{faint:#} {}", plain(&subject.title()))?;
     }
     if let Some(origin) = &finding.origin {

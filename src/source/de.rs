@@ -1,6 +1,7 @@
 //! The tree as serde sees it, so that files are read by the very schema that
 //! the webhook reads requests by.
 
+mod filled;
 mod hint;
 mod respelling;
 
@@ -16,6 +17,7 @@ use super::scalar::{Meaning, resolve};
 use super::tree::{Content, NodeId, Style, Tree};
 use crate::nfs::placeholder::is_placeholder;
 use crate::subject::manifest::Text;
+use filled::Filled;
 use hint::Wanted;
 pub use respelling::Obstacle;
 
@@ -237,27 +239,35 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         if self.is_placeholder() { visitor.visit_bool(false) } else { self.deserialize_any(visitor) }
     }
 
-    /// Returns a map, or an empty one for a placeholder that a program fills in with one.
+    /// Returns a map, or for a placeholder that a program fills in with one the map of this key: the keys
+    /// that it stands for are not known.
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        if self.is_placeholder() {
-            let pairs = Cow::Borrowed([].as_slice());
-            return visitor.visit_map(Entries { at: self, pairs, next: 0, key: self.id, value: self.id });
+        if !self.is_placeholder() {
+            return self.deserialize_any(visitor);
         }
-        self.deserialize_any(visitor)
+        visitor.visit_map(Filled::with_key(self))
     }
 
-    /// Like [`Self::deserialize_map`] for labels and annotations; of another structure something has to be
-    /// known, or there is nothing to be judged.
+    /// Like [`Self::deserialize_map`]. A placeholder stands for the name by which the structure is known:
+    /// the options beside it are judged. Of any other structure nothing is left to be judged.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DeserializeError> {
-        match name {
-            "Labels" | "Annotations" => self.deserialize_map(visitor),
-            _ => self.deserialize_any(visitor),
+        let key = match name {
+            "Labels" | "Annotations" => return self.deserialize_map(visitor),
+            "Metadata" => "name",
+            "NfsSource" => "server",
+            "Nfs" => "path",
+            "CsiSource" | "FlexSource" => "driver",
+            _ => return self.deserialize_any(visitor),
+        };
+        if !self.is_placeholder() {
+            return self.deserialize_any(visitor);
         }
+        visitor.visit_map(Filled::with_value(key, self))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {

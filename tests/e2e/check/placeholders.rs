@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
         trial("notes_what_is_not_rendered", notes_it),
         trial("takes_a_placeholder_in_place_of_a_list", stands_for_a_list),
         trial("finds_bg_beside_a_placeholder_of_any_type", stands_for_any_type),
+        trial("demands_nothing_where_a_map_of_options_is_not_rendered", stands_for_a_map),
         trial("takes_a_placeholder_at_admission_for_an_option", is_an_option_at_admission),
         trial("names_the_server_that_needs_cluster_dns", names_the_server),
     ]
@@ -78,6 +79,9 @@ driver: nfs.csi.k8s.io\n      readOnly: ${RO}\n      volumeAttributes: {server: 
         volume(
             "  csi:\n    driver: nfs.csi.k8s.io\n    volumeHandle: a\n    readOnly: ${RO}\n    volumeAttributes: ${VA}",
         ),
+        volume("  nfs: ${NFS}"),
+        volume("  csi: $(CSI)"),
+        volume("  flexVolume: ${FLEX}").replace("{name: a}", "${METADATA}"),
         pod.to_owned(),
     ] {
         let output = pipe(&["check", "--no-policy", "-"], text.as_bytes());
@@ -90,9 +94,29 @@ driver: nfs.csi.k8s.io\n      readOnly: ${RO}\n      volumeAttributes: {server: 
         volume("  nfs:\n    server: a\n    path: /a\n    readOnly: '${RO}'"),
         volume("  nfs:\n    server: a\n    path: /a\n    readOnly: yes and ${RO}"),
         class("parameters: '${P}'"),
+        volume("  nfs: '${NFS}'"),
+        volume("").replace("{name: a}", "a ${METADATA}"),
     ] {
         let output = pipe(&["check", "--no-policy", "-"], text.as_bytes());
         assert_eq!(output.status.code(), Some(3), "{text}: {}", stdout(&output));
+    }
+    Ok(())
+}
+
+/// Any key may be in a map that is filled in: nothing is demanded where the driver reads options
+/// from it, and the note names it.
+fn stands_for_a_map() -> Result<(), Failed> {
+    let class = |driver: &str| {
+        format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\n\
+provisioner: {driver}\nparameters: ${{P}}\nmountOptions: [nfsvers=4.1]\n"
+        )
+    };
+    for (driver, code) in [("nfs.csi.k8s.io", 0), ("cluster.local/nfs-subdir-external-provisioner", 1)] {
+        let output = pipe(&["check", "--no-policy", "-"], class(driver).as_bytes());
+        let said = stdout(&output);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains("StorageClass/a is not rendered: ${P}; "), "{said}");
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use super::{About, Actions, Example, Rule, RuleContext, about};
-use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity};
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
 use crate::kind::Holds;
 use crate::nfs::option::MountOption;
 use crate::nfs::reading::Latitude;
@@ -347,6 +347,12 @@ fn report(
     let is_unrendered = element
         .zip(subject.carriers.get(site.carrier))
         .is_some_and(|(element, carrier)| carrier.is_unrendered(element, site.range.clone()));
+    // The placeholder would be the value of fg.
+    let message = if is_clear && is_unrendered {
+        Sentence::with_remedy(message, "replace it with \"fg\"")
+    } else {
+        message.into()
+    };
     // Without its quotes a word of JSON makes the text unreadable for a driver that reads JSON.
     let is_json = !subject.driver.known.is_read()
         && element.is_some_and(|element| element.trim_start().starts_with('['));
@@ -364,7 +370,7 @@ fn report(
         place: None,
         keyword: word.into(),
         site: Some(site),
-        message: message.into(),
+        message,
         // The handle is the volume's name, too: with another text it is another volume.
         fix: (!is_unrendered && !is_handle).then_some(Fix { applicability: Applicability::Apply, edits }),
     });

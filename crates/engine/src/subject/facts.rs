@@ -57,6 +57,13 @@ impl<'m> Facts<'m> {
             .map(|(_, value)| value)
     }
 
+    /// The parameters, attributes or options of which the key is still to be filled in, or the
+    /// whole map: any key may be there then.
+    pub(crate) fn unrendered_keys(&self) -> impl Iterator<Item = &'m str> {
+        let keys = self.map.into_iter().filter(|_| self.takes_placeholders).flat_map(StringMap::iter);
+        keys.map(|(key, _)| key).filter(|key| has_placeholder(key))
+    }
+
     /// Returns true if the key is there in these letters, with one of these values.
     fn has_exactly(&self, key: &str, values: &[&str]) -> bool {
         let mut found = self.map.into_iter().flat_map(StringMap::iter).filter(|(found, _)| *found == key);
@@ -130,6 +137,22 @@ impl<'m> Facts<'m> {
             return false;
         }
         match evidence {
+            Evidence::Value(..)
+            | Evidence::Text(_)
+            | Evidence::Exact(..)
+            | Evidence::ExactParameter(..)
+            | Evidence::ExactAttribute(..)
+            | Evidence::Parameter(..)
+            | Evidence::Attribute(..)
+            | Evidence::NoAttribute(..)
+            | Evidence::FsType(_)
+            | Evidence::FsTypeOfClass(_)
+            | Evidence::Key(_)
+            | Evidence::NoKey(_)
+                if self.unrendered_keys().next().is_some() =>
+            {
+                true
+            }
             Evidence::Value(key, _)
             | Evidence::Text(key)
             | Evidence::Exact(key, _)

@@ -193,10 +193,11 @@ impl Winners {
             })
             .collect();
         let after = Self::of(&subject.with_elements(&fixed.elements));
-        self.agrees_on_flavours(&after) && self.by_word.iter().all(|(word, winner)| {
-            let stays = after.by_word.get(word).is_some_and(|after| after.says == winner.says);
-            stays || winner.site.as_ref().is_some_and(|site| touched.contains(&site))
-        })
+        self.agrees_on_flavours(&after)
+            && self.by_word.iter().all(|(word, winner)| {
+                let stays = after.by_word.get(word).is_some_and(|after| after.says == winner.says);
+                stays || winner.site.as_ref().is_some_and(|site| touched.contains(&site))
+            })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::nfs::settings::Settings;
 use crate::site::Site;
 use crate::subject::carrier::{self, Carrier, Form};
 use crate::subject::driver::assembly::{Addition, Cut, Empty, NoneWord, Step, Unless, When};
-use crate::subject::driver::{Case, Driver, Role};
+use crate::subject::driver::{Case, Driver, On, Role};
 use crate::subject::facts::Facts;
 
 /// One string that is joined with others, and the tokens in it.
@@ -65,7 +65,13 @@ pub(crate) fn lay_out<'m>(
     for step in driver.steps {
         layout.run(step, defaults, facts);
     }
-    (layout.finish(), defaults)
+    let mut options = layout.finish();
+    options.has_unrendered |= facts.unrendered_keys().next().is_some()
+        && driver.carriers.iter().any(|key| {
+            let is_elsewhere = if facts.is_class { key.on == On::Volume } else { key.on == On::Class };
+            !is_elsewhere && key.role.holds_options()
+        });
+    (options, defaults)
 }
 
 /// The state between two steps.
