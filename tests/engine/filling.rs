@@ -125,3 +125,12 @@ fn defaults_that_are_written_out_are_told_apart() {
         );
     }
 }
+
+#[test]
+fn a_rule_is_named_only_where_its_option_was_written() {
+    let long = format!("context={}", "b".repeat(4_090 - "context=,hard,nfsvers=4.1,bg".len()));
+    let object = class(&[&long, "hard", "nfsvers=4.1", "bg"]);
+    let told = warnings(&ask(&policy(""), Endpoint::Mutate, "someone", None, &object, TODAY));
+    let first = "nfs-mount-guard wrote fg in place of bg in mountOptions (NMG001)";
+    assert_eq!(told.first().map(String::as_str), Some(first), "{told:?}");
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{WARNING_LENGTH, WHO, at_most};
 use crate::engine::Evaluation;
-use crate::finding::{Action, Applicability};
+use crate::finding::{Action, Applicability, Edit};
 use crate::nfs::option;
 use crate::subject::carrier::{Carrier, Form};
 
@@ -30,9 +30,15 @@ pub(super) fn sentences(
     if carrier.elements.iter().copied().eq(patched.iter().map(|element| &**element)) {
         return Vec::new();
     }
+    let all_added = added(carrier, patched);
+    // A list that is as long as a mount takes gets nothing more.
+    let is_made = |edit: &Edit| match edit {
+        Edit::Append { option, .. } => all_added.contains(&&**option),
+        _ => true,
+    };
     let repairs = evaluation.findings.iter().filter(|judged| {
-        let is_applied =
-            judged.finding.fix.as_ref().is_some_and(|fix| fix.applicability == Applicability::Apply);
+        let fix = judged.finding.fix.as_ref().filter(|fix| fix.applicability == Applicability::Apply);
+        let is_applied = fix.is_some_and(|fix| fix.edits.iter().all(is_made));
         judged.finding.carrier == index && is_applied && judged.demanded == Action::Deny
     });
     let codes: BTreeSet<String> = repairs.clone().map(|judged| judged.finding.code.to_string()).collect();
@@ -41,7 +47,7 @@ pub(super) fn sentences(
     let (write, add) = if is_enforced { ("wrote", "added") } else { ("would write", "would add") };
     let place = carrier.place.short();
     let (mut written_out, mut added): (VecDeque<&str>, VecDeque<&str>) =
-        added(carrier, patched).into_iter().partition(|word| defaults.contains(word));
+        all_added.iter().partition(|word| defaults.contains(word));
     let mut sentences = Vec::new();
     let mut done = replaces.then(|| format!("{write} fg in place of bg"));
     while done.is_some() || !added.is_empty() {
