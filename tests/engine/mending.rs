@@ -141,6 +141,17 @@ fn a_list_in_a_text_is_told_in_words() {
     assert_eq!(repaired.changed[0].words, ["bg -> fg"]);
 }
 
+#[test]
+fn a_split_is_told_beside_other_changes() {
+    for (list, words) in [
+        ("[\"timeo=600,hard\", bg, retrans=2]", &["bg -> fg", "one option an element"][..]),
+        ("[\"timeo=600,hard\", fg, retrans=2]", &["one option an element"]),
+        ("[timeo=600, bg, retrans=2]", &["bg -> fg"]),
+    ] {
+        assert_eq!(repaired(&class("a", &format!("mountOptions: {list}"))).changed[0].words, words, "{list}");
+    }
+}
+
 /// Of several aliases the one that still reads the value is named, by its line in the new text.
 #[test]
 fn an_alias_that_is_in_the_way_is_one_that_stays() {

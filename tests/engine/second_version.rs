@@ -1,9 +1,10 @@
 //! No remedy asks for a second version: mount.nfs takes one.
 
+use nfs_mount_guard::engine::fix::{Scope, fix_all};
 use nfs_mount_guard::policy::Policy;
 use serde_json::json;
 
-use crate::fixture::judge;
+use crate::fixture::{TODAY, judge};
 
 /// The remedies for a class with these options, by the option that they are for.
 fn remedies(options: &[&str]) -> Vec<(String, String)> {
@@ -51,6 +52,27 @@ fn a_remedy_leaves_one_version() {
     for (written, wanted) in [("nfsvers 4.1", "use nfsvers=4.1"), ("vers=v4.1", "use vers=4.1")] {
         let found = remedies(&[&[written], &rest[..]].concat());
         assert_eq!(found.first().map(|(_, remedy)| remedy.as_str()), Some(wanted), "{written}: {found:?}");
+    }
+}
+
+#[test]
+fn a_fix_does_not_write_two_versions() {
+    for (written, wanted) in [
+        (["nfsvers=NFSv4", "vers=v3"], &["nfsvers=NFSv4", "vers=v3"][..]),
+        (["nfsvers=v4.1", "vers=3"], &["nfsvers=v4.1", "vers=3"]),
+        (["nfsvers=NFSv4", "vers=v4"], &["nfsvers=4"]),
+    ] {
+        let options = [&written[..], &["fg", "timeo=600", "retrans=2"]].concat();
+        let class = json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "a"},
+            "provisioner": "nfs.csi.k8s.io", "mountOptions": options,
+        });
+        let policy = Policy::default();
+        let fixed = judge(&class.to_string(), &policy, |subject, _| {
+            fix_all(&policy, subject, TODAY, Scope::FILE).concat().join(",")
+        });
+        let versions: Vec<&str> = fixed.split(',').filter(|option| option.contains("vers=")).collect();
+        assert_eq!(versions, wanted, "{fixed}");
     }
 }
 

@@ -270,8 +270,10 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
                 check.report(token, severity, message, fix);
                 return;
             }
+            let mut is_choice = false;
             if let Some(text) = &meant {
                 let other = OtherVersion::of(check.subject, token, text);
+                is_choice = other.as_ref().is_some_and(|other| other.leaves_a_choice(text));
                 let remedy = other.map_or_else(|| format!("use {text}"), |other| other.remedy(text));
                 message.remedy = Some(remedy.into());
             } else if let Some(contrary) = contrary_of_flag(token) {
@@ -281,6 +283,7 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
                 message.what.to_mut().push_str(whose);
             }
             let fix = meant
+                .filter(|_| !is_choice)
                 .and_then(|text| replace(token, text))
                 .map(|edit| offer_instead(check.subject, token, vec![edit]));
             check.report(token, severity, message, fix);

@@ -206,6 +206,11 @@ impl OtherVersion {
         self.is_clean && (self.is_drivers || requests_same(text, &self.text))
     }
 
+    /// Returns true if the author has to choose between `text` and the other version.
+    pub(super) fn leaves_a_choice(&self, text: &str) -> bool {
+        !self.is_drivers && !requests_same(text, &self.text)
+    }
+
     /// Returns what to do with a version that does not exist; `None` where the other one is none either.
     pub(super) fn in_place_of_none(self) -> Option<String> {
         self.is_clean.then(|| format!("remove it: {} is there already", self.text))
@@ -216,7 +221,7 @@ impl OtherVersion {
         let other = &self.text;
         if self.is_drivers {
             format!("remove it: the driver requests {other}")
-        } else if !requests_same(text, other) {
+        } else if self.leaves_a_choice(text) {
             format!("keep one of {text} and {other}: only one version option is allowed")
         } else if self.is_clean {
             format!("remove it: {other} is there already")
