@@ -152,6 +152,21 @@ fn a_split_is_told_beside_other_changes() {
     }
 }
 
+#[test]
+fn the_braces_of_a_printed_map_go_together() {
+    for (list, wanted) in [
+        ("[\"{nfsvers=4.1}\", fg, retrans=2]", "[\"nfsvers=4.1\", fg, retrans=2, timeo=600]"),
+        ("[\"{bg}\", retrans=2]", "[\"fg\", retrans=2, timeo=600]"),
+        ("[\"{nfsvers=4.1,bg}\", retrans=2]", "[\"{nfsvers=4.1,bg}\", retrans=2, fg, timeo=600]"),
+        ("[\"{nfsvers=4.1, hard}\", bg]", "[\"{nfsvers=4.1, hard}\", fg, "),
+        // A placeholder stays.
+        ("[\"{{nfsvers}}\", bg]", "[\"{{nfsvers}}\", fg]"),
+    ] {
+        let text = repaired(&class("a", &format!("mountOptions: {list}"))).text.expect("a new text");
+        assert!(text.contains(wanted), "{text}");
+    }
+}
+
 /// Of several aliases the one that still reads the value is named, by its line in the new text.
 #[test]
 fn an_alias_that_is_in_the_way_is_one_that_stays() {

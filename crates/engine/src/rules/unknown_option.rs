@@ -145,6 +145,13 @@ fn suggestion(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> 
     if let Some(text) = plain.filter(|text| is_taken(check, text)) {
         return Some(text);
     }
+    // A map that was printed; of one that is cut at a comma a part alone is not put right.
+    match token.option.text().strip_prefix('{').map(|text| text.strip_suffix('}')) {
+        Some(Some("bg")) => return Some("fg".to_owned()),
+        Some(Some(bare)) if is_taken(check, bare) => return Some(bare.to_owned()),
+        None if !token.option.text().ends_with('}') => {}
+        _ => return None,
+    }
     let written = token.option.keyword().to_lowercase();
     // mount.nfs has `tcp`, and the other address family only as a value.
     if matches!(written.as_str(), "tcp6" | "rdma6") && token.option.value().is_none() {
