@@ -4,7 +4,7 @@ mod title;
 
 use std::ops::RangeInclusive;
 
-use super::repair::{RepairedSubjects, is_immutable, moved_list, removal_plan, repair, writes_immutable};
+use super::repair::{RepairedSubjects, carried_list, is_immutable, removal_plan, repair, writes_immutable};
 use super::{Checker, passed_over};
 use crate::engine::fix::{Scope, Traced, emptied, fix_alone};
 use crate::finding::Finding;
@@ -88,9 +88,9 @@ fn replacements(
     let Some(fix) = &finding.fix else { return Ok(Vec::new()) };
     let mut plans = Vec::new();
     if let Some((fixed, place)) = fixed.zip(emptied(finding))
-        && let Some((_, plan)) = moved_list(subject, place, fixed, layout)
+        && let Some(carried) = carried_list(subject, std::slice::from_ref(place), fixed, layout)
     {
-        return plan.map(|plan| plan.steps.into_iter().map(|step| step.replacement).collect());
+        return carried.into_plan().map(|plan| plan.steps.into_iter().map(|step| step.replacement).collect());
     }
     if let Some(fixed) = fixed {
         let carriers = subject.carriers.iter().zip(fixed.elements.iter().zip(&fixed.origins));

@@ -26,7 +26,7 @@ use carrying_out::{CarryingOut, replacements};
 pub use change::Changed;
 pub(super) use change::{Step, steps};
 pub(super) use immutable::{is_immutable, writes_immutable};
-pub(super) use moved::{moved_list, removal_plan};
+pub(super) use moved::{carried_list, removal_plan};
 use planner::{Intended, Planner};
 pub use shift::Shift;
 pub use stuck::Stuck;

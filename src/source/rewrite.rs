@@ -23,7 +23,7 @@ pub use comments::lost as lost_comments;
 pub(super) use lines::{line_end, line_start, newline};
 pub use relocate::{Relocation, relocate};
 pub use remove::{is_alone, remove};
-pub use rename::{rename, rename_key};
+pub use rename::{rename, rename_key, with_own_first};
 
 /// Text to be put in the place of other text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,5 +1,6 @@
 //! `check`, `fix` and `explain -f` as a person or a pipeline runs them.
 
+mod carried;
 mod cases;
 mod corpus;
 mod explain;
@@ -61,6 +62,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(unread::trials());
     trials.extend(misplaced::trials());
     trials.extend(moved::trials());
+    trials.extend(carried::trials());
     trials.extend(workloads::trials());
     trials.extend(placeholders::trials());
     trials.extend(sarif::trials());

@@ -10,37 +10,75 @@ use crate::subject::carrier::Form;
 /// The place that goes away when its list moves, and the plan for it.
 pub(in crate::check) type Moved = (Place, Result<Plan, RewriteRefusal>);
 
-/// The plan that gives the one field that moves the name of the list, where that is
-/// enough, or that moves it with its comments.
-pub(super) fn renamed<'o>(
+/// A list that moves with its style and its comments: in its place it gets the name under which it is
+/// read, or its text moves there.
+pub(in crate::check) struct Carried {
+    /// The place of the list.
+    place: Place,
+    /// The place that goes away with it, and the plan for both.
+    moved: Moved,
+    /// The elements of the list then: first those that it had itself.
+    pub(in crate::check) elements: Vec<String>,
+}
+
+impl Carried {
+    /// Returns the plan.
+    pub(in crate::check) fn into_plan(self) -> Result<Plan, RewriteRefusal> {
+        self.moved.1
+    }
+}
+
+/// The list among the places that move which becomes the one that is read; what stands at the others is
+/// added to it.
+pub(super) fn carried<'o>(
     subject: &Subject<'_>,
     moved: &[Place],
     fixed: &Traced<'_>,
     layout: &mut Option<Layout<'o>>,
     object: &'o Object<'_>,
-) -> Option<Moved> {
-    let ([place], [_]) = (moved, subject.misplaced) else { return None };
-    let layout = layout.get_or_insert_with(|| object.layout());
-    moved_list(subject, place, fixed, layout)
+) -> Option<Carried> {
+    let is_field = |place: &&Place| texts_at(subject, place).is_some();
+    moved.iter().find(is_field)?;
+    carried_list(subject, moved, fixed, layout.get_or_insert_with(|| object.layout()))
 }
 
-/// Moves the list of the only misplaced field, `place`.
-pub(in crate::check) fn moved_list(
+/// The texts of a misplaced field.
+fn texts_at<'m>(subject: &Subject<'m>, place: &Place) -> Option<&'m [String]> {
+    let Place::Field(path) = place else { return None };
+    let field = subject.misplaced.iter().find(|field| field.path == *path)?;
+    Some(&field.texts)
+}
+
+/// Like [`carried`], with the layout of the object.
+pub(in crate::check) fn carried_list(
     subject: &Subject<'_>,
-    place: &Place,
+    moved: &[Place],
     fixed: &Traced<'_>,
     layout: &Layout<'_>,
-) -> Option<Moved> {
-    let [field] = subject.misplaced else { return None };
+) -> Option<Carried> {
     let list = subject.carriers.first().filter(|carrier| carrier.form == Form::List)?;
     let new: Vec<&str> = fixed.elements.first()?.iter().map(|element| &**element).collect();
-    if let Some(plan) = rewrite::rename(layout, place, &list.place, &field.texts, &new) {
-        return Some((place.clone(), plan));
+    let mut ways = Vec::new();
+    for (place, texts) in moved.iter().filter_map(|place| Some((place, texts_at(subject, place)?))) {
+        let new = rewrite::with_own_first(texts, &new);
+        if let Some(plan) = rewrite::rename(layout, place, &list.place, texts, &new) {
+            ways.push((place, place.clone(), new, plan));
+        }
     }
-    let whole = whole(subject, place, layout).filter(|whole| whole != place)?;
-    let relocation = Relocation { from: place, whole: &whole, to: &list.place, old: &field.texts, new: &new };
-    let plan = rewrite::relocate(layout, relocation)?;
-    Some((whole, plan))
+    // The list that stays where it is keeps most of its text.
+    let others = if ways.is_empty() { moved } else { &[] };
+    for (place, texts) in others.iter().filter_map(|place| Some((place, texts_at(subject, place)?))) {
+        let Some(whole) = whole(subject, place, layout).filter(|whole| whole != place) else { continue };
+        let new = rewrite::with_own_first(texts, &new);
+        let relocation = Relocation { from: place, whole: &whole, to: &list.place, old: texts, new: &new };
+        if let Some(plan) = rewrite::relocate(layout, relocation) {
+            ways.push((place, whole, new, plan));
+        }
+    }
+    let best = ways.iter().position(|(.., plan)| plan.is_ok()).unwrap_or_default();
+    let (place, whole, new, plan) = ways.into_iter().nth(best)?;
+    let elements = new.into_iter().map(str::to_owned).collect();
+    Some(Carried { place: place.clone(), moved: (whole, plan), elements })
 }
 
 /// The places that shall go away and cannot, each with the reason: the rest of the
@@ -52,11 +90,11 @@ pub(super) fn stuck<'o>(
     object: &'o Object<'_>,
 ) -> Vec<(Place, RewriteRefusal)> {
     let moved = &fixed.emptied;
-    let renamed = renamed(subject, moved, fixed, layout, object);
+    let carried = carried(subject, moved, fixed, layout, object);
     let mut stuck = Vec::new();
     for place in moved {
         let layout = layout.get_or_insert_with(|| object.layout());
-        if let (_, Err(refusal)) = removal_plan(subject, place, moved, renamed.as_ref(), layout) {
+        if let (_, Err(refusal)) = removal_plan(subject, place, moved, carried.as_ref(), layout) {
             stuck.push((place.clone(), refusal));
         }
     }
@@ -88,15 +126,18 @@ pub(in crate::check) fn removal_plan(
     subject: &Subject<'_>,
     place: &Place,
     moved: &[Place],
-    renamed: Option<&Moved>,
+    carried: Option<&Carried>,
     layout: &Layout<'_>,
 ) -> Moved {
-    if let Some(renamed) = renamed {
-        return renamed.clone();
+    if let Some(carried) = carried.filter(|carried| carried.place == *place) {
+        return carried.moved.clone();
     }
     let whole = whole(subject, place, layout).unwrap_or_else(|| place.clone());
+    // What only gets another name stays in its mapping.
+    let stays = |place: &Place| carried.is_some_and(|carried| carried.moved.0 == *place);
+    let gone: Vec<Place> = moved.iter().filter(|place| !stays(place)).cloned().collect();
     // A comment in the mapping speaks of what moves.
-    let plan = rewrite::remove(layout, &whole, moved);
+    let plan = rewrite::remove(layout, &whole, &gone);
     (whole, plan)
 }
 

@@ -6,7 +6,7 @@ use time::Date;
 use super::Failed;
 use super::change::{self, Changed};
 use super::immutable;
-use super::moved::{drop_stuck_renamings, removal_plan, renamed, stuck};
+use super::moved::{Carried, carried, drop_stuck_renamings, removal_plan, stuck};
 use super::stuck::Stuck;
 use super::wish::Wishes;
 use crate::engine::fix::{Scope, Traced, fix_traced, fix_traced_keeping};
@@ -107,11 +107,11 @@ impl<'o> Planner<'o> {
     ) {
         let (object, at) = (self.object, (self.index, part));
         let moved = &fixed.emptied;
-        let renamed = renamed(subject, moved, fixed, layout, object);
+        let carried = carried(subject, moved, fixed, layout, object);
         for place in moved {
             let layout = layout.get_or_insert_with(|| object.layout());
             // An option that cannot be moved is not copied either: the subject stays as it is.
-            let (whole, plan) = removal_plan(subject, place, moved, renamed.as_ref(), layout);
+            let (whole, plan) = removal_plan(subject, place, moved, carried.as_ref(), layout);
             if plan.is_ok() {
                 intended.values.push((part, whole, None));
             }
@@ -132,8 +132,7 @@ impl<'o> Planner<'o> {
             let changed = Changed { at: object.span.start, title, codes, words, is_immutable };
             intended.changed.push((part, changed));
         }
-        let done = renamed.is_some().then_some(0);
-        let values = wish(self, part, subject, fixed, (moved, done), layout, wishes);
+        let values = wish(self, part, subject, fixed, (moved, carried.as_ref()), layout, wishes);
         intended.values.extend(values.into_iter().map(|(place, new)| (part, place, Some(new))));
     }
 }
@@ -153,7 +152,7 @@ fn wish<'o>(
     part: usize,
     subject: &Subject<'_>,
     fixed: &Traced<'_>,
-    (moved, done): (&[Place], Option<usize>),
+    (moved, carried): (&[Place], Option<&Carried>),
     layout: &mut Option<Layout<'o>>,
     wishes: &mut Wishes,
 ) -> Vec<(Place, Value)> {
@@ -165,14 +164,16 @@ fn wish<'o>(
         if new == carrier.elements || moved.contains(&carrier.place) || is_renamed {
             continue;
         }
+        // The list that is carried along is the first carrier.
+        if let Some(carried) = carried.filter(|_| carrier_index == 0) {
+            values.push((carrier.place.clone(), Value::from(carried.elements.clone())));
+            continue;
+        }
         let value = match carrier.form {
             Form::List => Value::from(new.clone()),
             _ => Value::from(new.first().copied().unwrap_or_default()),
         };
         values.push((carrier.place.clone(), value));
-        if done == Some(carrier_index) {
-            continue;
-        }
         let layout = layout.get_or_insert_with(|| planner.object.layout());
         let change = Change { place: &carrier.place, old: &carrier.elements, new: &new, origins };
         wishes.add((planner.index, part, carrier_index), layout, change);

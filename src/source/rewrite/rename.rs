@@ -105,6 +105,22 @@ fn become_key(layout: &Layout<'_>, renaming: &Renaming) -> Result<Plan, RewriteR
     Ok(plan)
 }
 
+/// Returns the elements `new` with those first that are elements of `old`, in their order: what several places
+/// held does not contradict itself, so the order of the places does not count.
+pub fn with_own_first<'n>(old: &[String], new: &[&'n str]) -> Vec<&'n str> {
+    let old: Vec<&str> = old.iter().map(String::as_str).collect();
+    // Those in front of the first one that is its own come from other places.
+    let is_first = |text: &&str| origins(&old, &[text]).iter().any(Option::is_some);
+    let first = new.iter().position(is_first);
+    let Some((others, own)) = new.split_at_checked(first.unwrap_or_default()) else { return new.to_vec() };
+    let origins = origins(&old, own);
+    let is_own = |wanted: bool| {
+        let pairs = own.iter().zip(&origins).filter(move |(_, origin)| origin.is_some() == wanted);
+        pairs.map(|(text, _)| *text)
+    };
+    is_own(true).chain(others.iter().copied()).chain(is_own(false)).collect()
+}
+
 /// Returns the old element that each of the new ones is, or is a part of: the next that says the
 /// same, `fg` for `bg`.
 pub(super) fn origins(old: &[&str], new: &[&str]) -> Vec<Option<usize>> {

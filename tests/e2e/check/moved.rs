@@ -27,14 +27,14 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn class(more: &str) -> String {
+pub(super) fn class(more: &str) -> String {
     format!(
         "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\nprovisioner: nfs.csi.k8s.io\n{more}"
     )
 }
 
 /// The text after `fix --unsafe-fixes`, of which a second one changes nothing.
-fn fixed(text: &str) -> String {
+pub(super) fn fixed(text: &str) -> String {
     let fix = |text: &str| stdout(&pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes()));
     let new = fix(text);
     assert_eq!(fix(&new), new, "a second repair of {text}");
