@@ -9,7 +9,7 @@ use crate::count::{self, counted};
 use crate::engine::decide::Decision;
 use crate::engine::fix::Elements;
 use crate::engine::judge::{Case, LONGEST_PROPOSAL, Treatment, Verdict, proposal};
-use crate::engine::{Evaluation, Exempt, Judged};
+use crate::engine::{Evaluation, Exempt, Judged, exempt_without_pods};
 use crate::rules::BACKGROUND_MOUNT;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
@@ -276,10 +276,33 @@ pub(super) fn template_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<S
     let denied = if is_enforced { "its Pods will be denied: " } else { "its Pods would be denied: " };
     let mut told = Vec::new();
     let mut tell = |treatment, what| told.extend(verdict.with(treatment).map(|judged| (judged, what)));
+    // An update of the template is judged by what it makes worse, and a new Pod has no past.
+    let stays = if is_enforced { "already present: new Pods denied: " } else { "already present: " };
     tell(Treatment::Denied, denied);
-    tell(Treatment::AlreadyPresent, "already present: ");
+    tell(Treatment::AlreadyPresent, stays);
     tell(Treatment::Warned, "");
-    warnings(Vec::new(), &told, ending_exemptions(case, &verdict.evaluation))
+    let mut others = exempt_templates(case, verdict);
+    others.extend(ending_exemptions(case, &verdict.evaluation));
+    warnings(Vec::new(), &told, others)
+}
+
+/// Returns the warnings of findings that are exempt in a template and not in its Pods.
+fn exempt_templates(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
+    let Case { policy, subject, today, .. } = *case;
+    let denied = if verdict.is_enforced { "will be denied" } else { "would be denied" };
+    let exempt = exempt_without_pods(policy, subject, &verdict.evaluation, today).into_iter();
+    exempt
+        .map(|(rule, by)| match by {
+            Exempt::ByPolicy(_) => format!(
+                "{} {}: exempt, but its Pods {denied}: no exemption covers them; set kind: Pod",
+                rule.code, rule.name
+            ),
+            Exempt::ByAnnotation => format!(
+                "{} {}: exempt, but its Pods {denied} without the annotation in their template",
+                rule.code, rule.name
+            ),
+        })
+        .collect()
 }
 
 /// Returns as many warnings as one response has: if there are more, the last one has their number.

@@ -11,6 +11,7 @@ use time::{Date, OffsetDateTime};
 use super::exit::{Exit, InputError};
 use crate::admission_policy;
 use crate::count::counted;
+use crate::kind::Reach;
 use crate::policy::Policy;
 use crate::policy_file::{self, Error, schema, write};
 use crate::rules::{Profile, RULES};
@@ -167,6 +168,12 @@ pub fn warnings(policy: &Policy, today: Date) -> Vec<String> {
             .all(|code| RULES.iter().find(|rule| rule.code == *code).is_some_and(|rule| !policy.runs(rule)));
         if is_idle {
             warnings.push(format!("{which} has no effect: its rules are off"));
+        }
+        let template = exemption.kind.filter(|kind| kind.row().reach == Reach::Warns);
+        if let Some(kind) = template {
+            warnings.push(format!(
+                "{which} covers the {kind} alone, not the Pods that it creates; for both set kind: Pod"
+            ));
         }
         if let Some(cause) = exemption.contradiction() {
             warnings.push(format!("{which} matches no object: {cause}"));

@@ -220,6 +220,49 @@ fn denied(object: &Value, endpoint: Endpoint) -> BTreeSet<String> {
     denied.map(|warning| warning.to_lowercase().replace("bg", "fg")).collect()
 }
 
+fn template(metadata: &Value, of_pods: &Value) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"template": {
+        "metadata": of_pods, "spec": {"volumes": [{"name": "a", "csi": {"driver": "nfs.csi.k8s.io",
+            "volumeAttributes": {"server": "s", "share": "/e", "mountOptions": "bg"}}}]}}}})
+}
+
+/// The exemption of a workload does not reach the Pods that it creates.
+#[test]
+fn a_template_that_is_exempt_warns_of_its_pods_that_are_not() {
+    let exempt = |keys: &str| format!("exemptions: [{{rules: [NMG001], {keys}, reason: known}}]");
+    let web = json!({"name": "web", "namespace": "shop"});
+    for (policy, metadata, said) in [
+        (exempt("kind: Deployment"), web.clone(), Some("set kind: Pod")),
+        (exempt("kind: Deployment, name: web"), web.clone(), Some("set kind: Pod")),
+        (exempt("name: web"), web.clone(), Some("set kind: Pod")),
+        (exempt("kind: Deployment, name: web, namespace: shop"), web.clone(), Some("set kind: Pod")),
+        (exempt("name: 'web*'"), web.clone(), None),
+        (exempt("kind: Pod, name: web-*"), web.clone(), None),
+        (exempt("namespace: shop"), web.clone(), None),
+        (exempt("driver: nfs.csi.k8s.io"), web.clone(), None),
+        (format!("rules: {{NMG001: {{action: warn}}}}\n{}", exempt("kind: Deployment")), web.clone(), None),
+        (
+            "annotationExemptions: true".to_owned(),
+            json!({"name": "web", "annotations": {"nfs-mount-guard.io/exempt": "background-mount"}}),
+            Some("without the annotation in their template"),
+        ),
+    ] {
+        for (mode, verb) in [("enforce", "will"), ("observe", "would")] {
+            let policy = format!("mode: {mode}\n{policy}");
+            let object = template(&metadata, &json!({}));
+            let all = warnings(&object, &policy, Endpoint::Validate);
+            let of_bg: Vec<&String> = all.iter().filter(|warning| warning.starts_with("NMG001")).collect();
+            let wanted = said.map(|said| (format!("exempt, but its Pods {verb} be denied"), said));
+            let is_said = |text: &&String| {
+                wanted.as_ref().is_some_and(|(head, end)| text.contains(head) && text.ends_with(end))
+            };
+            assert_eq!(of_bg.iter().filter(|text| is_said(text)).count(), of_bg.len(), "{policy}: {all:?}");
+            assert_eq!(of_bg.len(), usize::from(said.is_some()), "{policy}: {all:?}");
+            assert!(all.iter().all(|warning| warning.chars().count() <= 120), "{all:?}");
+        }
+    }
+}
+
 #[test]
 fn both_endpoints_agree_what_would_be_denied() {
     let mut objects = Vec::new();

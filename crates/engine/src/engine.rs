@@ -10,11 +10,11 @@ use time::Date;
 
 use crate::count::{Grouped, grouped};
 use crate::finding::{Action, Code, Edit, Finding, Severity};
-use crate::kind::Refuses;
+use crate::kind::{Reach, Refuses};
 use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
 use crate::policy::exemption::annotation_names;
-use crate::rules::{About, BACKGROUND_MOUNT, MALFORMED_ELEMENT, Rule, UNKNOWN_OPTION, UNREAD_OPTIONS};
+use crate::rules::{About, BACKGROUND_MOUNT, MALFORMED_ELEMENT, RULES, Rule, UNKNOWN_OPTION, UNREAD_OPTIONS};
 use crate::site::Site;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
@@ -251,6 +251,32 @@ fn cap(policy: &Policy, subject: &Subject<'_>, rule: &Rule, severity: Severity) 
 fn takes_something_away(subject: &Subject<'_>, rule: &Rule) -> bool {
     rule.about == About::Absence
         && (!subject.defaults.is_empty() || matches!(subject.filling(), Filling::Nowhere(_)))
+}
+
+/// Returns the findings at `deny` that are exempt in the template `subject` and not in its Pods: no exemption
+/// of the policy covers these, and they have no annotation but that of the template.
+pub fn exempt_without_pods(
+    policy: &Policy,
+    subject: &Subject<'_>,
+    evaluation: &Evaluation,
+    today: Date,
+) -> Vec<(&'static Rule, Exempt)> {
+    let mut found: Vec<(&'static Rule, Exempt)> = Vec::new();
+    if subject.kind.row().reach != Reach::Warns || evaluation.exempted.is_empty() {
+        return found;
+    }
+    // A controller names its Pods after itself.
+    let name = format!("{}-0", subject.name);
+    let pod = subject.in_pod(&name);
+    for (finding, by) in &evaluation.exempted {
+        let rule = RULES.iter().find(|rule| rule.code == finding.code);
+        let denied = rule.filter(|rule| policy.action(rule, finding.severity) == Action::Deny);
+        let Some(rule) = denied.filter(|_| exempt(policy, &pod, finding, today).is_none()) else { continue };
+        if !found.iter().any(|(other, _)| *other == *rule) {
+            found.push((rule, *by));
+        }
+    }
+    found
 }
 
 fn exempt(policy: &Policy, subject: &Subject<'_>, finding: &Finding, today: Date) -> Option<Exempt> {

@@ -262,6 +262,16 @@ impl<'m> Subject<'m> {
         subject
     }
 
+    /// The same volume in a Pod that a template makes, of this name; it has no annotation of the workload's.
+    #[must_use]
+    pub fn in_pod<'n>(&self, name: &'n str) -> Subject<'n>
+    where
+        'm: 'n,
+    {
+        let was: Subject<'n> = self.clone();
+        Subject { kind: Kind::Pod, name, exempt: None, ..was }
+    }
+
     /// Returns true if a word or blank that only looks like `bg` may still become one: the driver
     /// folds case, or its source was not read.
     pub fn may_fold(&self) -> bool {
