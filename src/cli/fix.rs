@@ -24,7 +24,7 @@ use crate::engine::judge::Endpoint;
 use crate::finding::{Applicability, Code};
 use crate::report::plain::{place, plain};
 use crate::report::{self, FileReport, FindingReport, ReadError, Report, Reported, diff};
-use crate::rules::UNREAD_OPTIONS;
+use crate::rules::{UNASKED, UNREAD_OPTIONS};
 use crate::source::object::Object;
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines, Position};
@@ -282,6 +282,9 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
     if let Some(before) = before {
         before.place(&mut left);
     }
+    if scope == Scope::FILE_UNSAFE {
+        withhold_flag(&mut left);
+    }
     let is_unsafe = |finding: &FindingReport| finding.fix == Some(Applicability::Unsafe);
     let has_unsafe = left.subjects.iter().flat_map(|subject| &subject.findings).any(is_unsafe);
     let bolder = if has_unsafe && scope != Scope::FILE_UNSAFE {
@@ -291,6 +294,20 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
         BTreeSet::new()
     };
     Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left, bolder }))
+}
+
+/// Takes the hint at `--unsafe-fixes` out of findings: the flag is given, and what stays has another reason.
+fn withhold_flag(left: &mut FileReport) {
+    for finding in left.subjects.iter_mut().flat_map(|subject| &mut subject.findings) {
+        for text in finding.remedy.iter_mut().chain([&mut finding.message]) {
+            let kept = text
+                .find(UNASKED)
+                .and_then(|at| text.get(..at))
+                .map(|kept| kept.trim_end_matches("; ").len());
+            text.truncate(kept.unwrap_or(text.len()));
+        }
+        finding.remedy.take_if(|remedy| remedy.is_empty());
+    }
 }
 
 /// The text that a person looks at: the new one once it is written.

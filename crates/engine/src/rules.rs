@@ -333,6 +333,7 @@ rules! {
 
 pub use refused_value::is_refused_by_driver;
 pub use unknown_option::is_of_another_program;
+pub use unread_options::UNASKED;
 
 /// The rule that is judged even if the object does not show whether it is NFS, and
 /// the one that the API server can judge by itself.

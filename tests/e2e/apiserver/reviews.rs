@@ -4,10 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use libtest_mimic::Trial;
+use nfs_mount_guard::engine::{Judged, evaluate};
+use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::subject::Subject;
+use nfs_mount_guard::subject::manifest::Manifest;
 use serde_json::{Value, json};
 
 use crate::cluster::Webhooks;
-use crate::objects::{class, csi_volume, documents, options};
+use crate::objects::{annotated, class, csi_volume, documents, nfs_volume, options, volume};
 
 fn incident() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/lost-volume.yaml");
@@ -17,6 +21,31 @@ fn incident() -> Value {
 /// Tests of what the example and kubectl show.
 pub fn trials() -> Vec<Trial> {
     vec![
+        super::trial("the_annotation_on_a_volume_that_takes_none_is_rejected_without_a_webhook", |cluster| {
+            cluster.use_webhooks(Webhooks::None);
+            let full = ["fg", "timeo=600", "retrans=2"];
+            let script = json!({"flexVolume": {"driver": "alicloud/nas", "options": {"server": "s"}}});
+            for (object, is_rejected) in [
+                (csi_volume("annotated", "nfs.csi.k8s.io", &full), true),
+                (volume("annotated", &[], script), true),
+                (nfs_volume("annotated", &full), false),
+            ] {
+                let object = annotated(object, "hard");
+                let output = cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &object.to_string());
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert_eq!(output.status.success(), !is_rejected, "{object}: {said}");
+                let is_told = said.contains("may not specify mount options for this volume type");
+                assert_eq!(is_told, is_rejected, "{object}: {said}");
+                let manifest = object.to_string();
+                let policy = Policy::default();
+                let manifest: Manifest<'_> = serde_json::from_str(&manifest)?;
+                let subject = Subject::new(&manifest, policy.drivers()).expect("a volume");
+                let findings = evaluate(&policy, &subject, time::macros::date!(2026 - 11 - 28)).findings;
+                let says = |judged: &Judged| judged.finding.message.what.contains("the API server rejects");
+                assert_eq!(findings.iter().any(says), is_rejected, "{findings:?}");
+            }
+            Ok(())
+        }),
         super::trial("the_incidents_class_is_repaired", |cluster| {
             cluster.use_webhooks(Webhooks::Both);
             let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lost-volume.yaml");

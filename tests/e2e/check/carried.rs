@@ -5,13 +5,17 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::json;
 
 use super::moved::{class, fixed};
+use super::pipe;
 
 /// Tests of lists that are carried along.
 pub fn trials() -> Vec<Trial> {
-    vec![Trial::test(
-        "check::carried::a_list_keeps_its_style_and_place_when_others_move_into_it",
-        carried_list,
-    )]
+    vec![
+        Trial::test(
+            "check::carried::a_list_keeps_its_style_and_place_when_others_move_into_it",
+            carried_list,
+        ),
+        Trial::test("check::carried::what_stays_has_the_reason_that_keeps_it", reasons),
+    ]
 }
 
 /// A list under another name stays where it is, as it is written, and what stands elsewhere is added.
@@ -60,5 +64,45 @@ fn carried_list() -> Result<(), Failed> {
         "mountoptions: {flow}]\nparameters:\n  server: s\n  mountOptions: nfsvers=4.1 # of ours\n"
     ));
     assert_eq!(fixed(&stays), stays.replace("mountoptions", "mountOptions"));
+    Ok(())
+}
+
+/// The options are named that keep a list, and not the flag that is given.
+fn reasons() -> Result<(), Failed> {
+    let full = "mountOptions: [fg, timeo=600, retrans=2]\n";
+    let label = "context=\"a:s0:c1,c2\"";
+    let special =
+        "fix does not move it: \"context=\\\"a:s0:c1,c2\\\"\" has quotes or other special characters";
+    let long = format!("['{}']", vec!["x=1234567"; 500].join("', '"));
+    for (text, reason) in [
+        (class(&format!("mountoptions: [fg, timeo=600, retrans=2, '{label}']\n")), special),
+        (class(&format!("{full}parameters: {{server: s, mountOptions: '{label}'}}\n")), special),
+        (
+            class(&format!("{full}mountoptions: {long}\n")),
+            "fix does not move it: they are more than mount accepts",
+        ),
+        (class("mountoptions: [hard, soft]\n"), "fix does not move it: its options contradict each other"),
+        (
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata:\n  name: a\n  annotations:\n    \
+volume.beta.kubernetes.io/mount-options: 'context=\"a:s0:c1,c2\"'\nspec:\n  accessModes: [ReadWriteMany]\n  \
+mountOptions: [fg, timeo=600, retrans=2]\n  csi: {driver: nfs.csi.k8s.io, volumeHandle: b}\n"
+                .to_owned(),
+            special,
+        ),
+        // The comment keeps it, whatever is asked for.
+        (
+            class(&format!("{full}parameters:\n  server: s\n  mountOptions: nfsvers=4.1 # of ours\n")),
+            "the comment in line 8 would go away with it",
+        ),
+    ] {
+        for flag in [None, Some("--unsafe-fixes")] {
+            let args: Vec<&str> =
+                ["fix", "--no-policy", "--diff"].into_iter().chain(flag).chain(["-"]).collect();
+            let words = String::from_utf8_lossy(&pipe(&args, text.as_bytes()).stderr).into_owned();
+            let is_of_flag = reason.starts_with("the comment");
+            assert!(words.contains(reason) || is_of_flag && flag.is_none(), "{words}");
+            assert_eq!(words.contains("unasked"), is_of_flag && flag.is_none(), "{flag:?}: {words}");
+        }
+    }
     Ok(())
 }

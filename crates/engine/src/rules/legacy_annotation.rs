@@ -11,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
     title: "Options in the legacy annotation",
     summary: "options in the annotation volume.beta.kubernetes.io/mount-options",
     why: "On an in-tree volume this annotation overrides `spec.mountOptions`, even if it is empty. \
-A change of the list has no effect. Every rule evaluates its content, and repairs are made in place.",
+A change of the list has no effect. On a FlexVolume the API server rejects it. Every rule evaluates its content, and repairs are made in place.",
     remedy: "Move its options to `spec.mountOptions` and delete it.",
     actions: Actions::all(Action::Warn),
     lesser: None,
@@ -53,7 +53,9 @@ spec:
 fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     for (index, carrier) in subject.carriers.iter().enumerate() {
-        let message = if carrier.place == Place::Annotation {
+        let message = if carrier.place == Place::Annotation && subject.is_flex_volume() {
+            "the API server rejects the volume.beta.kubernetes.io/mount-options annotation on a FlexVolume"
+        } else if carrier.place == Place::Annotation {
             "the volume.beta.kubernetes.io/mount-options annotation overrides spec.mountOptions"
         } else if carrier.role == Some(Role::AnnotationWhenListEmpty) && carrier.in_force {
             "the provisioner writes this parameter to the annotation, which overrides spec.mountOptions"

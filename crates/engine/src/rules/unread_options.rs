@@ -13,6 +13,7 @@ use crate::site::Place;
 use crate::subject::driver::{self, Nfs, Role};
 use crate::subject::{LONGEST_OPTIONS, Subject, UnreadKey};
 use hindrance::Doubt;
+pub use hindrance::UNASKED;
 use remedy::{doubt, fix, is_in_file, remedy};
 
 pub(super) static RULE: Rule = Rule {
@@ -24,7 +25,7 @@ pub(super) static RULE: Rule = Rule {
 without its options. Some drivers refuse a StorageClass with such a parameter: csi-driver-nfs takes no \
 `parameters.mountOptions` and no `parameters.nfsVersion`, so no volume is ever made. A PersistentVolumeClaim, a \
 template of claims, a Pod and its `nfs` volumes have no place for options, and an annotation of another name than the \
-one that the kubelet reads gives none. Options of a class do not reach a volume that is made by hand.",
+one that the kubelet reads gives none. The API server rejects a CSI volume with that annotation. Options of a class do not reach a volume that is made by hand.",
     remedy: "Write the options in `mountOptions` of the class, or in `spec.mountOptions` of the volume. The parameters of a \
 class are immutable: delete and recreate a class with a refused one.",
     actions: Actions::all(Action::Deny),
@@ -51,6 +52,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     },
     references: &[
         "CreateVolume: https://github.com/kubernetes-csi/csi-driver-nfs/blob/v4.13.0/pkg/nfs/controllerserver.go",
+        "checkMountOption: https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/validation/pv_validation.go",
         "https://github.com/kubernetes/kubernetes/issues/96284",
     ],
     since: 2,
@@ -105,14 +107,21 @@ fn check(check: &mut RuleContext<'_, '_>) {
     if let Some(text) = subject.unread_annotation {
         let (bg, remedy) = (bg(&[text]), remedy(subject, &[text], can_move, true));
         let what = match subject.kind.row().holds {
-            Holds::Volume => "a CSI volume",
-            Holds::Claim => "a claim",
-            Holds::Class | Holds::Snapshots | Holds::InlineVolumes(_) => "a class",
+            // Only an update of the status can set it.
+            Holds::Volume => "the API server rejects the annotation on a CSI volume",
+            Holds::Claim => "the annotation is not read on a claim",
+            Holds::Class | Holds::Snapshots | Holds::InlineVolumes(_) => {
+                "the annotation is not read on a class"
+            }
         };
-        let what = format!("the annotation is not read on {what}, so its options are lost{bg}");
+        let what = format!("{what}, so its options are lost{bg}");
         report(check, 0, Place::Annotation, Severity::Lesser, Sentence { what: what.into(), remedy });
         let fix = if can_move { fix(subject, &[text], Applicability::Unsafe) } else { None };
-        let left = fix.as_ref().and_then(|fix| remedy::when_asked(subject, fix, Some(Doubt::Annotation)));
+        let is_only = keys.is_empty() && subject.misplaced.is_empty();
+        let left = match &fix {
+            None => remedy::left(subject, &Place::Annotation, &[text], is_only),
+            Some(fix) => remedy::when_asked(subject, fix, Some(Doubt::Annotation)),
+        };
         conclude(check, fix, left);
     }
     let is_single = keys.len() == 1 && subject.misplaced.is_empty();

@@ -7,6 +7,9 @@ use crate::rules::shortened;
 use crate::rules::unknown_option::is_denied_word;
 use crate::site::Place;
 
+/// The beginning of the end of a remedy that says why `fix` makes a fix only with `--unsafe-fixes`.
+pub const UNASKED: &str = "fix does not do so unasked: ";
+
 /// Returns the reason why an option cannot come into force as it is, for certain.
 pub(super) fn uncertain(text: &str) -> Option<Hindrance> {
     let option = MountOption::new(text);
@@ -36,6 +39,10 @@ pub(super) enum Hindrance {
     Annotation,
     /// They contradict each other or what is in force, or no kernel takes one as it is written.
     Contradiction,
+    /// This one has quotes or other characters that a layer reads in its own way.
+    Special(String),
+    /// They are more than a mount takes.
+    TooLong,
     /// A rule denies this one.
     Denied(String),
     /// This one has no effect as it is.
@@ -55,6 +62,10 @@ impl Hindrance {
             Self::Contradiction => {
                 "its options contradict each other or those in effect, or one is invalid".to_owned()
             }
+            Self::Special(option) => {
+                format!("{:?} has quotes or other special characters", shortened(&option))
+            }
+            Self::TooLong => "they are more than mount accepts".to_owned(),
             Self::Denied(option) => format!("{:?} is denied", shortened(&option)),
             Self::NoEffect(option) => format!("{:?} has no effect, or is unknown", shortened(&option)),
             Self::Kernels(option) => format!("not every kernel takes {:?}", shortened(&option)),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::hindrance::{Doubt, Hindrance, uncertain};
+use super::hindrance::{Doubt, Hindrance, UNASKED, uncertain};
 use crate::finding::{Applicability, Edit, Fix, Renaming};
 use crate::kind::Holds;
 use crate::nfs::acceptance::{self, Transport};
@@ -10,7 +10,7 @@ use crate::nfs::catalog::OptionId;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading::{self, Latitude};
 use crate::site::Place;
-use crate::subject::Subject;
+use crate::subject::{LONGEST_OPTIONS, Subject};
 use crate::subject::driver::assembly::Empty;
 use crate::subject::driver::{self, ListUse, On, Role};
 use crate::subject::effective::Token;
@@ -143,13 +143,16 @@ pub(super) fn fix<T: AsRef<str>>(
     if subject.filling() != Filling::At(0) || subject.overlong.is_some() {
         return None;
     }
-    let is_plain = |text: &T| {
-        option::split(text.as_ref()).all(|piece| piece.text.is_empty() || option::is_plain(piece.text.trim()))
-    };
-    let elements = elements(subject, &place, lost).filter(|_| lost.iter().all(is_plain))?;
+    let elements = elements(subject, &place, lost).filter(|_| special(lost).is_none())?;
     let new = elements.into_iter().skip(if carrier.is_empty() { 0 } else { carrier.elements.len() });
     let edits = new.map(|option| Edit::Append { carrier: 0, option: option.into() }).collect();
     Some(Fix { applicability, edits })
+}
+
+/// Returns the first option that has quotes or other special characters: it is not moved.
+fn special<T: AsRef<str>>(lost: &[T]) -> Option<&str> {
+    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
+    pieces.map(|piece| piece.text.trim()).find(|text| !text.is_empty() && !option::is_plain(text))
 }
 
 /// Gives the key at `from`, which the driver does not read, the name of the one that it does read,
@@ -212,7 +215,13 @@ pub(super) fn left<T: AsRef<str>>(
         (Place::Annotation, _) => Hindrance::Annotation,
         // Another finding says what to correct first, and fix may do so.
         (Place::MountOptions(_), _) if is_faulty_at(subject, &to) => return None,
-        (Place::MountOptions(_), _) => Hindrance::Contradiction,
+        (Place::MountOptions(_), _) if lost.iter().map(|text| text.as_ref().len()).sum::<usize>() > LONGEST_OPTIONS => {
+            Hindrance::TooLong
+        }
+        (Place::MountOptions(_), _) => match special(lost).filter(|_| elements(subject, &to, lost).is_some()) {
+            Some(option) => Hindrance::Special(option.to_owned()),
+            None => Hindrance::Contradiction,
+        },
         (_, Err(hindrance)) => hindrance,
         (_, Ok(_)) => return None,
     };
@@ -225,7 +234,7 @@ pub(super) fn when_asked(subject: &Subject<'_>, fix: &Fix, doubt: Option<Doubt>)
     let is_renamed = fix.edits.iter().any(|edit| matches!(edit, Edit::Rename(_)));
     let doubt = if is_renamed { Some(Doubt::Immutable) } else { doubt };
     let reason = doubt.filter(|_| is_asked)?.reason();
-    Some(format!("fix does not do so unasked: {reason}"))
+    Some(format!("{UNASKED}{reason}"))
 }
 
 /// Returns true if what several places lost can come into force together: no two contradict
