@@ -22,7 +22,7 @@ use crate::nfs::version::Versions;
 use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
-use places::{NOT_READ, carriers, effect};
+use places::{NOT_READ, REFUSED, carriers, effect};
 pub use refusals::Behind;
 
 /// The effect of one object's options.
@@ -318,7 +318,8 @@ fn options(subject: &Subject<'_>, readings: &[Reading]) -> Vec<OptionUse> {
 fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
     let carrier = token.site.as_ref().and_then(|site| subject.carriers.get(site.carrier));
     let entry = token.entry();
-    let is_unread = carrier.is_some_and(|carrier| !token.in_force && effect(subject, carrier) == NOT_READ);
+    let is_unread = carrier
+        .is_some_and(|carrier| !token.in_force && matches!(effect(subject, carrier), NOT_READ | REFUSED));
     // `bg` is bg whatever follows its `=`.
     let is_open = token.is_unrendered && token.option.keyword() != "bg";
     let consumers = match entry {

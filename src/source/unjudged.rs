@@ -5,6 +5,7 @@
 mod arguments;
 mod commands;
 mod descriptions;
+mod expressions;
 mod found;
 mod keys;
 mod misplaced;
@@ -230,7 +231,7 @@ impl Search<'_> {
                     } else if self.is_option_in_source(name, *value) {
                         self.note(*key, None, name.eq_ignore_ascii_case("bg"));
                     } else if self.leads_to_options(node, name, *value) {
-                        self.note(*key, tree.get(node, "value"), false);
+                        self.note(*key, tree.get(node, Self::written_beside(name)), false);
                     } else if name == LAST_APPLIED {
                         // The object itself has them, too.
                     } else if self.is_encoded(node, name) {
@@ -260,7 +261,9 @@ impl Search<'_> {
             }
             Content::Scalar { text, style, .. } => {
                 let is_block = matches!(style, Style::Literal | Style::Folded);
-                if let Some(has_bg) = self.in_text(text, is_block) {
+                let is_expression = self.path.last().is_some_and(|key| key == "expression");
+                let of_expression = || expressions::background_of(text).filter(|_| is_expression);
+                if let Some(has_bg) = of_expression().or_else(|| self.in_text(text, is_block)) {
                     self.note(node, None, has_bg);
                 }
             }

@@ -98,6 +98,9 @@ pub(super) fn hidden(subject: &Subject<'_>) -> Option<String> {
 /// The effect of options that a driver is known to leave unread.
 pub(super) const NOT_READ: &str = "not read by the driver";
 
+/// The effect of options for which the driver refuses the object.
+pub(super) const REFUSED: &str = "refused by the driver";
+
 /// The effect of options that a driver whose source was not read may take.
 const UNKNOWN: &str = "whether the driver reads it is not known";
 
@@ -109,7 +112,7 @@ fn unread(subject: &Subject<'_>) -> impl Iterator<Item = CarrierUse> {
     let fields = fields.chain(annotation).map(|(place, texts)| (place, "not read", texts));
     let effect = |key: &UnreadKey<'_>| {
         if subject.refuses_unknown_keys() {
-            "refused by the driver"
+            REFUSED
         } else if key.may_be_read {
             UNKNOWN
         } else {
@@ -133,7 +136,7 @@ pub(super) fn effect(subject: &Subject<'_>, carrier: &Carrier<'_>) -> &'static s
         (false, _) if carrier.form == Form::Setting => "refused",
         (false, Some(Role::Apart)) => "for another mount of the driver's own",
         (false, Some(Role::NotTaken)) if subject.refuses_unknown_keys() || carrier.refused.is_some() => {
-            "refused by the driver"
+            REFUSED
         }
         (false, Some(Role::NotTaken)) if !subject.driver.known.is_read() => UNKNOWN,
         (false, Some(Role::NotTaken)) => NOT_READ,

@@ -10,7 +10,9 @@ impl Search<'_> {
     /// Returns true if a key holds mount options: by its name, or by its value where the name is
     /// that of options of any sort and no field beside it names another file system.
     pub(super) fn holds_options(&self, name: &str, value: NodeId, beside: &[(NodeId, NodeId)]) -> bool {
-        if names_mount_options(without_index(name)) {
+        // Kyverno adds a key with this anchor where it is missing.
+        let unanchored = name.strip_prefix("+(").and_then(|rest| rest.strip_suffix(')'));
+        if names_mount_options(without_index(unanchored.unwrap_or(name))) {
             return self.holds_text(value);
         }
         let is_nfs = |text: &String| option::has_nfs_option(text);
@@ -50,7 +52,7 @@ impl Search<'_> {
 
     /// Returns true if an entry of the mapping at `map` says of another value that it becomes mount
     /// options: an operation of a JSON patch, a value that is set by its path (Argo CD
-    /// `helm.parameters`, Flux `valuesFrom`, Kustomize `replacements`).
+    /// `helm.parameters`, Flux `valuesFrom`, Kustomize `replacements`, a mutation of Gatekeeper).
     pub(super) fn leads_to_options(&self, map: NodeId, name: &str, value: NodeId) -> bool {
         let tree = self.tree;
         let text = || tree.text(value).unwrap_or_default();
@@ -69,13 +71,28 @@ impl Search<'_> {
                 let is_set = |key| beside(key).is_some_and(|value| !value.is_empty());
                 leads_to_options(text()) && ["value", "path"].into_iter().any(is_set)
             }
-            "targetPath" => leads_to_options(text()),
+            // Crossplane
+            "targetPath" | "toFieldPath" => leads_to_options(text()),
+            // Gatekeeper
+            "location" => {
+                let operation =
+                    tree.get(map, "parameters").map(|parameters| tree.get(parameters, "operation"));
+                let operation =
+                    operation.map(|operation| operation.and_then(|operation| tree.text(operation)));
+                operation.is_some_and(|operation| operation != Some("prune"))
+                    && text().split(['.', '/', '[', ']', '"', '\'']).any(names_mount_options)
+            }
             "fieldPaths" => {
                 let items = tree.items(value).unwrap_or_default();
                 items.iter().any(|item| tree.text(*item).is_some_and(leads_to_options))
             }
             _ => false,
         }
+    }
+
+    /// Returns the entry next to one that leads to options, in which they are.
+    pub(super) fn written_beside(name: &str) -> &'static str {
+        if name == "location" { "parameters" } else { "value" }
     }
 
     /// Returns true if a value is a text, or a list of texts, that is not empty; or if options

@@ -106,6 +106,21 @@ fn options_are_found_in_texts_and_behind_paths() {
         ("patches: [{patch: 'mountOptions: [bg, hard]'}]\n", "patches[0].patch"),
         ("patches: [{patch: '[{op: add, path: /spec, value: {mountOptions: [bg]}}]'}]\n", "patches[0].patch"),
         ("- {op: move, path: /mountOptions, from: /a}\n", "0.path"),
+        (
+            "kind: Assign\nspec: {location: mountOptions, parameters: {assign: {value: bg}}}\n",
+            "spec.location",
+        ),
+        ("spec: {location: 'spec.volumes[name: \"a\"].csi.mountOptions', parameters: {}}\n", "spec.location"),
+        (
+            "patches: [{fromFieldPath: spec.a, toFieldPath: 'spec.mountOptions[0]'}]\n",
+            "patches[0].toFieldPath",
+        ),
+        (
+            "mutate: {patchStrategicMerge: {+(mountOptions): [bg]}}\n",
+            "mutate.patchStrategicMerge.+(mountOptions)",
+        ),
+        ("jsonPatch: {expression: '[JSONPatch{path: \"/mountOptions/-\"}]'}\n", "jsonPatch.expression"),
+        ("a: {expression: 'Object{mountOptions: [\"bg\"]}'}\n", "a.expression"),
         ("- {op: add, path: /parameters/options, value: 'hard,bg,nfsvers=4.1'}\n", "0.path"),
         (
             "patches:\n- patch: |-\n    - op: replace\n      path: /parameters/options\n      value: hard,bg\n",

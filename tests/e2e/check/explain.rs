@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         trial("an_idle_read_only_is_named", an_idle_read_only),
         trial("has_the_number_of_the_finding", has_the_number_of_the_finding),
         trial("names_what_hangs", names_what_hangs),
+        trial("options_for_which_the_driver_refuses_an_object_reach_no_mount", refused_keys),
         trial("names_a_bg_that_a_driver_may_read", names_a_background_that_a_driver_may_read),
         trial("names_the_namespace", names_the_namespace),
         trial("names_a_bg_that_a_layer_may_read", names_a_marked_background),
@@ -428,6 +429,29 @@ fn shows_the_kernels_seconds() -> Result<(), Failed> {
         let line = text.lines().find(|line| line.contains(&format!("  option     {option}:")));
         let line = line.map(|line| line.replace(" (unit: 0.1 s)", ""));
         assert!(line.is_some_and(|line| line.contains("; refused: ") && !line.contains(" s)")), "{text}");
+    }
+    Ok(())
+}
+
+/// A class with such a key is refused, whether volumes or snapshots are made of it.
+fn refused_keys() -> Result<(), Failed> {
+    let snapshots = "apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshotClass\nmetadata: {name: a}\n\
+driver: nfs.csi.k8s.io\nparameters: {mount_options: \"hard,bg\"}\n";
+    let volumes = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\n\
+provisioner: nfs.csi.k8s.io\nmountOptions: [fg]\nparameters: {mountOptions: \"hard,bg\"}\n";
+    for (text, key, refuses) in [
+        (snapshots, "mount_options", "the driver refuses to make a snapshot: "),
+        (volumes, "mountOptions", "the driver rejects the volume before it mounts: "),
+    ] {
+        let shown = stdout(&pipe(&["explain", "-f", "-"], text.as_bytes()));
+        for line in [
+            format!("holds      parameters.{key} (refused by the driver): hard,bg"),
+            "option     hard (refused by the driver): reaches no mount".to_owned(),
+            "option     bg (refused by the driver): reaches no mount".to_owned(),
+            format!("every try  {refuses}"),
+        ] {
+            assert!(shown.contains(&line), "{line}: {shown}");
+        }
     }
     Ok(())
 }

@@ -10,11 +10,11 @@ use crate::nfs::catalog::OptionId;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading::{self, Latitude};
 use crate::site::Place;
-use crate::subject::{LONGEST_OPTIONS, Subject};
 use crate::subject::driver::assembly::Empty;
 use crate::subject::driver::{self, ListUse, On, Role};
 use crate::subject::effective::Token;
 use crate::subject::filling::{Filling, Obstacle};
+use crate::subject::{LONGEST_OPTIONS, Subject};
 
 /// Most options that a remedy writes out.
 const MOST_WRITTEN: usize = 16;
@@ -215,10 +215,13 @@ pub(super) fn left<T: AsRef<str>>(
         (Place::Annotation, _) => Hindrance::Annotation,
         // Another finding says what to correct first, and fix may do so.
         (Place::MountOptions(_), _) if is_faulty_at(subject, &to) => return None,
-        (Place::MountOptions(_), _) if lost.iter().map(|text| text.as_ref().len()).sum::<usize>() > LONGEST_OPTIONS => {
+        (Place::MountOptions(_), _)
+            if lost.iter().map(|text| text.as_ref().len()).sum::<usize>() > LONGEST_OPTIONS =>
+        {
             Hindrance::TooLong
         }
-        (Place::MountOptions(_), _) => match special(lost).filter(|_| elements(subject, &to, lost).is_some()) {
+        (Place::MountOptions(_), _) => match special(lost).filter(|_| elements(subject, &to, lost).is_some())
+        {
             Some(option) => Hindrance::Special(option.to_owned()),
             None => Hindrance::Contradiction,
         },
