@@ -133,7 +133,7 @@ pub(in crate::check) fn removal_plan(
         return carried.moved.clone();
     }
     let whole = whole(subject, place, layout).unwrap_or_else(|| place.clone());
-    // What only gets another name stays in its mapping.
+    // A field that only gets another name stays in its mapping.
     let stays = |place: &Place| carried.is_some_and(|carried| carried.moved.0 == *place);
     let gone: Vec<Place> = moved.iter().filter(|place| !stays(place)).cloned().collect();
     // A comment in the mapping speaks of what moves.
