@@ -71,7 +71,7 @@ impl Args {
             if Path::new(name).exists() {
                 anyhow::bail!("unknown rule {name:?}; to explain a file: nfs-mount-guard explain -f {shown}");
             }
-            if MountOption::new(name).entry().is_some() {
+            if MountOption::new(&*name.to_lowercase()).entry().is_some() {
                 anyhow::bail!(
                     "unknown rule {name:?}, which is a mount option; to explain the options of a file: \
 nfs-mount-guard explain -f FILE"

@@ -229,7 +229,7 @@ fn write_finding(
         plain(&finding.message)
     );
     writeln!(out, "{}", palette.lines("", &said, INDENT))?;
-    if subject.file.starts_with('<') && !subject.is_live {
+    if subject.file.starts_with('<') && !subject.is_live && finding.origin.is_none() {
         // A line of a pipe cannot be opened: the object has to be named.
         writeln!(out, "  {faint}-->{faint:#} {}", plain(&subject.title()))?;
     }

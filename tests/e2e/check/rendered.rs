@@ -70,7 +70,9 @@ fn every_format() -> Result<(), Failed> {
     ] {
         assert!(text.contains(words), "{words} in {text}");
     }
-    assert_eq!(text.matches("-->").count(), 2, "{text}");
+    // An object of no template is named itself.
+    assert!(text.contains("  --> StorageClass/c\n"), "{text}");
+    assert_eq!(text.matches("-->").count(), 3, "{text}");
     let github = check("github", &[]);
     assert!(github.contains("::error file=<stdin>,line=6,col=22,"), "{github}");
     assert!(github.contains("(rendered from app/templates/class.yaml, line 6 of <stdin>)"), "{github}");
