@@ -145,7 +145,7 @@ impl Look<'_> {
             has_kernel: false,
             asked: BTreeMap::new(),
             unread: errors.iter().map(|(path, _)| path.clone()).collect(),
-            conf_mounts: None,
+            first_mounts: None,
             errors: errors
                 .into_iter()
                 .map(|(path, error)| ReadError {
@@ -204,7 +204,9 @@ impl Look<'_> {
         let Beneath { usage, note, parts: hidden } = if state == VolumeState::Hidden {
             // The mount covers the directory for the node; a container that was started before
             // still sees it.
-            self.beneath(&holders, &data_at.path)
+            let checked: Vec<Holder> =
+                holders.iter().map(|holder| holder.checked(moment, self.own)).collect();
+            self.beneath(&checked.iter().collect::<Vec<_>>(), &data_at.path)
         } else {
             let path = self.pods_dir.join(id.folder());
             let usage = match &other {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use objects::Objects;
 pub use warning::{Doubt, MayConcern, VolumeName, Warning, WarningKind};
 
-use super::conf::ConfMounts;
+use super::FirstMounts;
 use super::volumes::{CSI, IN_TREE_NFS};
 use crate::report::json::plain;
 use crate::report::{IsNfs, Tool};
@@ -59,9 +59,9 @@ pub struct NodeReport {
     /// The directories among [`Self::errors`] that are of Pods, from the kubelet's directory of them.
     #[serde(skip)]
     pub(super) unread: Vec<PathBuf>,
-    /// The mounts of nfsmount.conf, for the next look.
+    /// The mounts that the first look found, for the next one.
     #[serde(skip)]
-    pub conf_mounts: Option<ConfMounts>,
+    pub first_mounts: Option<FirstMounts>,
 }
 
 /// The options that an object asks for.

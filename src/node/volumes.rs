@@ -22,6 +22,9 @@ pub(super) const CSI: &str = "kubernetes.io~csi";
 /// kubernetes `pkg/volume/flexvolume/plugin.go`): `DRIVER/mounts/VOLUME` is in it.
 const FLEX_DEVICES: [&str; 3] = ["plugins", "kubernetes.io", "flexvolume"];
 
+/// The kubelet's note of a CSI volume.
+const VOLUME_DATA: &str = "vol_data.json";
+
 /// More of a `vol_data.json` than this is not read.
 const VOLUME_DATA_LIMIT: u64 = 64 << 10;
 
@@ -231,8 +234,9 @@ pub(super) fn list(pods_dir: &Path, points: &HashSet<&Path>) -> io::Result<Listi
                 Ok(names) => {
                     for name in names {
                         // That of a CSI volume is the kubelet's own, and the mount is in it.
+                        let own = folder.join(&name);
                         if plugin == Plugin::Csi
-                            && listing.is_covered(pods_dir, &[&folder.join(&name)], points)
+                            && listing.is_covered(pods_dir, &[&own, &own.join(VOLUME_DATA)], points)
                         {
                             continue;
                         }
@@ -289,7 +293,7 @@ pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<Strin
         metadata.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age < YOUNG))
     };
     let folder = pods_dir.join(volume.volume_folder());
-    let file = folder.join("vol_data.json");
+    let file = folder.join(VOLUME_DATA);
     loop {
         let metadata = match fs::symlink_metadata(&file) {
             Err(error) if is_absence(&error) && exists(pods_dir, volume)? => {
@@ -349,14 +353,20 @@ mod tests {
     fn a_mount_on_a_directory_of_the_kubelet_is_an_error() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let path = folder.path();
-        for pod in ["a", "b", "c", "d", "e"] {
+        for pod in ["a", "b", "c", "d", "e", "f"] {
             fs::create_dir_all(path.join(pod).join("volumes/kubernetes.io~csi/v/mount")).expect("a folder");
         }
-        let covered = ["a", "b/volumes", "c/volumes/kubernetes.io~csi", "d/volumes/kubernetes.io~csi/v"];
+        let covered = [
+            "a",
+            "b/volumes",
+            "c/volumes/kubernetes.io~csi",
+            "d/volumes/kubernetes.io~csi/v",
+            "f/volumes/kubernetes.io~csi/v/vol_data.json",
+        ];
         let points = covered.map(|point| path.join(point));
         let listing = list(path, &points.iter().map(PathBuf::as_path).collect()).expect("a listing");
         let errors: Vec<&Path> = listing.errors.iter().map(|(path, _)| &**path).collect();
-        assert_eq!((errors.len(), listing.covered), (4, 4), "{errors:?}");
+        assert_eq!((errors.len(), listing.covered), (5, 5), "{errors:?}");
         assert!(covered.iter().all(|point| errors.contains(&Path::new(point))), "{errors:?}");
         let pods: Vec<&OsStr> = listing.volumes.iter().map(|volume| &*volume.pod).collect();
         assert_eq!(pods, ["e"]);

@@ -16,6 +16,7 @@ mod notes;
 mod npd;
 mod objects;
 pub mod status;
+mod unanswered;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(background::trials());
     trials.extend(conf::trials());
     trials.extend(hang::trials());
+    trials.extend(unanswered::trials());
     trials.extend(causes::trials());
     trials.extend(npd::trials());
     trials.extend(objects::trials());

@@ -46,7 +46,7 @@ fn report(volumes: Vec<Volume>, mounted: usize) -> NodeReport {
         has_kernel: true,
         asked: BTreeMap::new(),
         unread: Vec::new(),
-        conf_mounts: None,
+        first_mounts: None,
     }
 }
 
