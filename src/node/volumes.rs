@@ -1,6 +1,6 @@
 //! The volume directories that kubelet keeps for its Pods.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _};
@@ -250,6 +250,17 @@ pub(super) fn list(pods_dir: &Path, points: &HashSet<&Path>) -> io::Result<Listi
     }
     listing.volumes.sort_unstable();
     Ok(listing)
+}
+
+/// The kubelet's directories of volumes whose name another volume of the same Pod has: one of the
+/// kubelet's and one of a CSI driver may both be `data`.
+pub(super) fn twins(volumes: &[VolumeId]) -> HashSet<PathBuf> {
+    let mut names = HashMap::<(&OsStr, &OsStr), Vec<&VolumeId>>::new();
+    for id in volumes {
+        names.entry((&id.pod, &id.name)).or_default().push(id);
+    }
+    let twins = names.into_values().filter(|ids| ids.len() > 1).flatten();
+    twins.map(VolumeId::volume_folder).collect()
 }
 
 /// Returns true if a volume's mount directory exists. Reads the parent directory: a mounted one may

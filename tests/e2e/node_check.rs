@@ -15,6 +15,7 @@ mod mounts;
 mod notes;
 mod npd;
 mod objects;
+mod refused;
 pub mod status;
 mod unanswered;
 
@@ -41,6 +42,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(causes::trials());
     trials.extend(npd::trials());
     trials.extend(objects::trials());
+    trials.extend(refused::trials());
     trials.extend(status::trials());
     trials.extend(events::trials());
     trials.extend(flex::trials());

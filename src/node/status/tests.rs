@@ -1,6 +1,6 @@
 //! Tests of the metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::*;
 use crate::node::report::objects::Objects;
@@ -46,6 +46,7 @@ fn report(volumes: Vec<Volume>, mounted: usize) -> NodeReport {
         has_kernel: true,
         asked: BTreeMap::new(),
         unread: Vec::new(),
+        twins: HashSet::new(),
         first_mounts: None,
     }
 }
