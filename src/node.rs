@@ -17,6 +17,7 @@ mod mounts;
 pub mod objects;
 mod processes;
 mod programs;
+mod reach;
 mod readers;
 pub mod report;
 mod rescue;
@@ -41,6 +42,7 @@ use look::Look;
 use moment::Moment;
 use mounts::{Location, MountTable};
 use objects::{Given, Seen};
+pub use reach::{Way, ways};
 use readers::Readers;
 use report::{ConfReport, NodeReport, ReadError};
 use usage::Counter;
@@ -60,10 +62,19 @@ pub struct Node<'a> {
     /// The node's nfsmount.conf; `None` for [`NFSMOUNT_CONF`] where this process sees the
     /// mounts of the node, and none in a container.
     pub nfsmount_conf: Option<&'a Path>,
-    /// The mounts of that file as an earlier look found them; `None` for a first look.
-    pub conf_mounts: Option<&'a ConfMounts>,
+    /// The mounts as the first look found them; `None` for that look.
+    pub first: Option<&'a FirstMounts>,
     /// The objects that mounted volumes are compared with.
     pub objects: Option<&'a Given>,
+}
+
+/// The mounts that the first look of a process found, and that later ones compare theirs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstMounts {
+    /// That of the directory of Pods.
+    pods: Location,
+    /// Those of the node's nfsmount.conf.
+    conf: Option<ConfMounts>,
 }
 
 /// The file that mount.nfs reads.
@@ -92,6 +103,21 @@ pub enum Error {
         path: PathBuf,
         /// The directory that may have been meant.
         hint: String,
+    },
+    /// Another directory is there than at the first look: something was mounted over it, or over one
+    /// above it.
+    #[error(
+        "{}: leads to another directory than at the first check ({kind} is mounted at {}), so the volumes of its Pods are not seen; unmount that, or restart node-check if the kubelet uses it",
+        path.display(),
+        point.display()
+    )]
+    OtherPods {
+        /// The directory.
+        path: PathBuf,
+        /// The file system that is there.
+        kind: String,
+        /// Its mount point.
+        point: PathBuf,
     },
     /// The node's processes or mounts cannot be read.
     #[error("{}: {}; set --proc-dir to the node's /proc", path.display(), io_fault::reason(source))]
@@ -126,7 +152,12 @@ impl Node<'_> {
         let own = fs::read(OWN_MOUNTS).map_err(|source| proc_error(Path::new(OWN_MOUNTS), source))?;
         let own = MountTable::parse(&own);
         let other_node = |mounts: PathBuf| Error::OtherNode { mounts, pods_dir: pods_dir.clone() };
-        let pods = own.locate(&pods_dir).ok_or_else(|| other_node(OWN_MOUNTS.into()))?;
+        let (mount, pods) = own.find(&pods_dir).ok_or_else(|| other_node(OWN_MOUNTS.into()))?;
+        // Losses found there stay, out of sight: that the new directory is empty is no good news.
+        if self.first.is_some_and(|first| first.pods != pods) {
+            let (kind, point) = (mount.kind.clone(), mount.point.clone());
+            return Err(Error::OtherPods { path: pods_dir, kind, point });
+        }
         let points: HashSet<&Path> = own.mounts().map(|mount| &*mount.point).collect();
         let listing = volumes::list(&pods_dir, &points).map_err(|error| self.pods_error(error))?;
         if listing.pods == 0 && listing.errors.is_empty() {
@@ -138,7 +169,10 @@ impl Node<'_> {
         let sees_node = moment.is_seen_with(&own);
         let conf_mounts = self.nfsmount_conf.map(|path| ConfMounts::of(path, &own));
         let conf = match (self.nfsmount_conf, &conf_mounts) {
-            (Some(path), Some(now)) => Some(Conf::read_named(path, now, self.conf_mounts)),
+            (Some(path), Some(now)) => {
+                let first = self.first.and_then(|first| first.conf.as_ref());
+                Some(Conf::read_named(path, now, first))
+            }
             _ => sees_node.then(|| Conf::read(Path::new(NFSMOUNT_CONF))),
         };
         let gives_options = conf.as_ref().is_some_and(|conf| !conf.settings().is_empty());
@@ -181,7 +215,8 @@ impl Node<'_> {
         report.sees_node = sees_node;
         report.has_kernel = kernel.is_some();
         // Those of the first look: whatever changes later is another file.
-        report.conf_mounts = self.conf_mounts.cloned().or(conf_mounts);
+        report.first_mounts =
+            Some(self.first.cloned().unwrap_or(FirstMounts { pods: pods.clone(), conf: conf_mounts }));
         if let Some(compared) = compared {
             let asked = compared.asked.iter();
             report.asked = asked.map(|(id, asked)| (id.volume_folder(), asked.report())).collect();

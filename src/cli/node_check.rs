@@ -2,11 +2,13 @@
 
 #[cfg(feature = "serve")]
 mod events;
+mod watch;
 
 use std::io::{self, Write as _};
 #[cfg(feature = "serve")]
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,22 +21,21 @@ use time::OffsetDateTime;
 
 use super::color;
 use super::duration;
-use super::exit::{self, Exit, InputError};
-use super::input;
+use super::exit::{self, Exit};
 use super::policy;
 #[cfg(feature = "serve")]
 use super::status_port;
 use super::terminal;
-use crate::node::objects::Given;
+use crate::node::FirstMounts;
 use crate::node::report::{NodeReport, npd, text};
 #[cfg(feature = "serve")]
 use crate::node::status::{self, Looks};
-use crate::node::{ConfMounts, Node};
 use crate::policy::Policy;
 #[cfg(feature = "serve")]
 use crate::server::status::LastRun;
 #[cfg(feature = "serve")]
 use events::EventFlags;
+use watch::{Task, Watch};
 
 /// Find Pod volumes on this node whose NFS mount is missing.
 #[derive(Debug, clap::Args)]
@@ -98,6 +99,9 @@ pub struct Args {
         value_parser = super::serve::address
     )]
     status_listen: Option<SocketAddr>,
+    /// Look at this path alone, for another process that must not wait for it
+    #[arg(long, value_name = "PATH", env = "NFS_MOUNT_GUARD_REACH", hide = true)]
+    reach: Option<PathBuf>,
     #[cfg(feature = "serve")]
     #[command(flatten)]
     events: EventFlags,
@@ -116,6 +120,13 @@ enum Format {
     NpdSettings,
 }
 
+/// The longest time that a look may take: far more than one at 10,000 Pods on a busy node.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The same for node-problem-detector, which kills a plugin after 20 s
+/// (manifests/node-problem-detector).
+const PLUGIN_LIMIT: Duration = Duration::from_secs(15);
+
 impl Format {
     const fn is_plugin(self) -> bool {
         matches!(self, Self::Npd | Self::NpdSettings)
@@ -129,6 +140,9 @@ impl Args {
     ///
     /// On wrong use, and when the node cannot be looked at.
     pub fn run(self) -> anyhow::Result<Exit> {
+        if let Some(path) = &self.reach {
+            return Ok(watch::reach(path));
+        }
         if self.format.is_plugin() {
             return self.plugin();
         }
@@ -142,7 +156,7 @@ impl Args {
         if let Some(interval) = self.interval {
             return self.again_and_again(policy, interval);
         }
-        let report = self.look(&policy, None)?;
+        let report = self.look_once(policy)?;
         self.write(&report)?;
         Ok(match &report {
             report if report.has_findings() => Exit::Findings,
@@ -164,7 +178,7 @@ impl Args {
             Some(file) => policy::load(file),
             None => Ok(Policy::default()),
         };
-        let (answer, line) = match policy.and_then(|policy| self.look(&policy, None)) {
+        let (answer, line) = match policy.and_then(|policy| self.look_once(policy)) {
             Ok(report) if self.format == Format::NpdSettings => npd::settings(&report),
             Ok(report) => npd::mounts(&report),
             Err(error) => (npd::Answer::Unknown, npd::message(&format!("unknown: {error:#}"))),
@@ -194,7 +208,7 @@ impl Args {
             let looks = move || {
                 let counts = events.as_ref().map(|events| events.counts.all());
                 let mut looks = Looks { interval, events: counts, ..Looks::default() };
-                let error = self.look_until_error(&policy, interval, |report, took, has_failed| {
+                let error = self.look_until_error(policy, interval, |report, took, has_failed| {
                     looks.took = took;
                     looks.has_failed = has_failed;
                     if report.errors.is_empty() && !has_failed {
@@ -217,7 +231,7 @@ impl Args {
     /// Looks until the process ends.
     #[cfg(not(feature = "serve"))]
     fn again_and_again(self, policy: Policy, interval: Duration) -> anyhow::Result<Exit> {
-        Err(self.look_until_error(&policy, interval, |_, _, _| {}))
+        Err(self.look_until_error(policy, interval, |_, _, _| {}))
     }
 
     /// Looks until the first look fails, or a report cannot be written. A later look that
@@ -225,15 +239,17 @@ impl Args {
     /// and that it is not of this look.
     fn look_until_error(
         &self,
-        policy: &Policy,
+        policy: Policy,
         interval: Duration,
         mut ended: impl FnMut(&NodeReport, Duration, bool),
     ) -> anyhow::Error {
+        let policy = Arc::new(policy);
+        let mut watch = Watch::new(LIMIT);
         let mut last: Option<NodeReport> = None;
         loop {
             let begun = Instant::now();
-            let conf_mounts = last.as_ref().and_then(|last| last.conf_mounts.as_ref());
-            match self.look(policy, conf_mounts) {
+            let first = last.as_ref().and_then(|last| last.first_mounts.clone());
+            match watch.look(self.task(Arc::clone(&policy), first)) {
                 Ok(mut report) => {
                     if let Some(last) = &last {
                         report.keep_lost(last);
@@ -254,22 +270,24 @@ impl Args {
         }
     }
 
-    /// Looks once; `conf_mounts` are those of the first look.
-    fn look(&self, policy: &Policy, conf_mounts: Option<&ConfMounts>) -> anyhow::Result<NodeReport> {
-        let objects = self.objects.as_deref().map(|file| {
-            let path = (file != Path::new("-")).then_some(file);
-            let name = path.map_or_else(|| input::STDIN.to_owned(), |path| path.display().to_string());
-            Given::new(name, input::one(path, None).map_err(|error| error.to_string()))
-        });
-        let node = Node {
-            pods_dir: &self.pods_dir,
-            proc_dir: &self.proc_dir,
+    fn look_once(&self, policy: Policy) -> anyhow::Result<NodeReport> {
+        let limit = if self.format.is_plugin() { PLUGIN_LIMIT } else { LIMIT };
+        Watch::new(limit).look(self.task(Arc::new(policy), None))
+    }
+
+    /// One look; `first` has the mounts of the first one.
+    fn task(&self, policy: Arc<Policy>, first: Option<FirstMounts>) -> Task {
+        // Standard input may take any time: another command writes it.
+        let is_stdin = self.objects.as_deref() == Some(Path::new("-"));
+        Task {
+            pods_dir: self.pods_dir.clone(),
+            proc_dir: self.proc_dir.clone(),
             policy,
-            nfsmount_conf: self.nfsmount_conf.as_deref(),
-            conf_mounts,
-            objects: objects.as_ref(),
-        };
-        node.check().map_err(|error| InputError(error.to_string()).into())
+            nfsmount_conf: self.nfsmount_conf.clone(),
+            first,
+            given: is_stdin.then(|| watch::given(None)),
+            objects: self.objects.clone().filter(|_| !is_stdin),
+        }
     }
 
     fn write(&self, report: &NodeReport) -> io::Result<()> {

@@ -147,6 +147,7 @@ mod tests {
             point: "/data".into(),
             closed: vec!["/data/cache".into()],
             obstacle: None,
+            overlays: Vec::new(),
             in_pods: None,
         };
         for (root, is_covered) in [

@@ -1,6 +1,6 @@
 //! Finds the volumes of a node that are not as they should be.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -106,15 +106,11 @@ impl Look<'_> {
             suspects.retain(|suspect| !suspect.is_doubtful() || !is_being_mounted(&suspect.id, &latest));
             summary.waiting = all - suspects.len();
         }
-        let mut names = HashMap::<(&OsStr, &OsStr), usize>::new();
-        for id in &listing.volumes {
-            *names.entry((&id.pod, &id.name)).or_default() += 1;
-        }
-        let has_twin = |id: &VolumeId| names.get(&(&*id.pod, &*id.name)).is_some_and(|count| *count > 1);
+        let twins = volumes::twins(&listing.volumes);
         let volumes: Vec<Volume> = suspects
             .into_iter()
             .map(|suspect| {
-                let has_twin = has_twin(&suspect.id);
+                let has_twin = twins.contains(&suspect.id.volume_folder());
                 suspect.report(&latest, has_twin)
             })
             .collect();
@@ -145,7 +141,8 @@ impl Look<'_> {
             has_kernel: false,
             asked: BTreeMap::new(),
             unread: errors.iter().map(|(path, _)| path.clone()).collect(),
-            conf_mounts: None,
+            first_mounts: None,
+            twins,
             errors: errors
                 .into_iter()
                 .map(|(path, error)| ReadError {
@@ -204,7 +201,9 @@ impl Look<'_> {
         let Beneath { usage, note, parts: hidden } = if state == VolumeState::Hidden {
             // The mount covers the directory for the node; a container that was started before
             // still sees it.
-            self.beneath(&holders, &data_at.path)
+            let checked: Vec<Holder> =
+                holders.iter().map(|holder| holder.checked(moment, self.own)).collect();
+            self.beneath(&checked.iter().collect::<Vec<_>>(), &data_at.path)
         } else {
             let path = self.pods_dir.join(id.folder());
             let usage = match &other {

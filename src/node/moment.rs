@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use super::file_system::Other;
 use super::mounts::{Location, Mount, MountTable};
 use super::processes::{self, Mounter, Namespace, Process};
+use super::reach::Waiting;
 use super::volumes::{Plugin, VolumeId};
 use super::{Error, proc_error};
 
@@ -43,6 +45,8 @@ pub(super) struct Moment {
     points: BTreeSet<PathBuf>,
     /// By the directory that a container has mounted, on each file system that is looked for.
     holders: Holders,
+    /// Mounts of the node that may wait, once they are asked for.
+    waiting: OnceLock<Waiting>,
 }
 
 /// Processes that have directories mounted: by device, and by directory on it.
@@ -74,6 +78,8 @@ pub(super) struct Holder {
     pub(super) closed: Vec<PathBuf>,
     /// The reason why the path must not be walked.
     pub(super) obstacle: Option<String>,
+    /// The overlays that the path leads through, with their options: they may wait as well.
+    pub(super) overlays: Vec<(PathBuf, Arc<str>)>,
     /// Of a mount of the node's own its path from the directory of Pods.
     pub(super) in_pods: Option<PathBuf>,
 }
@@ -141,7 +147,21 @@ impl Moment {
         let has_statd = processes.iter().any(|process| process.name == "rpc.statd");
         let tables = references.iter().flat_map(|reference| reference.table.mounts());
         let points = tables.map(|mount| mount.point.clone()).collect();
-        Ok(Some(Self { pods_dir, mounters, has_statd, apart, references, points, holders }))
+        Ok(Some(Self {
+            pods_dir,
+            mounters,
+            has_statd,
+            apart,
+            references,
+            points,
+            holders,
+            waiting: OnceLock::new(),
+        }))
+    }
+
+    /// The mounts of the node that may wait for a server.
+    pub(super) fn waiting(&self) -> &Waiting {
+        self.waiting.get_or_init(|| Waiting::of(self.references.iter().map(|reference| &reference.table)))
     }
 
     /// Returns the mount that a directory below that of Pods leads to.
@@ -299,6 +319,7 @@ fn holders(namespaces: &[Namespace], pods: &Location, others: &HashSet<String>) 
         let Namespace { table, .. } = namespace;
         let Some(process) = namespace.processes.first() else { continue };
         let place = Place::of(namespace, pods);
+        let is_node = matches!(place, Place::SeesPods(_, true));
         // Sorted, so that a node with many mounts is not searched for each of them.
         let beside = table.mounts().filter(|other| other.device != pods.device);
         let beside: BTreeSet<&Path> = beside.map(|other| &*other.point).collect();
@@ -317,7 +338,8 @@ fn holders(namespaces: &[Namespace], pods: &Location, others: &HashSet<String>) 
                 root: mount.root.clone(),
                 point: mount.point.clone(),
                 closed: closed.map(|point| point.to_path_buf()).collect(),
-                obstacle: table.obstacle(mount, matches!(place, Place::SeesPods(_, true))),
+                obstacle: table.obstacle(mount, is_node),
+                overlays: table.overlays_before(mount, is_node),
                 in_pods,
             });
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use procfs_core::process::MountInfo;
 
@@ -61,6 +62,8 @@ pub(super) struct Mount {
     pub(super) options: HashMap<String, Option<String>>,
     /// Of an NFS mount its own options and those of its file system, as the kernel shows them.
     pub(super) nfs: Option<String>,
+    /// Of an overlay the options of its file system, in which its layers are.
+    pub(super) overlay: Option<Arc<str>>,
 }
 
 impl MountTable {
@@ -120,7 +123,7 @@ impl MountTable {
 
     /// The mounts in which the steps to `path` are looked up, from the root; the last one is that
     /// which `path` is on.
-    fn way(&self, path: &Path) -> Vec<&Mount> {
+    pub(super) fn way(&self, path: &Path) -> Vec<&Mount> {
         let Some(mut mount) = self.root() else { return Vec::new() };
         let mut way: Vec<&Mount> = Vec::new();
         // At most as many steps as mounts, so that a table with a cycle ends the walk.
@@ -205,6 +208,8 @@ impl Mount {
         };
         // NFSv4 mounts have the type nfs4, those of NFSv3 nfs.
         let nfs = if matches!(info.fs_type.as_str(), "nfs" | "nfs4") { shown(&text) } else { None };
+        let of_superblock = text.rsplit_once(' ').map(|(_, options)| options.into());
+        let overlay = of_superblock.filter(|_| info.fs_type == "overlay");
         Some(Self {
             id: info.mnt_id,
             parent: info.pid,
@@ -216,6 +221,7 @@ impl Mount {
             source: String::from_utf8_lossy(&unescape(&info.mount_source.unwrap_or_default())?).into_owned(),
             options: info.super_options,
             nfs,
+            overlay,
         })
     }
 }
@@ -259,6 +265,11 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
 /// Like [`Path::join`], but nothing joined adds no slash.
 fn joined(base: &Path, rest: &Path) -> PathBuf {
     if rest.as_os_str().is_empty() { base.to_owned() } else { base.join(rest) }
+}
+
+/// Reads a path as the kernel shows it.
+pub(super) fn path_of(text: &str) -> Option<PathBuf> {
+    unescape(text).map(path)
 }
 
 fn path(bytes: Vec<u8>) -> PathBuf {

@@ -8,6 +8,7 @@ mod lacking;
 mod other;
 mod pod;
 mod reason;
+mod refused;
 mod sharing;
 mod survey;
 
@@ -267,8 +268,9 @@ impl Work<'_, '_> {
             self.outcome.asked.insert(volume.id.clone(), asked);
         }
         // A volume that is not mounted is reported as that.
-        if let Some(mount) = mount {
-            self.compare_mount(index, subject, mount, name.clone());
+        match mount {
+            Some(mount) => self.compare_mount(index, subject, mount, name.clone()),
+            None => self.outcome.objects.not_compared.extend(refused::of(subject, &name)),
         }
         self.note_kernel(&name, mount, subject);
     }
@@ -292,8 +294,7 @@ impl Work<'_, '_> {
             _ => None,
         };
         if let Some((reason, message)) = obstacle {
-            let VolumeName { pod, volume, .. } = name;
-            self.outcome.objects.not_compared.push(NotCompared { pod, volume, reason, message });
+            self.outcome.objects.not_compared.push(NotCompared::of(name, reason, message));
         } else if let Some(shown) = &mount.nfs {
             let compared = self.compared(index, subject, mount, shown);
             self.outcome.objects.volumes.extend(compared);
@@ -348,7 +349,6 @@ impl Work<'_, '_> {
             !volume.is_settled && volume.mount.is_some_and(|mount| mount.nfs.is_some())
         };
         for open in self.volumes.iter().filter(is_open) {
-            let VolumeName { pod, volume, .. } = open.name.clone();
             let (reason, message) = match &open.other {
                 Some(other) => (NoComparison::OtherObject, other.clone()),
                 None if !is_whole => (
@@ -362,7 +362,7 @@ impl Work<'_, '_> {
                     ),
                 ),
             };
-            self.outcome.objects.not_compared.push(NotCompared { pod, volume, reason, message });
+            self.outcome.objects.not_compared.push(NotCompared::of(open.name.clone(), reason, message));
         }
         self.outcome.objects.is_whole = self.outcome.errors.is_empty();
         let Some(kernel) = self.seen.kernel else { return self.outcome };

@@ -7,15 +7,16 @@ mod steps;
 pub mod text;
 mod warning;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use objects::Objects;
 pub use warning::{Doubt, MayConcern, VolumeName, Warning, WarningKind};
 
-use super::conf::ConfMounts;
+use super::FirstMounts;
 use super::volumes::{CSI, IN_TREE_NFS};
 use crate::report::json::plain;
 use crate::report::{IsNfs, Tool};
@@ -59,9 +60,12 @@ pub struct NodeReport {
     /// The directories among [`Self::errors`] that are of Pods, from the kubelet's directory of them.
     #[serde(skip)]
     pub(super) unread: Vec<PathBuf>,
-    /// The mounts of nfsmount.conf, for the next look.
+    /// The directories of volumes that share their name with another one of their Pod.
     #[serde(skip)]
-    pub conf_mounts: Option<ConfMounts>,
+    pub(super) twins: HashSet<PathBuf>,
+    /// The mounts that the first look found, for the next one.
+    #[serde(skip)]
+    pub first_mounts: Option<FirstMounts>,
 }
 
 /// The options that an object asks for.
@@ -310,6 +314,16 @@ impl NodeReport {
     /// Volumes that are mounted otherwise than their object asks.
     pub fn differing(&self) -> usize {
         self.objects.as_ref().map_or(0, Objects::differing)
+    }
+
+    /// Returns the name of a volume in a Pod that may have another one of the same name: with the
+    /// kubelet's directory for its plugin then.
+    fn name_of<'n>(&self, volume: &'n str, folder: &Path) -> Cow<'n, str> {
+        let plugin = folder.parent().and_then(Path::file_name).filter(|_| self.twins.contains(folder));
+        match plugin {
+            Some(plugin) => Cow::Owned(format!("{}/{volume}", plugin.to_string_lossy())),
+            None => Cow::Borrowed(volume),
+        }
     }
 
     /// Returns true if all of nfsmount.conf was read that this process may see.

@@ -1,6 +1,6 @@
 //! The volume directories that kubelet keeps for its Pods.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _};
@@ -21,6 +21,9 @@ pub(super) const CSI: &str = "kubernetes.io~csi";
 /// kubelet's directory of devices of `FlexVolume` drivers, from its own (`getDeviceMountPath` of
 /// kubernetes `pkg/volume/flexvolume/plugin.go`): `DRIVER/mounts/VOLUME` is in it.
 const FLEX_DEVICES: [&str; 3] = ["plugins", "kubernetes.io", "flexvolume"];
+
+/// The kubelet's note of a CSI volume.
+const VOLUME_DATA: &str = "vol_data.json";
 
 /// More of a `vol_data.json` than this is not read.
 const VOLUME_DATA_LIMIT: u64 = 64 << 10;
@@ -231,8 +234,9 @@ pub(super) fn list(pods_dir: &Path, points: &HashSet<&Path>) -> io::Result<Listi
                 Ok(names) => {
                     for name in names {
                         // That of a CSI volume is the kubelet's own, and the mount is in it.
+                        let own = folder.join(&name);
                         if plugin == Plugin::Csi
-                            && listing.is_covered(pods_dir, &[&folder.join(&name)], points)
+                            && listing.is_covered(pods_dir, &[&own, &own.join(VOLUME_DATA)], points)
                         {
                             continue;
                         }
@@ -246,6 +250,17 @@ pub(super) fn list(pods_dir: &Path, points: &HashSet<&Path>) -> io::Result<Listi
     }
     listing.volumes.sort_unstable();
     Ok(listing)
+}
+
+/// The kubelet's directories of volumes whose name another volume of the same Pod has: one of the
+/// kubelet's and one of a CSI driver may both be `data`.
+pub(super) fn twins(volumes: &[VolumeId]) -> HashSet<PathBuf> {
+    let mut names = HashMap::<(&OsStr, &OsStr), Vec<&VolumeId>>::new();
+    for id in volumes {
+        names.entry((&id.pod, &id.name)).or_default().push(id);
+    }
+    let twins = names.into_values().filter(|ids| ids.len() > 1).flatten();
+    twins.map(VolumeId::volume_folder).collect()
 }
 
 /// Returns true if a volume's mount directory exists. Reads the parent directory: a mounted one may
@@ -289,7 +304,7 @@ pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<Strin
         metadata.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age < YOUNG))
     };
     let folder = pods_dir.join(volume.volume_folder());
-    let file = folder.join("vol_data.json");
+    let file = folder.join(VOLUME_DATA);
     loop {
         let metadata = match fs::symlink_metadata(&file) {
             Err(error) if is_absence(&error) && exists(pods_dir, volume)? => {
@@ -349,14 +364,20 @@ mod tests {
     fn a_mount_on_a_directory_of_the_kubelet_is_an_error() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let path = folder.path();
-        for pod in ["a", "b", "c", "d", "e"] {
+        for pod in ["a", "b", "c", "d", "e", "f"] {
             fs::create_dir_all(path.join(pod).join("volumes/kubernetes.io~csi/v/mount")).expect("a folder");
         }
-        let covered = ["a", "b/volumes", "c/volumes/kubernetes.io~csi", "d/volumes/kubernetes.io~csi/v"];
+        let covered = [
+            "a",
+            "b/volumes",
+            "c/volumes/kubernetes.io~csi",
+            "d/volumes/kubernetes.io~csi/v",
+            "f/volumes/kubernetes.io~csi/v/vol_data.json",
+        ];
         let points = covered.map(|point| path.join(point));
         let listing = list(path, &points.iter().map(PathBuf::as_path).collect()).expect("a listing");
         let errors: Vec<&Path> = listing.errors.iter().map(|(path, _)| &**path).collect();
-        assert_eq!((errors.len(), listing.covered), (4, 4), "{errors:?}");
+        assert_eq!((errors.len(), listing.covered), (5, 5), "{errors:?}");
         assert!(covered.iter().all(|point| errors.contains(&Path::new(point))), "{errors:?}");
         let pods: Vec<&OsStr> = listing.volumes.iter().map(|volume| &*volume.pod).collect();
         assert_eq!(pods, ["e"]);

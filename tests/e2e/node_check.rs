@@ -15,7 +15,9 @@ mod mounts;
 mod notes;
 mod npd;
 mod objects;
+mod refused;
 pub mod status;
+mod unanswered;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,9 +38,11 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(background::trials());
     trials.extend(conf::trials());
     trials.extend(hang::trials());
+    trials.extend(unanswered::trials());
     trials.extend(causes::trials());
     trials.extend(npd::trials());
     trials.extend(objects::trials());
+    trials.extend(refused::trials());
     trials.extend(status::trials());
     trials.extend(events::trials());
     trials.extend(flex::trials());

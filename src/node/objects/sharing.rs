@@ -7,6 +7,7 @@ use super::Volume;
 use super::survey::Otherwise;
 use crate::node::moment::Moment;
 use crate::node::mounts::Mount;
+use crate::node::report::VolumeName;
 
 /// The step in the path of what a CSI or `FlexVolume` driver mounts for itself, of which the volumes
 /// of Pods are further names.
@@ -38,9 +39,17 @@ pub(super) struct Sharing<'a> {
 impl<'a> Sharing<'a> {
     pub(super) fn of(volumes: &[Volume<'a>], moment: &'a Moment, otherwise: &Otherwise) -> Self {
         let mut sharing = Self::default();
+        let mut names = HashMap::<(&str, &str), usize>::new();
+        for VolumeName { pod, volume, .. } in volumes.iter().map(|volume| &volume.name) {
+            *names.entry((pod, volume)).or_default() += 1;
+        }
         for volume in volumes {
             if let Some(mount) = volume.mount.filter(|mount| mount.nfs.is_some()) {
-                let name = format!("volume {} of Pod {}", volume.name.volume, volume.name.pod);
+                let VolumeName { pod, volume: name, .. } = &volume.name;
+                let has_twin = names.get(&(&**pod, &**name)).is_some_and(|count| *count > 1);
+                let plugin = volume.id.with_plugin();
+                let label = if has_twin { plugin.display().to_string() } else { name.clone() };
+                let name = format!("volume {label} of Pod {pod}");
                 let otherwise = otherwise.get(&volume.name.folder).cloned().unwrap_or_default();
                 sharing.add(mount, &Named { volume: Some(volume.id.with_plugin()), name, otherwise });
             }

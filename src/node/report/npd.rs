@@ -27,7 +27,7 @@ pub fn mounts(report: &NodeReport) -> (Answer, String) {
     let unread = report.unread_volumes();
     let (answer, text) = match report.volumes.iter().find(|volume| volume.lost) {
         Some(first) => {
-            let names = format!("Pod {}, {}", first.pod, first.volume);
+            let names = format!("Pod {}, {}", first.pod, first.label);
             (Answer::Yes, format!("{} not mounted: {names}", counted(summary.lost, "volume")))
         }
         None if summary.background > 0 => {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::VolumeName;
+
 /// The result of a comparison with the objects of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -12,7 +14,7 @@ pub struct Objects {
     pub file: String,
     /// Volumes that were compared, by Pod and name.
     pub volumes: Vec<Compared>,
-    /// Mounted volumes that were not, and why.
+    /// Mounted volumes that were not, and why; also those that no mount succeeds with.
     pub not_compared: Vec<NotCompared>,
     /// True if all of the file could be read.
     #[serde(skip)]
@@ -93,7 +95,7 @@ pub enum Reason {
     Unknown,
 }
 
-/// A mounted volume that was not compared.
+/// A volume that was not compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NotCompared {
@@ -101,13 +103,16 @@ pub struct NotCompared {
     pub pod: String,
     /// The PersistentVolume, or the name in the Pod of a volume without one.
     pub volume: String,
+    /// The kubelet's directory for it, from that of Pods.
+    #[serde(skip)]
+    pub folder: PathBuf,
     /// Why not.
     pub reason: NoComparison,
     /// The reason in words.
     pub message: String,
 }
 
-/// Why a mounted volume was not compared.
+/// Why a volume was not compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoComparison {
@@ -123,6 +128,15 @@ pub enum NoComparison {
     NotNfs,
     /// The options of the object cannot be laid out.
     OptionsUnknown,
+    /// Nothing is mounted, because every mount by the object is refused.
+    Refused,
+}
+
+impl NotCompared {
+    pub(in crate::node) fn of(name: VolumeName, reason: NoComparison, message: String) -> Self {
+        let VolumeName { pod, volume, folder } = name;
+        Self { pod, volume, folder, reason, message }
+    }
 }
 
 impl Objects {

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
-use super::objects::{Compared, NotCompared, Objects, Reason};
+use super::objects::{Compared, NoComparison, NotCompared, Objects, Reason};
 use super::steps;
 use super::{
     Apart, Background, Data, Doubt, FileSystem, NodeReport, Volume, VolumeState, Warning, WarningKind,
@@ -54,11 +54,11 @@ fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Res
         write_process(out, process, alarm)?;
     }
     for warning in &report.warnings {
-        write_warning(out, warning, alarm)?;
+        write_warning(out, report, warning, alarm)?;
     }
     write_readers(out, report)?;
     if let Some(objects) = &report.objects {
-        write_objects(out, objects, alarm)?;
+        write_objects(out, report, objects, alarm)?;
     }
     write_advice(out, report)?;
     for error in &report.errors {
@@ -177,7 +177,7 @@ fn write_process(out: &mut String, process: &Background, alarm: Style) -> fmt::R
 /// Volumes of a warning that are named; the others are counted.
 const NAMED: usize = 5;
 
-fn write_warning(out: &mut String, warning: &Warning, alarm: Style) -> fmt::Result {
+fn write_warning(out: &mut String, report: &NodeReport, warning: &Warning, alarm: Style) -> fmt::Result {
     match (&warning.path, warning.line) {
         (Some(path), Some(line)) => write!(out, "{}:{line}: ", place(path))?,
         (Some(path), None) => write!(out, "{}: ", place(path))?,
@@ -186,7 +186,8 @@ fn write_warning(out: &mut String, warning: &Warning, alarm: Style) -> fmt::Resu
     let (alarm, word) = if warning.finding { (alarm, "finding") } else { (Style::new(), "warning") };
     writeln!(out, "{alarm}{word}{alarm:#}: {}", plain(&warning.message))?;
     for volume in warning.volumes.iter().take(NAMED) {
-        writeln!(out, "  concerns Pod {}, volume {}", plain(&volume.pod), plain(&volume.volume))?;
+        let name = report.name_of(&volume.volume, &volume.folder);
+        writeln!(out, "  concerns Pod {}, volume {}", plain(&volume.pod), plain(&name))?;
     }
     if let Some(more) = warning.volumes.len().checked_sub(NAMED).filter(|more| *more > 0) {
         writeln!(out, "  and {}", counted(more, "more volume"))?;
@@ -197,7 +198,8 @@ fn write_warning(out: &mut String, warning: &Warning, alarm: Style) -> fmt::Resu
     ] {
         let mut volumes = warning.may_concern.iter().filter(|volume| volume.why == doubt);
         let Some(first) = volumes.next() else { continue };
-        let (pod, volume) = (plain(&first.pod), plain(&first.volume));
+        let name = report.name_of(&first.volume, &first.folder);
+        let (pod, volume) = (plain(&first.pod), plain(&name));
         write!(out, "  may concern Pod {pod}, volume {volume}")?;
         match volumes.count() {
             0 => writeln!(out, ": {one}")?,
@@ -294,12 +296,14 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
 }
 
 /// Writes what was compared with objects: what differs, what was negotiated, what was not compared.
-fn write_objects(out: &mut String, objects: &Objects, alarm: Style) -> fmt::Result {
+fn write_objects(out: &mut String, report: &NodeReport, objects: &Objects, alarm: Style) -> fmt::Result {
     for volume in &objects.volumes {
         write_compared(out, volume, alarm)?;
     }
-    for NotCompared { pod, volume, message, .. } in &objects.not_compared {
-        writeln!(out, "not compared: Pod {}, volume {}\n  {}\n", plain(pod), plain(volume), plain(message))?;
+    for NotCompared { pod, volume, folder, reason, message } in &objects.not_compared {
+        let head = if *reason == NoComparison::Refused { "cannot be mounted" } else { "not compared" };
+        let (pod, name, message) = (plain(pod), report.name_of(volume, folder), plain(message));
+        writeln!(out, "{head}: Pod {pod}, volume {}\n  {message}\n", plain(&name))?;
     }
     let mut versions: BTreeMap<&str, usize> = BTreeMap::new();
     for difference in objects.volumes.iter().flat_map(|volume| &volume.differences) {
@@ -308,8 +312,11 @@ fn write_objects(out: &mut String, objects: &Objects, alarm: Style) -> fmt::Resu
         }
     }
     write!(out, "{}: {} compared", place(&objects.file), counted(objects.volumes.len(), "mounted volume"))?;
-    if !objects.not_compared.is_empty() {
-        write!(out, ", {} not", objects.not_compared.len())?;
+    let refused = objects.not_compared.iter().filter(|not| not.reason == NoComparison::Refused).count();
+    for (count, what) in [(objects.not_compared.len() - refused, "not"), (refused, "cannot be mounted")] {
+        if count > 0 {
+            write!(out, ", {count} {what}")?;
+        }
     }
     let mut before = "; negotiated: ";
     for (version, count) in versions {

@@ -1,6 +1,6 @@
 //! Tests of the metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::*;
 use crate::node::report::objects::Objects;
@@ -46,7 +46,8 @@ fn report(volumes: Vec<Volume>, mounted: usize) -> NodeReport {
         has_kernel: true,
         asked: BTreeMap::new(),
         unread: Vec::new(),
-        conf_mounts: None,
+        twins: HashSet::new(),
+        first_mounts: None,
     }
 }
 

@@ -23,7 +23,7 @@ const LIMIT: u64 = 1000;
 const LOOKS: usize = 8;
 
 /// `hang DIR` mounts what never answers; the shell holds the connection and reads nothing.
-const HANG: &str = "
+pub(super) const HANG: &str = "
 hang() { exec {fd}<>/dev/fuse; command mount -i -t fuse -o fd=$fd,rootmode=40000,user_id=0,group_id=0 \"${2:-nas:/x}\" \"$1\" >&2; }
 ";
 
@@ -44,7 +44,7 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn fuse() -> Result<(), Missing> {
+pub(super) fn fuse() -> Result<(), Missing> {
     namespaces()?;
     let has_fuse = OpenOptions::new().read(true).write(true).open("/dev/fuse").is_ok()
         && fs::read_to_string("/proc/filesystems").is_ok_and(|text| text.contains("\tfuse\n"));
@@ -143,12 +143,20 @@ fn copies() -> Result<(), Failed> {
 
 /// A container has one volume on another: the way to the second leads through the first.
 fn in_a_container() -> Result<(), Failed> {
-    // The mount on the way, or the root of the container itself.
-    for (also, files, hung) in [
-        ("", 0, "/mnt"),
-        ("container $f/uploads;", 1, "/mnt"),
-        ("", 0, "/"),
-        ("container $f/uploads;", 1, "/"),
+    // The mount on the way, or the root of the container itself: also one of which a layer is a mount of
+    // the node, whose runtime was in $dir when it mounted the last one.
+    const FUSE: &str = "fuse.html nas:/x rw";
+    const LAYERS: &str = "overlay o rw,lowerdir=$dir/none:$dir/layers/1/fs,upperdir=$dir/u,workdir=$dir/w";
+    const LINKED: &str = "overlay o rw,lowerdir=$dir/l/A:$dir/none,upperdir=$dir/u,workdir=$dir/w";
+    const RELATIVE: &str = "overlay o rw,lowerdir=layers/1/fs/a,upperdir=$dir/u,workdir=$dir/w";
+    for (also, files, hung, kind) in [
+        ("", 0, "/mnt", FUSE),
+        ("container $f/uploads;", 1, "/mnt", FUSE),
+        ("", 0, "/", FUSE),
+        ("container $f/uploads;", 1, "/", FUSE),
+        ("", 0, "/", LAYERS),
+        ("", 0, "/mnt", LINKED),
+        ("container $f/uploads;", 1, "/", RELATIVE),
     ] {
         let pods = Pods::new();
         pods.nfs("u", "html");
@@ -167,7 +175,8 @@ fn in_a_container() -> Result<(), Failed> {
              mkdir $dir/proc; for pid in $(ls /proc | grep '^[0-9]*$'); do ln -s /proc/$pid $dir/proc/$pid; done
              # The table of the container as one with a FUSE mount has it, and a root that hangs.
              rm $dir/proc/$inner; mkdir $dir/proc/$inner; cp /proc/$inner/stat /proc/$inner/cmdline $dir/proc/$inner/
-             awk -v at={hung} '$5 == at {{sub(\" - tmpfs none \", \" - fuse.html nas:/x \")}} 1' /proc/$inner/mountinfo >$dir/proc/$inner/mountinfo
+             awk -v at={hung} -v kind=\"{kind}\" '$5 == at {{sub(/ - tmpfs none .*/, \" - \" kind)}} 1' /proc/$inner/mountinfo >$dir/proc/$inner/mountinfo
+             mkdir -p $dir/l $dir/layers/1/fs; hang $dir/layers/1/fs; ln -s ../layers/1/fs/a $dir/l/A
              mkdir -p $dir/proc/$inner/root/mnt; hang $dir/proc/$inner/root{hung}; mount -t tmpfs none $f/html; mount -t tmpfs none $f/uploads
              code=0; timeout -s KILL 2 stat $dir/proc/$inner/root/mnt/b >&2 || code=$?; [ $code = 137 ]
              timeout -s KILL 10 $check --pods-dir $pods --proc-dir $dir/proc"
@@ -185,10 +194,12 @@ fn in_a_container() -> Result<(), Failed> {
         if files == 0 {
             assert_eq!((&volume["data"], &volume["copies"]), (&json!(null), &json!([])), "{report:#}");
             let note = volume["note"].as_str().unwrap_or_default();
-            assert!(
-                note.contains(&format!("through the mount at {hung}, which waits for a server (fuse.html)")),
-                "{report:#}"
-            );
+            let why = if kind == FUSE {
+                format!("through the mount at {hung}, which waits for a server (fuse.html)")
+            } else {
+                format!("through the mount at {hung}, an overlay with a layer on ")
+            };
+            assert!(note.contains(&why), "{kind}: {report:#}");
         } else {
             assert_eq!(
                 (&volume["data"]["files"], &volume["note"]),

@@ -98,7 +98,7 @@ impl Recorded {
     }
 
     /// Runs the command with the objects on standard input.
-    fn run(&self, objects: &str, more: &[&str]) -> Output {
+    pub(super) fn run(&self, objects: &str, more: &[&str]) -> Output {
         let mut child = command()
             .args(["--pods-dir", &self.pods.name(), "--objects", "-"])
             .arg("--proc-dir")

@@ -1,0 +1,105 @@
+//! Where node-check begins to look: the directory of Pods, or one above it, may be on a mount that never
+//! answers, or be covered while the process runs. It says so, and ends.
+
+use std::fs;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::json;
+
+use super::Pods;
+use super::hang::{HANG, fuse};
+use super::mounts::{namespaces, script_as_it_is};
+use crate::cluster::free_port;
+use crate::component;
+
+pub(super) fn trials() -> Vec<Trial> {
+    let trial = |name: &str, test: fn() -> Result<(), Failed>| {
+        component::trial(format!("node_check::unanswered::{name}"), fuse, move |()| test())
+    };
+    vec![
+        trial("a_directory_of_pods_that_never_answers_is_unknown", pods_dir),
+        trial("a_check_that_does_not_end_is_unknown", any_file),
+        component::trial(
+            "node_check::unanswered::what_was_lost_stays_so_while_something_covers_it",
+            || fuse().and_then(|()| namespaces()),
+            |()| covered(),
+        ),
+    ]
+}
+
+/// Prints each answer of a plugin in a line `CODE TEXT`, and the last one as JSON.
+const PLUGIN: &str = "
+plugin() { code=0; said=$(timeout -s KILL 30 $program node-check --format npd \"$@\" 2>&1) || code=$?; echo \"$code $said\" >>$dir/said; }
+said() { awk 'BEGIN {printf \"[\"} {gsub(/\"/, \"\"); printf \"%s\\\"%s\\\"\", (NR > 1 ? \",\" : \"\"), $0} END {print \"]\"}' $dir/said; }
+";
+
+fn pods_dir() -> Result<(), Failed> {
+    let pods = Pods::new();
+    pods.nfs("u", "pv");
+    // An overlay is made before its layer stops to answer: here its table alone says so.
+    let text = format!(
+        "{HANG} {PLUGIN} mkdir -p $dir/k/pods $dir/other; hang $dir/k; ln -s k $dir/link
+         for path in $dir/k $dir/k/pods $dir/link/pods $dir/other/../link; do plugin --pods-dir $path; done
+         plugin --pods-dir $pods --nfsmount-conf $dir/k/nfsmount.conf
+         # Nothing that hangs is on the way of this one.
+         plugin --pods-dir $pods; said"
+    );
+    let (report, _) = script_as_it_is(&pods, &text);
+    let said: Vec<&str> = report.as_array().into_iter().flatten().filter_map(|line| line.as_str()).collect();
+    assert_eq!(said.len(), 6, "{report:#}");
+    for line in said.iter().take(5) {
+        assert!(line.starts_with("2 unknown: "), "{report:#}");
+    }
+    assert_eq!(said.last(), Some(&"1 1 volume not mounted: Pod u, pv"), "{report:#}");
+    Ok(())
+}
+
+/// A file that no mount on the way of the directories given shows.
+fn any_file() -> Result<(), Failed> {
+    let pods = Pods::new();
+    pods.nfs("u", "pv");
+    let text = format!(
+        "{HANG} {PLUGIN} mkdir $dir/proc; for pid in $(ls /proc | grep '^[0-9]*$'); do ln -s /proc/$pid $dir/proc/$pid; done
+         mkdir $dir/proc/4000000; hang $dir/proc/4000000
+         plugin --pods-dir $pods --proc-dir $dir/proc; said"
+    );
+    let (report, _) = script_as_it_is(&pods, &text);
+    assert_eq!(
+        report[0],
+        "2 unknown: the check did not end in 15 s: a file system here does not answer, s..."
+    );
+    Ok(())
+}
+
+fn covered() -> Result<(), Failed> {
+    let pods = Pods::new();
+    fs::write(pods.nfs("u", "pv").join("hello"), "hello\n")?;
+    let port = free_port();
+    // In a directory of its own, so that one above it can be covered as well.
+    let text = format!(
+        "{HANG} ip link set lo up >&2 || true; mkdir -p $dir/k; mount -t tmpfs none $dir/k; cp -a $pods $dir/k/pods
+         $program node-check --pods-dir $dir/k/pods --interval 1s --status-listen 127.0.0.1:{port} >$dir/out 2>$dir/err &
+         check=$!
+         get() {{ exec {{web}}<>/dev/tcp/127.0.0.1/{port}; printf 'GET %s HTTP/1.0\\r\\n\\r\\n' $1 >&$web; cat <&$web; exec {{web}}>&-; }}
+         bare() {{ get /metrics | sed -n 's/^nfs_mount_guard_node_volumes{{state=\"bare\"}} //p' | tr -d '\\r'; }}
+         whole() {{ get /metrics | sed -n 's/^nfs_mount_guard_node_complete //p' | tr -d '\\r'; }}
+         until_it_is() {{ for try in $(seq 100); do [ \"$(whole 2>/dev/null)\" = $1 ] && return; sleep 0.1; done; }}
+         until_it_is 1; before=\"$(bare) $(whole)\"
+         mount -t tmpfs none $dir/k/pods; until_it_is 0; covered=\"$(bare) $(whole)\"
+         umount $dir/k/pods; until_it_is 1; again=\"$(bare) $(whole)\"
+         hang $dir/k; until_it_is 0; hung=\"$(bare) $(whole)\"
+         kill $check; code=0; wait $check || code=$?
+         grep -c 'leads to another directory than at the first check (tmpfs is mounted at' $dir/err >$dir/said || true
+         grep -c 'does not answer within 3 s' $dir/err >>$dir/said || true
+         echo \"[\\\"$before\\\", \\\"$covered\\\", \\\"$again\\\", \\\"$hung\\\", $code, $(head -1 $dir/said), $(tail -1 $dir/said)]\""
+    );
+    let (report, _) = script_as_it_is(&pods, &text);
+    for (index, expected) in ["1 1", "1 0", "1 1", "1 0"].iter().enumerate() {
+        assert_eq!(report[index], json!(expected), "{report:#}");
+    }
+    assert_eq!(report[4], 0, "it ends when asked: {report:#}");
+    for count in [&report[5], &report[6]] {
+        assert!(count.as_u64().is_some_and(|count| count > 0), "{report:#}");
+    }
+    Ok(())
+}
