@@ -206,7 +206,7 @@ impl Checker<'_> {
             before: old.as_ref(),
             today: self.today,
             endpoint: self.judged_as,
-            is_status: false,
+            is_status: object.is_status,
         };
         let verdict = judge(&case);
         let actions: Vec<Reported> =

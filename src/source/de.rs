@@ -245,7 +245,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         if !self.is_placeholder() {
             return self.deserialize_any(visitor);
         }
-        visitor.visit_map(Filled::with_key(self))
+        visitor.visit_map(Filled::new(None, self))
     }
 
     /// Like [`Self::deserialize_map`]. A placeholder stands for the name by which the structure is known:
@@ -267,7 +267,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         if !self.is_placeholder() {
             return self.deserialize_any(visitor);
         }
-        visitor.visit_map(Filled::with_value(key, self))
+        visitor.visit_map(Filled::new(Some(key), self))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {

@@ -178,6 +178,7 @@ fn object<'i>(
         parts,
         user: None,
         is_recorded: false,
+        is_status: false,
         span,
         template: source.template,
         text: source.text,

@@ -34,6 +34,8 @@ pub struct Object<'i> {
     pub user: Option<String>,
     /// True if it comes from a recorded AdmissionReview: the API server had it so.
     pub(super) is_recorded: bool,
+    /// True if the request is for the subresource `status`.
+    pub(crate) is_status: bool,
     /// Bytes of the text.
     pub span: Range<usize>,
     /// The template that the document was rendered from, as Helm names it.

@@ -118,6 +118,7 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
                 parts,
                 user,
                 is_recorded: true,
+                is_status: sub_resource == "status",
                 span,
                 template: source.template,
                 text: source.text,

@@ -61,6 +61,9 @@ fn a_fix_does_not_write_two_versions() {
         (["nfsvers=NFSv4", "vers=v3"], &["nfsvers=NFSv4", "vers=v3"][..]),
         (["nfsvers=v4.1", "vers=3"], &["nfsvers=v4.1", "vers=3"]),
         (["nfsvers=NFSv4", "vers=v4"], &["nfsvers=4"]),
+        (["version=4.1", "nfsversion=4.2"], &[]),
+        (["vers = 4.2", "v41"], &[]),
+        (["4.2", "4.1"], &[]),
     ] {
         let options = [&written[..], &["fg", "timeo=600", "retrans=2"]].concat();
         let class = json!({
@@ -71,7 +74,8 @@ fn a_fix_does_not_write_two_versions() {
         let fixed = judge(&class.to_string(), &policy, |subject, _| {
             fix_all(&policy, subject, TODAY, Scope::FILE).concat().join(",")
         });
-        let versions: Vec<&str> = fixed.split(',').filter(|option| option.contains("vers=")).collect();
+        let is_version = |option: &&str| ["vers=", "nfsvers="].iter().any(|word| option.starts_with(word));
+        let versions: Vec<&str> = fixed.split(',').filter(is_version).collect();
         assert_eq!(versions, wanted, "{fixed}");
     }
 }

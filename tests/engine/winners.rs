@@ -192,3 +192,39 @@ fn flavours_are_tried_in_the_order_in_which_they_were() {
         assert_eq!(is_split, options == ["fg,sec=krb5", "sec=sys"] || options == ["sec=sys,ro", "sec=krb5"]);
     }
 }
+
+/// An element with `fg` for its `bg` sorts elsewhere: the options after it may win then.
+#[test]
+fn the_webhook_writes_no_fg_by_which_another_option_would_win() {
+    let rest = ["timeo=600", "retrans=2", "nfsvers=4.1"];
+    for (options, is_repaired) in [
+        (["bg,nocto", "cto"], false),
+        (["bg,noexec", "exec"], false),
+        (["bg,users", "exec"], false),
+        (["bg,sec=krb5p", "sec=krb5"], true),
+        (["bg,ro", "rw"], true),
+        (["hard,bg", "soft"], true),
+        (["bg,hard", "bg"], true),
+    ] {
+        let options = [&options[..], &rest].concat();
+        let volume = json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a"},
+            "spec": {
+                "accessModes": ["ReadWriteMany"], "capacity": {"storage": "1Gi"}, "mountOptions": options,
+                "nfs": {"server": "s", "path": "/e"},
+            },
+        });
+        let policy = Policy::default();
+        judge(&volume.to_string(), &policy, |subject, _| {
+            let patched = fix_all(&policy, subject, TODAY, Scope::WEBHOOK);
+            let is_patched = patched != unchanged(subject);
+            assert_eq!(is_patched, is_repaired, "{options:?}: {patched:?}");
+            let mut was = winners(subject);
+            let mut is = winners(&subject.with_elements(&patched));
+            for list in [&mut was, &mut is] {
+                list.retain(|_, option| !matches!(&**option, "bg" | "fg"));
+            }
+            assert_eq!(was, is, "{options:?}: {patched:?}");
+        });
+    }
+}

@@ -21,6 +21,7 @@ use std::borrow::Cow;
 use crate::finding::Finding;
 use crate::kind::{Holds, Kind};
 use crate::nfs::option::MountOption;
+use crate::nfs::placeholder::has_placeholder;
 use crate::nfs::reading;
 use crate::site::{InlineVolume, Place};
 use carrier::Carrier;
@@ -179,7 +180,9 @@ impl<'m> Subject<'m> {
         // A stored object is rendered: text that looks like a placeholder is the option.
         let is_stored =
             metadata.and_then(|metadata| metadata.uid.as_deref()).is_some_and(|uid| !uid.is_empty());
-        let facts = Facts { is_in_file, takes_placeholders: is_in_file && !is_stored, ..facts };
+        let takes_placeholders = is_in_file && !is_stored;
+        let may_be_any_driver = takes_placeholders && has_placeholder(driver_name);
+        let facts = Facts { is_in_file, takes_placeholders, may_be_any_driver, ..facts };
         let is_script = facts.is_flex_volume;
         let driver_setting = settings
             .iter()

@@ -122,14 +122,15 @@ fn respelt(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<St
     changed.map(|(old, new)| Step::Replace(old.to_owned(), new.clone().into_owned())).collect()
 }
 
-/// Returns true if an element with commas becomes several.
-fn splits_at_commas(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> bool {
+/// Returns true if an element becomes several, which none of the steps says.
+fn splits_in_silence(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>, steps: &[Step]) -> bool {
     let carriers = subject.carriers.iter().zip(&fixed.origins);
     let mut stay = carriers.filter(|(carrier, _)| !moved.contains(&carrier.place));
     stay.any(|(carrier, origins)| {
         carrier.elements.iter().enumerate().any(|(index, element)| {
             let is_of_it = |origin: &&Option<usize>| **origin == Some(index);
-            element.contains(',') && origins.iter().filter(is_of_it).nth(1).is_some()
+            let is_said = |step: &Step| matches!(step, Step::Replace(old, _) if old == element);
+            origins.iter().filter(is_of_it).nth(1).is_some() && !steps.iter().any(is_said)
         })
     })
 }
@@ -162,7 +163,7 @@ pub(in crate::check) fn steps(subject: &Subject<'_>, moved: &[Place], fixed: &Tr
         subject.carriers.iter().zip(&fixed.elements).any(|(old, new)| old.elements.len() < new.len());
     let is_shorter =
         subject.carriers.iter().zip(&fixed.elements).any(|(old, new)| old.elements.len() > new.len());
-    if steps.is_empty() && is_split || splits_at_commas(subject, moved, fixed) {
+    if steps.is_empty() && is_split || splits_in_silence(subject, moved, fixed, &steps) {
         steps.push(Step::Split);
     } else if steps.is_empty() && is_shorter {
         steps.push(Step::WithoutEmpty);

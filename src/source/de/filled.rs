@@ -5,33 +5,18 @@ use serde::de::{DeserializeSeed, MapAccess};
 
 use super::{DeserializeError, NodeDeserializer};
 
-/// The map of one entry for a placeholder that a program fills in with a map.
+/// The map of one entry for a placeholder that a program fills in with a map. Its value is what is
+/// written, and so is its key, if it has no name.
 pub(super) struct Filled<'de> {
-    key: Option<Key<'de>>,
-    value: Value<'de>,
-}
-
-/// The key of that entry.
-enum Key<'de> {
-    Name(&'static str),
-    Written(NodeDeserializer<'de>),
-}
-
-/// The value of that entry.
-enum Value<'de> {
-    Empty,
-    Written(NodeDeserializer<'de>),
+    is_read: bool,
+    name: Option<&'static str>,
+    written: NodeDeserializer<'de>,
 }
 
 impl<'de> Filled<'de> {
-    /// Returns the map of which the key is what is written, and the value empty.
-    pub(super) const fn with_key(written: NodeDeserializer<'de>) -> Self {
-        Self { key: Some(Key::Written(written)), value: Value::Empty }
-    }
-
-    /// Returns the map of `key` and of what is written.
-    pub(super) const fn with_value(key: &'static str, written: NodeDeserializer<'de>) -> Self {
-        Self { key: Some(Key::Name(key)), value: Value::Written(written) }
+    /// Returns the map of `name`, or of the key that is written.
+    pub(super) const fn new(name: Option<&'static str>, written: NodeDeserializer<'de>) -> Self {
+        Self { is_read: false, name, written }
     }
 }
 
@@ -42,17 +27,16 @@ impl<'de> MapAccess<'de> for Filled<'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DeserializeError> {
-        match self.key.take() {
-            None => Ok(None),
-            Some(Key::Name(name)) => seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some),
-            Some(Key::Written(node)) => seed.deserialize(node).map(Some),
+        if std::mem::replace(&mut self.is_read, true) {
+            return Ok(None);
+        }
+        match self.name {
+            Some(name) => seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some),
+            None => seed.deserialize(self.written).map(Some),
         }
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeserializeError> {
-        match &self.value {
-            Value::Empty => seed.deserialize(BorrowedStrDeserializer::new("")),
-            Value::Written(node) => seed.deserialize(*node),
-        }
+        seed.deserialize(self.written)
     }
 }

@@ -83,6 +83,7 @@ driver: nfs.csi.k8s.io\n      readOnly: ${RO}\n      volumeAttributes: {server: 
         volume("  csi: $(CSI)"),
         volume("  flexVolume: ${FLEX}").replace("{name: a}", "${METADATA}"),
         pod.to_owned(),
+        pod.replace("volumes:\n", "volumes:\n  - ${VOLUME}\n"),
     ] {
         let output = pipe(&["check", "--no-policy", "-"], text.as_bytes());
         let said = stdout(&output);

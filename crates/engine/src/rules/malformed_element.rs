@@ -327,13 +327,10 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
         None => match trimmed(token) {
             Some((clean, edit)) if !clean.is_empty() => {
                 let other = OtherVersion::of(check.subject, token, &clean);
+                let is_choice = other.as_ref().is_some_and(|other| other.leaves_a_choice(&clean));
                 let remedy = other.map_or_else(|| format!("use {clean}"), |other| other.remedy(&clean));
-                check.report(
-                    token,
-                    severity,
-                    Sentence::with_remedy(message, remedy),
-                    Some(offer_instead(check.subject, token, vec![edit])),
-                );
+                let fix = (!is_choice).then(|| offer_instead(check.subject, token, vec![edit]));
+                check.report(token, severity, Sentence::with_remedy(message, remedy), fix);
             }
             trimmed => check.report(
                 token,

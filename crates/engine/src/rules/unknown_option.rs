@@ -160,14 +160,14 @@ fn suggestion(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> 
     let keyword = match written.as_str() {
         // Only nfsmount.conf has these words for it.
         "foreground" | "background" | "bg" | "nobg" | "--bg" | "-bg" => "fg",
-        "version" => "vers",
-        "nfsversion" | "nfs_version" | "nfsver" | "nfs_vers" => "nfsvers",
         "protocol" | "transport" => "proto",
         "security" => "sec",
         "lookup" => "lookupcache",
         "readonly" | "read-only" | "read_only" => "ro",
         "readwrite" | "read-write" | "read_write" => "rw",
-        _ => in_small_letters(&written).or_else(|| closest(&written))?,
+        _ => {
+            version_keyword(&written).or_else(|| in_small_letters(&written)).or_else(|| closest(&written))?
+        }
     };
     // A misspelt `bg` must not be put right.
     let keyword = if keyword == "bg" { "fg" } else { keyword };
@@ -258,10 +258,30 @@ fn version_meant(token: &Token<'_>) -> Option<String> {
     if let Some(meant) = meant.iter().find(|text| names_version(text)) {
         return Some(meant.clone());
     }
-    if names_version(text) {
-        return Some(intended(&token.option).unwrap_or_else(|| text.to_owned()));
+    let bare = match text.split_once('=') {
+        Some((keyword, value)) => {
+            let keyword = keyword.trim();
+            let known = version_keyword(&keyword.to_lowercase()).unwrap_or(keyword);
+            format!("{known}={}", value.trim())
+        }
+        None if text.trim_start().starts_with(|first: char| first.is_ascii_digit()) => {
+            format!("v{}", text.trim())
+        }
+        None => text.trim().to_owned(),
+    };
+    if names_version(&bare) {
+        return Some(intended(&MountOption::new(&bare)).unwrap_or(bare));
     }
-    version_word(text)
+    version_word(&bare)
+}
+
+/// Returns the keyword of a version that another word is meant to be.
+fn version_keyword(written: &str) -> Option<&'static str> {
+    match written {
+        "version" => Some("vers"),
+        "nfsversion" | "nfs_version" | "nfsver" | "nfs_vers" => Some("nfsvers"),
+        _ => None,
+    }
 }
 
 /// Returns true if the list would be better with this option: every layer takes it beside the

@@ -11,6 +11,7 @@ use crate::nfs::catalog::{Entry, Group, OptionId};
 use crate::nfs::settings::{CACHE_TIMES, Settings};
 use crate::nfs::value::kernel_number;
 use crate::nfs::version::Versions;
+use crate::rules::BACKGROUND_MOUNT;
 use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
@@ -19,14 +20,15 @@ use crate::subject::effective::Token;
 const MOST_TRIED: usize = 16;
 
 /// Leaves a fix to `--unsafe-fixes` where another option would win than now, of those
-/// that it does not touch.
+/// that it does not touch. The webhook leaves it too, and the object is rejected: it changes no other option.
 pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) {
-    let is_offered = |fix: &Fix| {
-        fix.applicability == Applicability::Offer && fix.edits.iter().any(|edit| may_reorder(subject, edit))
+    let reorders = |fix: &Fix| {
+        fix.applicability < Applicability::Unsafe && fix.edits.iter().any(|edit| may_reorder(subject, edit))
     };
+    let is_offered = |fix: &Fix| fix.applicability == Applicability::Offer && reorders(fix);
     let driver = subject.driver;
     let keeps_order = !driver.sorts() && !driver.keeps_first_of_equal();
-    if keeps_order || !findings.iter().any(|judged| judged.finding.fix.as_ref().is_some_and(is_offered)) {
+    if keeps_order || !findings.iter().any(|judged| judged.finding.fix.as_ref().is_some_and(reorders)) {
         return;
     }
     let before = Winners::of(subject);
@@ -34,8 +36,8 @@ pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) 
         return;
     }
     let fixes = findings.iter_mut().map(|judged| &mut judged.finding);
-    let offered = fixes.filter(|finding| finding.fix.as_ref().is_some_and(is_offered));
-    for (index, finding) in offered.enumerate() {
+    let tried = fixes.filter(|finding| finding.fix.as_ref().is_some_and(reorders));
+    for (index, finding) in tried.enumerate() {
         let Some(fix) = &mut finding.fix else { continue };
         if index < MOST_TRIED && before.survive(subject, fix) {
             continue;
@@ -51,6 +53,10 @@ fn leave_to_a_person(finding: &mut Finding) {
     fix.applicability = Applicability::Unsafe;
     if is_split(fix) {
         finding.message.remedy = Some("as elements of their own, other options would win".into());
+    } else if finding.code == BACKGROUND_MOUNT.code {
+        let remedy =
+            "decide first which options have to win: with fg the element sorts elsewhere, and others would";
+        finding.message.remedy = Some(remedy.into());
     }
 }
 
@@ -115,6 +121,9 @@ fn may_reorder(subject: &Subject<'_>, edit: &Edit) -> bool {
         }
     }
 }
+
+/// The value of fg, which every fix may make win.
+const FOREGROUND: &str = "fg";
 
 /// The options that win, by their subject.
 #[derive(Debug, Default)]
@@ -195,7 +204,9 @@ impl Winners {
         let after = Self::of(&subject.with_elements(&fixed.elements));
         self.agrees_on_flavours(&after)
             && self.by_word.iter().all(|(word, winner)| {
-                let stays = after.by_word.get(word).is_some_and(|after| after.says == winner.says);
+                let stays = after.by_word.get(word).is_some_and(|after| {
+                    after.says == winner.says || *word == OptionId::Bg && after.says == FOREGROUND
+                });
                 stays || winner.site.as_ref().is_some_and(|site| touched.contains(&site))
             })
     }
@@ -228,6 +239,7 @@ fn sayings(token: &Token<'_>, entry: &'static Entry) -> Vec<(OptionId, String)> 
     if let Some(group) = entry.group().filter(|group| *group != Group::LOCKING) {
         let says = match transport(option) {
             Some(transport) => format!("{transport:?}"),
+            None if entry.id == OptionId::Fg => FOREGROUND.to_owned(),
             None => {
                 number.unwrap_or_else(|| format!("{:?} {} {:?}", entry.id, entry.negated, option.value()))
             }

@@ -26,8 +26,8 @@ fn severity(check: &RuleContext<'_, '_>) -> Severity {
 
 /// An option of which each piece is an element.
 struct Whole {
-    /// Index of the element in which it begins.
-    element: usize,
+    /// The piece with which it begins, the last one of its element.
+    head: Site,
     /// The number of elements.
     elements: usize,
     /// The option as it should be written.
@@ -42,16 +42,20 @@ fn whole_of(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<Whole> {
     let from = site.element.saturating_sub(MOST_PIECES);
     let before = carrier.elements.get(from..site.element)?;
     let start = from + before.iter().rposition(|element| element.contains('='))?;
-    let texts = carrier.elements.get(start..)?;
-    let meant = disguised::meant(texts).filter(|meant| start + meant.pieces > site.element)?;
+    let head = carrier.pieces(carrier.elements.get(start)?).pop()?;
+    let rest = carrier.elements.get(start + 1..)?.iter().copied();
+    let texts: Vec<&str> = std::iter::once(head.text).chain(rest).take(MOST_PIECES).collect();
+    let meant = disguised::meant(&texts).filter(|meant| start + meant.pieces > site.element)?;
     let [text] = meant.options.as_slice() else { return None };
-    Some(Whole { element: start, elements: meant.pieces, text: text.clone() })
+    let head = Site { carrier: site.carrier, element: start, range: head.range };
+    Some(Whole { head, elements: meant.pieces, text: text.clone() })
 }
 
 /// Says which option it belongs to; the first of its pieces offers to write it.
 fn report_rest(check: &mut RuleContext<'_, '_>, token: &Token<'_>, whole: Whole) {
     let Some(site) = token.site.clone() else { return };
-    let Whole { element, elements, text } = whole;
+    let Whole { head, elements, text } = whole;
+    let element = head.element;
     let message = if is_category_range(token.option.text().trim()) {
         check.about(token, "is a category of the SELinux label before it, which is one element")
     } else {
@@ -64,8 +68,8 @@ fn report_rest(check: &mut RuleContext<'_, '_>, token: &Token<'_>, whole: Whole)
     };
     let fix = is_first.then(|| {
         let gone = (element + 1..element + elements).filter_map(at).map(|site| Edit::Remove { site });
-        let option = at(element).map(|site| Edit::Replace { site, with: text.clone().into() });
-        offer(option.into_iter().chain(gone).collect())
+        let option = Edit::Replace { site: head, with: text.clone().into() };
+        offer(std::iter::once(option).chain(gone).collect())
     });
     let severity = severity(check);
     check.report(token, severity, Sentence::with_remedy(message, format!("use {text}")), fix);

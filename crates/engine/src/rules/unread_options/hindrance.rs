@@ -41,6 +41,8 @@ pub(super) enum Hindrance {
     Contradiction,
     /// This one has quotes or other characters that a layer reads in its own way.
     Special(String),
+    /// They have a placeholder.
+    Unrendered,
     /// They are more than a mount takes.
     TooLong,
     /// A rule denies this one.
@@ -65,6 +67,7 @@ impl Hindrance {
             Self::Special(option) => {
                 format!("{:?} has quotes or other special characters", shortened(&option))
             }
+            Self::Unrendered => "a placeholder is not rendered yet".to_owned(),
             Self::TooLong => "they are more than mount accepts".to_owned(),
             Self::Denied(option) => format!("{:?} is denied", shortened(&option)),
             Self::NoEffect(option) => format!("{:?} has no effect, or is unknown", shortened(&option)),

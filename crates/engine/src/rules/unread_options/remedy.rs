@@ -8,6 +8,7 @@ use crate::kind::Holds;
 use crate::nfs::acceptance::{self, Transport};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::option::{self, MountOption};
+use crate::nfs::placeholder::has_placeholder;
 use crate::nfs::reading::{self, Latitude};
 use crate::site::Place;
 use crate::subject::driver::assembly::Empty;
@@ -210,6 +211,7 @@ pub(super) fn left<T: AsRef<str>>(
     let old: Vec<&str> = lost.iter().map(AsRef::as_ref).collect();
     let hindrance = match (&to, renaming(subject, from, &old.join(","))) {
         _ if !is_only => return Some("fix does not move it: several places hold options".to_owned()),
+        _ if lost.iter().any(|text| has_placeholder(text.as_ref())) => Hindrance::Unrendered,
         // The obstacle of the list is the remedy.
         (Place::MountOptions(_), _) if subject.filling() != Filling::At(0) => return None,
         (Place::Annotation, _) => Hindrance::Annotation,

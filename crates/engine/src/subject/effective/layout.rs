@@ -66,11 +66,15 @@ pub(crate) fn lay_out<'m>(
         layout.run(step, defaults, facts);
     }
     let mut options = layout.finish();
-    options.has_unrendered |= facts.unrendered_keys().next().is_some()
-        && driver.carriers.iter().any(|key| {
-            let is_elsewhere = if facts.is_class { key.on == On::Volume } else { key.on == On::Class };
-            !is_elsewhere && key.role.holds_options()
-        });
+    let reads_keys = || {
+        !driver.known.is_read()
+            || driver.carriers.iter().any(|key| {
+                let is_elsewhere = if facts.is_class { key.on == On::Volume } else { key.on == On::Class };
+                !is_elsewhere && key.role.holds_options()
+            })
+    };
+    options.has_unrendered |=
+        facts.may_be_any_driver || facts.unrendered_keys().next().is_some() && reads_keys();
     (options, defaults)
 }
 
@@ -360,7 +364,15 @@ impl<'m> Assembly<'m> {
 
     fn finish(self) -> Options<'m> {
         let Self {
-            mut tokens, parts, kept_back, irregular, is_cut_short, is_several_words, adds_words, ..
+            driver,
+            mut tokens,
+            parts,
+            kept_back,
+            irregular,
+            is_cut_short,
+            is_several_words,
+            adds_words,
+            ..
         } = self;
         let mut order = Vec::with_capacity(tokens.len());
         // `bg` is bg whatever follows its `=`.
@@ -373,7 +385,9 @@ impl<'m> Assembly<'m> {
         for word in tokens.iter().filter(|token| token.is_written()).filter_map(Token::id) {
             words.insert(word);
         }
-        let has_unrendered = tokens.iter().any(|token| token.is_unrendered && token.in_force);
+        let may_be_read = !driver.known.is_read();
+        let has_unrendered =
+            tokens.iter().any(|token| token.is_unrendered && (token.in_force || may_be_read));
         let mut options = Options {
             tokens,
             order,
