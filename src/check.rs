@@ -375,7 +375,7 @@ fn skipped(reason: Skip) -> FileReport {
     FileReport { documents: 1, skipped: [(reason, 1)].into(), ..FileReport::default() }
 }
 
-/// A report that says only that a file cannot be read.
+/// Returns a report that says only that a file cannot be read.
 pub fn unreadable(name: &str, line: Option<usize>, message: String) -> FileReport {
     let error = ReadError { file: name.to_owned(), line, column: None, message, origin: None };
     FileReport { errors: vec![error], lacks_pods: true, ..FileReport::default() }
@@ -387,7 +387,7 @@ fn add_errors(file: &mut FileReport, name: &str, problems: &[Problem], lines: &L
     file.lacks_pods |= problems.iter().any(|problem| problem.hides_objects);
 }
 
-/// An error about a path as a whole.
+/// Returns an error about a path as a whole.
 pub fn read_error_of(file: &str, message: &str) -> ReadError {
     let (file, message) = (file.to_owned(), message.to_owned());
     ReadError { file, line: None, column: None, message, origin: None }

@@ -48,7 +48,7 @@ impl Error {
     }
 }
 
-/// The error with its causes, and with what a person can do about it.
+/// Returns the error with its causes, and with what a person can do about it.
 pub(crate) fn explain(error: &kube::Error) -> String {
     // A plugin of the kubeconfig may fail when its token is renewed.
     if let Some(error) = connect::authentication(error) {

@@ -137,7 +137,7 @@ impl Skip {
         Self::Irregular,
     ];
 
-    /// So many, in words. JSON has [`Skip::as_str`] for a key, whatever the count.
+    /// Returns so many, in words. JSON has [`Skip::as_str`] for a key, whatever the count.
     pub fn count(self, count: usize) -> String {
         let one = match self {
             Self::HoldsOptions | Self::NoInlineVolume | Self::Empty => self.as_str(),

@@ -57,7 +57,7 @@ impl<'p> Expressions<'p> {
         Self { policy, table: Table::new(policy.drivers()), exemptions }
     }
 
-    /// When to look at a request at all.
+    /// Returns the conditions under which a request is looked at.
     pub(super) fn conditions(&self, concern: Concern) -> Vec<MatchCondition> {
         let mut conditions = match_conditions(self.policy, concern);
         if let Some(exempt) = self.exempt("object") {
@@ -264,7 +264,7 @@ pub(super) fn validations() -> Vec<Validation> {
     ]
 }
 
-/// In the style of the guard's own denials.
+/// Writes a message in the style of the webhook's denials.
 fn message(carrier: &str, remedy: &str) -> String {
     let rule = BACKGROUND_MOUNT;
     format!(

@@ -27,8 +27,8 @@ pub(super) fn driver_of(object: &str) -> String {
     )
 }
 
-/// The driver of a `FlexVolume` as the table is asked for it: no name of the table has a blank, and each
-/// pattern has a dot, so that it is not taken for a CSI driver or a provisioner.
+/// Returns the driver of a `FlexVolume` as the table is asked for it: no name of the table has a blank,
+/// and each pattern has a dot, so that it is not taken for a CSI driver or a provisioner.
 fn entry_of_script(name: &str) -> String {
     format!("flexVolume {}", name.replace('.', " "))
 }

@@ -66,7 +66,7 @@ pub enum RotationStep {
 }
 
 impl RotationStep {
-    /// For the log.
+    /// Returns its name for the log.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Founded => "a new CA was created",

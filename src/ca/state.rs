@@ -72,7 +72,7 @@ impl CertificateFacts {
         })
     }
 
-    /// When two thirds of its life are over.
+    /// Returns when two thirds of its life are over.
     pub fn renewal(&self) -> OffsetDateTime {
         self.made + (self.not_after - self.made) * 2 / 3
     }

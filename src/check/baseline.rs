@@ -69,7 +69,7 @@ impl Baseline {
         }
     }
 
-    /// All findings of a report at `warn` or above.
+    /// Returns all findings of a report at `warn` or above.
     pub fn of(report: &Report) -> Self {
         let findings = report
             .subjects
@@ -86,7 +86,7 @@ impl Baseline {
         Self { schema_version: VERSION, findings }
     }
 
-    /// The text of the file.
+    /// Returns the text of the file.
     pub fn write(&self) -> String {
         // Strings and lists of them always serialise.
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
@@ -125,7 +125,7 @@ impl Baseline {
     }
 }
 
-/// The fault of a text that is no baseline. Only one that begins as JSON was meant as one.
+/// Returns the fault of a text that is no baseline. Only one that begins as JSON was meant as one.
 fn fault(text: &str, error: &serde_json::Error) -> BaselineError {
     if error.is_data() || !text.trim_start().starts_with('{') {
         return BaselineError::Syntax;

@@ -149,7 +149,7 @@ impl<'r> Owners<'r> {
     }
 }
 
-/// Each Pod once, though several inputs may have it; of those that were read at different times
+/// Returns each Pod once, though several inputs may have it; of those that were read at different times
 /// the one that is most urgent.
 fn distinct(pods: &[MountingPod]) -> impl Iterator<Item = &MountingPod> {
     let mut places: BTreeMap<(Option<Uid>, &str, &str), usize> = BTreeMap::new();
@@ -210,7 +210,7 @@ pub fn limit(report: &mut Report, most: usize) {
     report.exposed.retain(|entry| titles.contains(&entry.subject));
 }
 
-/// The place of an entry: most urgent first, then by name. The rule that is about lost data
+/// Returns the place of an entry: most urgent first, then by name. The rule that is about lost data
 /// has the first code.
 fn key(entry: &Exposed) -> (ExposureState, Reverse<bool>, Reverse<Reported>, Code, &str, Option<&str>) {
     let (effect, action) = (Reverse(entry.in_effect), Reverse(entry.action));
@@ -245,7 +245,7 @@ struct Mounting<'r> {
 }
 
 impl<'r> Mounting<'r> {
-    /// The Pods that mount the claim.
+    /// Returns the Pods that mount the claim.
     fn of(&self, claim: &ClaimName) -> Vec<&'r MountingPod> {
         self.by_claim.get(&(&*claim.namespace, &*claim.name)).cloned().unwrap_or_default()
     }
@@ -278,7 +278,7 @@ fn is_pod(subject: &SubjectReport) -> bool {
     subject.kind == Kind::Pod.as_str()
 }
 
-/// Namespace and name of a Pod.
+/// Returns namespace and name of a Pod.
 fn own_name(subject: &SubjectReport) -> (&str, &str) {
     (subject.namespace.as_deref().unwrap_or("default"), &subject.name)
 }

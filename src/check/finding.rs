@@ -69,8 +69,8 @@ pub(super) fn finding(
     }
 }
 
-/// The one that makes a fix: the webhook patches only what an update may change, and `fix` changes
-/// the other places with `--unsafe-fixes` only, but for a `bg`.
+/// Returns the one that makes a fix: the webhook patches only what an update may change, and `fix`
+/// changes the other places with `--unsafe-fixes` only, but for a `bg`.
 fn by_whom(subject: &Subject<'_>, fix: &Fix, place: Option<&Place>) -> Applicability {
     if !Scope::FILE.includes(subject, fix) {
         return Applicability::Unsafe;

@@ -31,7 +31,7 @@ pub(super) fn bind(tie: &mut Tie, object: &Object<'_>, is_live: bool) {
     }
 }
 
-/// The problem of a volume whose claim cannot be read, so that its Pods are not known.
+/// Returns the problem of a volume whose claim cannot be read, so that its Pods are not known.
 pub(super) fn unreadable(object: &Object<'_>) -> Problem {
     let (field, form) = object.unbound_field();
     let unknown = "the claim and the Pods of the volume are not known";
@@ -40,7 +40,7 @@ pub(super) fn unreadable(object: &Object<'_>) -> Problem {
         .of_one_object()
 }
 
-/// The findings that an exemption passes over and that would be more than counted.
+/// Returns the findings that an exemption passes over and that would be more than counted.
 pub(super) fn exempted(
     policy: &Policy,
     subject: &Subject<'_>,

@@ -33,18 +33,18 @@ impl Proposed {
         Self { repaired: Some((scope, repaired.subjects)), text: repaired.text, asked: None }
     }
 
-    /// For findings on these lines only: an editor asks for those of one line of many.
+    /// Looks for findings on these lines only: an editor asks for those of one line of many.
     #[must_use]
     pub fn on(self, lines: Option<RangeInclusive<usize>>) -> Self {
         Self { asked: lines, ..self }
     }
 
-    /// True if the findings of a line are asked for.
+    /// Returns true if the findings of a line are asked for.
     pub(super) fn is_about(&self, line: usize) -> bool {
         self.asked.as_ref().is_none_or(|lines| lines.contains(&line))
     }
 
-    /// The whole text as `fix` writes it; `None` where nothing changes.
+    /// Returns the whole text as `fix` writes it; `None` where nothing changes.
     pub fn take_text(&mut self) -> Option<String> {
         self.text.take()
     }

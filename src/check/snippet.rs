@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::report::Snippet;
 use crate::report::plain::{ends_as_command, is_unseen};
 
-/// The part of a line around an option. The line may be as long as the file.
+/// Returns the part of a line around an option. The line may be as long as the file.
 pub(super) fn snippet((before, rest): (&str, &str), width: usize) -> Snippet {
     const MOST: usize = 160;
     const BEFORE: usize = 60;
@@ -27,7 +27,7 @@ pub(super) fn snippet((before, rest): (&str, &str), width: usize) -> Snippet {
     Snippet { text, indent, width }
 }
 
-/// The text from its first letter on, where a line break that is folded stands before
+/// Returns the text from its first letter on, where a line break that is folded stands before
 /// that: to YAML it is a blank of the option, and no place to show.
 pub(super) fn behind_break(text: &str, range: Range<usize>) -> Range<usize> {
     let written = text.get(range.clone()).unwrap_or_default();

@@ -47,7 +47,7 @@ pub(super) fn unreached(policy: &Policy, subject: &Subject<'_>, today: Date) -> 
     engine::judge_one(policy, subject, UNREAD_OPTIONS, finding, today)
 }
 
-/// The class of a volume made by hand, whose options would count if a provisioner had
+/// Returns the class of a volume made by hand, whose options would count if a provisioner had
 /// made it.
 fn class_unread<'s>(subject: &Subject<'s>) -> Option<&'s str> {
     let is_expected = is_handmade(subject) && subject.driver.list == ListUse::Used;
@@ -72,7 +72,7 @@ impl UnreadClasses {
         }
     }
 
-    /// The volumes made by hand by their index, with the name of the class and those of its
+    /// Returns the volumes made by hand by their index, with the name of the class and those of its
     /// options that they have not themselves.
     pub fn volumes(&self) -> impl Iterator<Item = (usize, &str, Vec<String>)> {
         self.volumes.iter().filter_map(|(index, class, own)| {
@@ -159,7 +159,7 @@ fn judge_classes(report: &mut Report) {
     }
 }
 
-/// Of classes with one name, those of the same file, else those of the same directory,
+/// Returns, of classes with one name, those of the same file, else those of the same directory,
 /// else all: overlays of several clusters repeat a name.
 fn nearest<'c>(classes: &'c [Class], file: &str) -> Vec<&'c Class> {
     let folder = |file: &str| Path::new(file).parent().map(Path::to_path_buf);
@@ -171,7 +171,7 @@ fn nearest<'c>(classes: &'c [Class], file: &str) -> Vec<&'c Class> {
     if in_folder.is_empty() { classes.iter().collect() } else { in_folder }
 }
 
-/// The options of a class that are not among a volume's own, each once.
+/// Returns the options of a class that are not among a volume's own, each once.
 fn missing<'c>(of_class: &'c OptionTexts, own: &OptionTexts) -> Vec<&'c str> {
     let own: Vec<MountOption<'_>> = own.iter().map(|text| MountOption::new(text.trim())).collect();
     let mut missing: Vec<&str> = Vec::new();

@@ -7,7 +7,7 @@ use crate::report::Reported;
 use crate::source::difference;
 use crate::subject::Subject;
 
-/// The carriers as they pass: as the mutating webhook writes them, or as fixes bring
+/// Returns the carriers as they pass: as the mutating webhook writes them, or as fixes bring
 /// them there.
 pub(super) fn ways_out(case: &Case<'_, '_>, verdict: &Verdict, actions: &[Reported]) -> Vec<WayOut> {
     let worst = actions.iter().max().copied().unwrap_or(Reported::Audit);

@@ -324,7 +324,7 @@ impl<'f> Shown<'f> {
         Self { repaired: &fixed.repaired, lines, is_new: new.is_some() }
     }
 
-    /// The position of a byte of the text to which places refer.
+    /// Returns the position of a byte of the text to which places refer.
     fn position(&self, offset: usize) -> Position {
         let repaired = self.repaired;
         self.lines.position(if self.is_new {
@@ -335,7 +335,7 @@ impl<'f> Shown<'f> {
     }
 }
 
-/// The subjects of a text that changed, and the options that stay lost, a line each.
+/// Returns the subjects of a text that changed, and the options that stay lost, a line each.
 fn changed(fixed: &Fixed, is_diff: bool) -> Vec<String> {
     let shown = Shown::of(fixed, is_diff);
     let verb = if is_diff { "would fix" } else { "fixed" };
@@ -355,8 +355,8 @@ fn changed(fixed: &Fixed, is_diff: bool) -> Vec<String> {
     fixed.repaired.changed.iter().map(line).chain(lost(fixed)).collect()
 }
 
-/// The options that nothing reads and that stay where they are, a line each with the reason. Those that are
-/// denied are shown in full.
+/// Returns the options that nothing reads and that stay where they are, a line each with the reason.
+/// Those that are denied are shown in full.
 fn lost(fixed: &Fixed) -> Vec<String> {
     let findings = fixed.left.subjects.iter().flat_map(|subject| &subject.findings);
     let is_lost =
@@ -369,7 +369,7 @@ fn lost(fixed: &Fixed) -> Vec<String> {
     findings.filter(is_lost).map(line).collect()
 }
 
-/// The places that stay as they are, a line each, in their order.
+/// Returns the places that stay as they are, a line each, in their order.
 fn refusals(fixed: &Fixed, is_diff: bool) -> Vec<Failure> {
     let shown = Shown::of(fixed, is_diff);
     let line = |offset: usize| shown.position(offset).line;

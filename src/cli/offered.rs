@@ -34,7 +34,7 @@ impl<P: TypedValueParser> TypedValueParser for Offered<P> {
     }
 }
 
-/// For arguments that name a rule: its code, or its name. A prefix is taken, too.
+/// Parses arguments that name a rule: its code, or its name. A prefix is taken, too.
 pub(super) fn rule() -> Offered<StringValueParser> {
     Offered::new(StringValueParser::new(), || {
         let codes = RULES.iter().map(|rule| PossibleValue::new(rule.code.to_string()).help(rule.name));

@@ -22,7 +22,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For `total` files.
+    /// Makes the progress of `total` files.
     pub const fn new(total: usize) -> Self {
         Self { total, done: AtomicUsize::new(0), ended: AtomicBool::new(false) }
     }

@@ -188,7 +188,7 @@ fn has_lines() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Where the policy is from, before it is read.
+/// Returns where the policy is from, before it is read.
 fn unknown() -> PolicyOrigin {
     PolicyOrigin {
         file: None,

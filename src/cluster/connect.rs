@@ -80,7 +80,7 @@ struct Chosen {
     has_authority: bool,
 }
 
-/// A client of the API server, and how it is called. Nothing is sent yet, but an exec
+/// Returns a client of the API server, and how it is called. Nothing is sent yet, but an exec
 /// plugin is run, for a bounded time.
 ///
 /// # Errors
@@ -156,7 +156,7 @@ async fn config(at: &Where) -> Result<(Config, Chosen), Error> {
     Ok((config, Chosen { place, user, proxy, has_authority }))
 }
 
-/// The user and the cluster of a context; the client would take a user that does not
+/// Returns the user and the cluster of a context; the client would take a user that does not
 /// exist for one without credentials.
 fn chosen(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<(String, Cluster), String> {
     let names: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();

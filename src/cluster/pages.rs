@@ -232,7 +232,7 @@ impl Pager {
         begun
     }
 
-    /// The answer to what was begun, or to a later try.
+    /// Returns the answer to what was begun, or to a later try.
     async fn finish(&mut self, begun: JoinHandle<Result<Answer, Late>>, ask: &Ask<'_>) -> Answer {
         let mut begun = begun;
         let mut wait = WAIT;
@@ -325,7 +325,7 @@ const fn is_busy(code: u16) -> bool {
     matches!(code, 429 | 500..=599)
 }
 
-/// A token as a query has it: all but letters and digits written as `%XX`.
+/// Returns a token as a query has it: all but letters and digits written as `%XX`.
 pub(super) fn encoded(text: &str) -> String {
     use std::fmt::Write as _;
     let mut encoded = String::with_capacity(text.len() + 8);

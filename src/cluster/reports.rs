@@ -49,7 +49,7 @@ pub struct Written {
     pub notes: Vec<String>,
 }
 
-/// The first of these APIs that the API server serves.
+/// Returns the first of these APIs that the API server serves.
 pub async fn served(pager: &mut Pager, apis: &[Api]) -> Served {
     let mut missing = None;
     for api in apis {
@@ -333,7 +333,7 @@ async fn remove(pager: &mut Pager, api: Api, namespace: Option<&str>, name: &str
     }
 }
 
-/// The resource was served when the scan began, or before.
+/// Describes a resource that was served when the scan began, or before.
 fn removed(api: Api) -> String {
     format!(
         "cannot write reports: the API server does not serve {} any more (404); install its CRDs again, or use --reports none",

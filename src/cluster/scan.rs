@@ -184,7 +184,7 @@ fn is_told(subject: &SubjectReport) -> bool {
     subject.findings.iter().any(|finding| finding.action > Reported::Audit)
 }
 
-/// The claim of a volume that a report names, or the one that it had: its Pods may still run.
+/// Returns the claim of a volume that a report names, or the one that it had: its Pods may still run.
 fn claim(subject: &SubjectReport) -> Option<(Box<str>, Box<str>)> {
     match &subject.tie.binding {
         Binding::Bound(claim) | Binding::Former(claim) if is_told(subject) => {

@@ -149,13 +149,13 @@ impl ScanStatus {
         }
     }
 
-    /// The router of the port.
+    /// Returns the router of the port.
     pub fn router(&self) -> Router {
         self.shown.clone().router()
     }
 }
 
-/// All metrics in the `OpenMetrics` text format.
+/// Returns all metrics in the `OpenMetrics` text format.
 fn text(report: &Report, took: Duration, seen: &Seen) -> String {
     let mut registry = Registry::with_prefix("nfs_mount_guard_scan");
     register_counts(&mut registry, &seen.counts);

@@ -61,7 +61,7 @@ impl Store {
         Self { api, leaf: leaf.to_owned(), authority, holder: holder.to_owned() }
     }
 
-    /// The Secret with the authority.
+    /// Returns the Secret with the authority.
     pub(super) fn name(&self) -> &str {
         self.authority.as_ref().unwrap_or(&self.leaf)
     }
@@ -137,7 +137,7 @@ impl Store {
 }
 
 impl Kept {
-    /// The stored state, however it came there. Without a Secret of its own, the authority
+    /// Returns the stored state, however it came there. Without a Secret of its own, the authority
     /// is taken over from the Secret that has the certificate: 0.1.0 kept both in it.
     pub(super) fn found(&self) -> Stored {
         let rotate = self.secrets().any(|secret| secret.annotations().contains_key(ROTATE));
@@ -145,7 +145,7 @@ impl Kept {
         Stored { rotate, ..found }
     }
 
-    /// The authority that signed the certificate which is served now, as the published
+    /// Returns the authority that signed the certificate which is served now, as the published
     /// Secret says.
     pub(super) fn serving_authority(&self) -> Option<String> {
         let published = found(self.published.as_ref()?);
@@ -153,12 +153,12 @@ impl Kept {
         is_signed_by(&leaf, &authority).then_some(authority)
     }
 
-    /// True if there is a Secret with the authority.
+    /// Returns true if there is a Secret with the authority.
     pub(super) const fn is_whole(&self) -> bool {
         self.whole.is_some()
     }
 
-    /// True if an authority with its key came from the Secret with the certificate.
+    /// Returns true if an authority with its key came from the Secret with the certificate.
     pub(super) fn is_taken_over(&self) -> bool {
         let authority = self.published.as_ref().and_then(|secret| found(secret).authority);
         self.whole.is_none() && authority.is_some_and(|pair| !pair.key.is_empty())
@@ -169,7 +169,7 @@ impl Kept {
     }
 }
 
-/// The content of a Secret.
+/// Returns the content of a Secret.
 fn found(secret: &Secret) -> Stored {
     let data = secret.data.as_ref();
     let text = |key: &str| {

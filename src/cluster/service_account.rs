@@ -57,7 +57,7 @@ pub struct ServiceAccount {
 }
 
 impl ServiceAccount {
-    /// The one of this Pod, mounted at `folder`.
+    /// Returns the store of this Pod, mounted at `folder`.
     ///
     /// # Errors
     ///
@@ -118,7 +118,7 @@ impl ServiceAccount {
         Ok(TlsConnector::from(Arc::new(config)))
     }
 
-    /// The host as a URL has it.
+    /// Returns the host as a URL has it.
     fn authority(&self) -> Result<Authority, Failure> {
         let is_v6 = self.host.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6());
         let host = if is_v6 { format!("[{}]", self.host) } else { self.host.clone() };

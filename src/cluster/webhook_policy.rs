@@ -61,7 +61,7 @@ struct ConfigMap {
     data: BTreeMap<String, String>,
 }
 
-/// The text of the policy: under `policy.yaml`, or under the only key.
+/// Returns the text of the policy: under `policy.yaml`, or under the only key.
 ///
 /// # Errors
 ///

@@ -44,7 +44,8 @@ impl Configurations {
         Ok((api, object))
     }
 
-    /// True if a webhook's caBundle contains `certificate` (PEM) now; any client may have written it.
+    /// Returns true if a webhook's caBundle contains `certificate` (PEM) now; any client may have
+    /// written it.
     pub(super) async fn trusts(&self, certificate: &str) -> Result<bool, Error> {
         for kind in KINDS {
             let (_, object) = self.read(kind).await?;
@@ -62,7 +63,7 @@ impl Configurations {
         Ok(false)
     }
 
-    /// The caBundle (PEM) of the first webhook that has one now.
+    /// Returns the caBundle (PEM) of the first webhook that has one now.
     pub(super) async fn current(&self) -> Result<Option<String>, Error> {
         for kind in KINDS {
             let (_, object) = self.read(kind).await?;
@@ -122,7 +123,7 @@ impl Configurations {
     }
 }
 
-/// The caBundle of each webhook of a configuration, by name.
+/// Returns the caBundle of each webhook of a configuration, by name.
 fn bundles(configuration: &Value) -> BTreeMap<&str, Option<&str>> {
     let webhooks = configuration.get("webhooks").and_then(Value::as_array);
     webhooks

@@ -90,7 +90,7 @@ fn misdirected(chosen: &Installation, other: &Installation) -> Option<Outcome> {
     })
 }
 
-/// Two configurations with the same webhook that call the same place: one is left over
+/// Finds two configurations with the same webhook that call the same place: one is left over
 /// from another name of the release.
 fn doubled(installation: &Installation) -> Option<Outcome> {
     let of = |name: &str| -> Vec<&Webhook> {

@@ -193,7 +193,7 @@ impl Other {
 }
 
 impl ClusterFacts {
-    /// Nothing is known yet.
+    /// Makes facts of which nothing is known yet.
     pub fn new(now: OffsetDateTime) -> Self {
         Self {
             is_before: false,

@@ -214,7 +214,7 @@ pub(super) fn of_policy(mistakes: &Mistakes, text: &Text<'_>) -> Vec<Diagnostic>
     limited(found.collect())
 }
 
-/// That a policy file cannot be read at all.
+/// Reports that a policy file cannot be read at all.
 pub(super) fn of_unreadable_policy(failure: &str, text: &Text<'_>) -> Diagnostic {
     other(text.range(&(0..0)), DiagnosticSeverity::Error, "policy", failure)
 }
@@ -277,7 +277,7 @@ fn other(range: Range, severity: DiagnosticSeverity, code: &str, message: &str) 
     }
 }
 
-/// In the order of the text; of too many those that are worst.
+/// Sorts in the order of the text; of too many keeps those that are worst.
 fn limited(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let more = found.len().saturating_sub(MOST);
     if more > 0 {

@@ -141,7 +141,7 @@ fn fenced(text: &str) -> String {
     format!("{fence}text\n{text}\n{fence}")
 }
 
-/// Text in which nothing is Markdown: options are from anybody.
+/// Escapes text so that nothing of it is Markdown: options are from anybody.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {

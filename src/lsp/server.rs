@@ -189,7 +189,7 @@ impl<'s> Server<'s> {
         }
     }
 
-    /// From where the policy of a document is looked for: as in CI, which runs `check` in the
+    /// Returns where the search for the policy of a document begins: as in CI, which runs `check` in the
     /// root of what it checks out, the folder of the workspace.
     fn folder(&self, path: &Path) -> PathBuf {
         let around = self.folders.iter().filter(|folder| path.starts_with(folder));

@@ -109,7 +109,7 @@ impl Holder {
         !self.closed.iter().any(|closed| path.starts_with(closed))
     }
 
-    /// The mounts below it, from it.
+    /// Returns the mounts below it, from it.
     fn mounts(&self) -> Vec<PathBuf> {
         let below = self.closed.iter().filter_map(|closed| closed.strip_prefix(&self.point).ok());
         let mut below: Vec<PathBuf> =
@@ -119,7 +119,7 @@ impl Holder {
         below
     }
 
-    /// The directory's path through the process, for a person on the node.
+    /// Returns the directory's path through the process, for a person on the node.
     fn on_node(&self) -> PathBuf {
         // The mounts of the first process are those that a shell on the node sees.
         if self.in_pods.is_some() && self.pid == 1 {
@@ -128,7 +128,7 @@ impl Holder {
         self.within(&Path::new("/proc").join(self.pid.to_string()).join("root"))
     }
 
-    /// The directory's path, where the root directory of the process is `root`.
+    /// Returns the directory's path, where the root directory of the process is `root`.
     pub(super) fn within(&self, root: &Path) -> PathBuf {
         root.join(self.point.strip_prefix("/").unwrap_or(&self.point))
     }

@@ -88,7 +88,7 @@ impl Conf {
         self.read_file(path, &mut None, 0, true);
     }
 
-    /// As [`Self::read`], for a path that a person gave: one at which nothing is, neither the file
+    /// Reads as [`Self::read`] does, for a path that a person gave: one at which nothing is, neither the file
     /// nor the directory beside it, is a problem. Of the two only the one is read that the node still
     /// has, by their mounts `now` and at the first look.
     pub(super) fn read_named(path: &Path, now: &ConfMounts, first: Option<&ConfMounts>) -> Self {
@@ -112,12 +112,12 @@ impl Conf {
         conf
     }
 
-    /// Every setting.
+    /// Returns every setting.
     pub(super) fn settings(&self) -> &[Setting] {
         &self.settings
     }
 
-    /// The settings that a mount gets, in the order in which mount.nfs appends them, if
+    /// Returns the settings that a mount gets, in the order in which mount.nfs appends them, if
     /// its options name none of them; without those for servers if its own is unknown.
     pub(super) fn of_mount(&self, server: Option<&str>, point: &str) -> Vec<&Setting> {
         let mut found = self.listed(server, point);
@@ -125,7 +125,7 @@ impl Conf {
         found
     }
 
-    /// The same, also with those that an open quotation mark takes away.
+    /// Returns the same, also with those that an open quotation mark takes away.
     fn listed(&self, server: Option<&str>, point: &str) -> Vec<&Setting> {
         let mut found: Vec<&Setting> = Vec::new();
         let is_point = |section: &Section| matches!(section, Section::MountPoint(name) if name.eq_ignore_ascii_case(point));
@@ -146,8 +146,8 @@ impl Conf {
         found
     }
 
-    /// The settings that no mount gets, each with the line of its own section that keeps it away: a
-    /// later one, unless 2.6.2 drops that for a later one of another server.
+    /// Returns the settings that no mount gets, each with the line of its own section that keeps it
+    /// away: a later one, unless 2.6.2 drops that for a later one of another server.
     pub(super) fn overridden(&self) -> Vec<(&Setting, &Setting)> {
         // Names of sections are compared without case.
         let is_same = |one: &Section, other: &Section| match (one, other) {
@@ -174,7 +174,7 @@ impl Conf {
         overridden
     }
 
-    /// As [`Self::of_mount`], without those that an option of the mount keeps away.
+    /// Returns those of [`Self::of_mount`], without those that an option of the mount keeps away.
     pub(super) fn added_to(&self, server: Option<&str>, point: &str, own: &[&str]) -> Vec<&Setting> {
         let mut added = self.of_mount(server, point);
         added.retain(|setting| !own.iter().any(|own| blocks(own, alias(&setting.name))));
@@ -310,13 +310,13 @@ impl Conf {
 }
 
 impl Setting {
-    /// The text up to its value.
+    /// Returns the text up to its value.
     fn keyword(&self) -> &str {
         self.text.split('=').next().unwrap_or_default()
     }
 }
 
-/// A value without quotes, or without the comment and the blanks after it.
+/// Returns a value without quotes, or without the comment and the blanks after it.
 fn unquoted(value: &str) -> Option<&str> {
     for quote in ['"', '\''] {
         if let Some(rest) = value.strip_prefix(quote) {
@@ -330,7 +330,7 @@ fn unquoted(value: &str) -> Option<&str> {
     value.get(..end)
 }
 
-/// The whitespace of isspace(3) without a locale, which mount.nfs sets none of.
+/// Returns true for the whitespace of isspace(3) without a locale, which mount.nfs sets none of.
 const fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\t'..='\r')
 }
@@ -353,7 +353,7 @@ fn option(name: &str, value: &str) -> Option<String> {
     })
 }
 
-/// The directory of further files.
+/// Returns the directory of further files.
 fn directory(path: &Path) -> PathBuf {
     let mut folder = path.as_os_str().to_owned();
     folder.push(".d");
@@ -368,7 +368,7 @@ fn alias(name: &str) -> &str {
     }
 }
 
-/// A number with its factor applied: `8k` is 8192.
+/// Returns a number with its factor applied: `8k` is 8192.
 fn number(value: &str) -> String {
     let factor = match value.bytes().last().map(|byte| byte.to_ascii_lowercase()) {
         Some(b'k') => 1 << 10,

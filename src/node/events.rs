@@ -84,7 +84,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Each result with its count.
+    /// Returns each result with its count.
     pub fn all(&self) -> [(&'static str, u64); 3] {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         [("created", read(&self.created)), ("failed", read(&self.failed)), ("unnamed", read(&self.unnamed))]
@@ -92,7 +92,7 @@ impl Counts {
 }
 
 impl Seen {
-    /// The volumes that a report finds lost, with the names of their Pods. Gives also why
+    /// Returns the volumes that a report finds lost, with the names of their Pods. Gives also why
     /// some have none; a volume that is mounted again is forgotten.
     pub fn of(
         &mut self,
@@ -175,8 +175,9 @@ struct Paced {
 }
 
 impl Pace {
-    /// The ten minutes that give the next Event of a volume its name; `None` if it may have none yet. One
-    /// that got no answer is asked for again by the same name, because the API server may have it.
+    /// Returns the ten minutes that give the next Event of a volume its name; `None` if it may have none
+    /// yet. One that got no answer is asked for again by the same name, because the API server may have
+    /// it.
     fn due(&self, key: &Key, now: Instant, window: i64) -> Option<i64> {
         match self.0.get(key) {
             Some(paced) if !paced.is_created => Some(paced.window),
@@ -198,8 +199,8 @@ impl Pace {
     }
 }
 
-/// The volumes of a look, those after `silent` first, and then the others: one that gets no answer must
-/// not keep those after it from their turn.
+/// Returns the volumes of a look, those after `silent` first, and then the others: one that gets no
+/// answer must not keep those after it from their turn.
 fn in_turn(mut lost: Vec<Lost>, silent: Option<&Key>) -> Vec<Lost> {
     lost.sort_unstable_by(|one, other| one.key.cmp(&other.key));
     let start = silent.map_or(0, |silent| lost.partition_point(|lost| lost.key <= *silent));
@@ -266,7 +267,7 @@ fn is_there(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409 && status.reason == "AlreadyExists")
 }
 
-/// The name of an Event, the same for each request for it: no process may create one twice.
+/// Returns the name of an Event, the same for each request for it: no process may create one twice.
 fn event_name(pod: &str, key: &Key, window: i64) -> String {
     let short: String = pod.chars().take(NAME_LENGTH).collect();
     let mut hasher = fnv::FnvHasher::default();
@@ -276,7 +277,7 @@ fn event_name(pod: &str, key: &Key, window: i64) -> String {
 }
 
 impl Lost {
-    /// The Event; `window` is the ten minutes that give it its name.
+    /// Returns the Event; `window` is the ten minutes that give it its name.
     fn event(&self, node: &str, window: i64) -> Event {
         let (uid, _) = &self.key;
         let PodName { namespace, name } = &self.pod;

@@ -56,7 +56,7 @@ impl Other {
         PASSING.contains(&&*self.kind)
     }
 
-    /// The same for a report.
+    /// Returns the same for a report.
     pub(super) fn report(self) -> FileSystem {
         let root = self.location.path.display().to_string();
         FileSystem { kind: self.kind, source: self.source, root }

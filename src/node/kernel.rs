@@ -12,7 +12,7 @@ use crate::nfs::option::MountOption;
 /// The release of the running kernel, in `/proc`.
 const RELEASE: &str = "sys/kernel/osrelease";
 
-/// The kernel that mounts on this node; `None` where its release cannot be read.
+/// Returns the kernel that mounts on this node; `None` where its release cannot be read.
 pub(super) fn running(proc_dir: &Path) -> Option<Kernel> {
     let own = || fs::read_to_string(Path::new("/proc").join(RELEASE)).ok();
     Kernel::parse(&fs::read_to_string(proc_dir.join(RELEASE)).ok().or_else(own)?)

@@ -218,7 +218,7 @@ impl Look<'_> {
         Ok(Verdict::Suspect(Box::new(suspect)))
     }
 
-    /// The name of who mounts a volume, and whether that is NFS.
+    /// Returns the name of who mounts a volume, and whether that is NFS.
     fn driver(&self, id: &VolumeId) -> io::Result<(String, Nfs)> {
         if id.plugin == Plugin::InTreeNfs {
             return Ok(("kubernetes.io/nfs".to_owned(), Nfs::Yes));

@@ -159,7 +159,7 @@ impl Moment {
         }))
     }
 
-    /// The mounts of the node that may wait for a server.
+    /// Returns the mounts of the node that may wait for a server.
     pub(super) fn waiting(&self) -> &Waiting {
         self.waiting.get_or_init(|| Waiting::of(self.references.iter().map(|reference| &reference.table)))
     }
@@ -186,14 +186,14 @@ impl Moment {
         mounted
     }
 
-    /// The mounts below a directory of the node, from it.
+    /// Returns the mounts below a directory of the node, from it.
     pub(super) fn mounts_below(&self, folder: &Path) -> Vec<PathBuf> {
         // A path comes before those below it, and they come before any other.
         let from = self.points.range::<Path, _>((Bound::Excluded(folder), Bound::Unbounded));
         from.map_while(|point| point.strip_prefix(folder).ok()).map(Path::to_owned).collect()
     }
 
-    /// The mount of a volume in another namespace than kubelet's.
+    /// Returns the mount of a volume in another namespace than kubelet's.
     pub(super) fn mounted_apart(&self, id: &VolumeId) -> Option<&Apart> {
         self.apart.get(id)
     }
@@ -208,7 +208,7 @@ impl Moment {
         })
     }
 
-    /// Every NFS mount in kubelet's eyes outside of the directory of Pods, in no order.
+    /// Returns every NFS mount in kubelet's eyes outside of the directory of Pods, in no order.
     pub(super) fn nfs_mounts_elsewhere(&self) -> impl Iterator<Item = &Mount> {
         self.references.iter().flat_map(|Reference { table, pods_dirs }| {
             let is_outside = |mount: &&Mount| !pods_dirs.iter().any(|folder| mount.point.starts_with(folder));
@@ -216,7 +216,7 @@ impl Moment {
         })
     }
 
-    /// True if a process with this table sees the mounts of the node's first process.
+    /// Returns true if a process with this table sees the mounts of the node's first process.
     pub(super) fn is_seen_with(&self, own: &MountTable) -> bool {
         self.references.first().is_some_and(|reference| reference.table.is_same(own))
     }
@@ -226,7 +226,7 @@ impl Moment {
         self.references.iter().flat_map(|reference| reference.table.paths_of(location)).collect()
     }
 
-    /// The volume that a process mounts, if it is one.
+    /// Returns the volume that a process mounts, if it is one.
     pub(super) fn volume_of(&self, mounter: &Mounter) -> Option<VolumeId> {
         let names = self.references.iter().flat_map(|reference| &reference.pods_dirs);
         names
@@ -247,9 +247,9 @@ impl Moment {
         names.any(is_in) || path.to_string_lossy().contains(PLUGINS)
     }
 
-    /// The containers that have mounted a directory or what is in it, those of directories further
-    /// up first, as far as it lies on the file system of the directory of Pods, or on one that is
-    /// mounted in the place of a volume and is no NFS.
+    /// Returns the containers that have mounted a directory or what is in it, those of directories
+    /// further up first, as far as it lies on the file system of the directory of Pods, or on one that
+    /// is mounted in the place of a volume and is no NFS.
     pub(super) fn holders(&self, folder: &Location) -> Vec<&Holder> {
         let on_device = self.holders.get(&folder.device).into_iter();
         on_device
@@ -294,8 +294,8 @@ fn apart(namespaces: &[Namespace], pods: &Location) -> HashMap<VolumeId, Apart> 
     found
 }
 
-/// The devices of what is mounted in the place of volumes, is no NFS, and lies on another file system
-/// than the directory of Pods.
+/// Returns the devices of what is mounted in the place of volumes, is no NFS, and lies on another file
+/// system than the directory of Pods.
 fn places_of_others(namespaces: &[Namespace], pods: &Location) -> HashSet<String> {
     let mut devices = HashSet::new();
     for namespace in namespaces.iter().filter(|namespace| is_kubelets(namespace)) {

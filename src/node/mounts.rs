@@ -19,7 +19,7 @@ pub(super) struct Location {
 }
 
 impl Location {
-    /// A directory beneath this one, on the same file system.
+    /// Returns a directory beneath this one, on the same file system.
     #[must_use]
     pub(super) fn join(&self, rest: &Path) -> Self {
         Self { device: self.device.clone(), path: self.path.join(rest) }
@@ -98,7 +98,7 @@ impl MountTable {
         Some((mount, Location { device: mount.device.clone(), path: joined(&mount.root, rest) }))
     }
 
-    /// The mount that `path` is on.
+    /// Returns the mount that `path` is on.
     pub(super) fn mount_of(&self, path: &Path) -> Option<&Mount> {
         self.way(path).pop()
     }
@@ -121,8 +121,8 @@ impl MountTable {
         (!is_it).then(|| format!("another mount of the container covers {}", mount.point.display()))
     }
 
-    /// The mounts in which the steps to `path` are looked up, from the root; the last one is that
-    /// which `path` is on.
+    /// Returns the mounts in which the steps to `path` are looked up, from the root; the last one is
+    /// that which `path` is on.
     pub(super) fn way(&self, path: &Path) -> Vec<&Mount> {
         let Some(mut mount) = self.root() else { return Vec::new() };
         let mut way: Vec<&Mount> = Vec::new();
@@ -149,7 +149,7 @@ impl MountTable {
         self.root().map(|mount| mount.id) == other.root().map(|mount| mount.id)
     }
 
-    /// Every name that this namespace has for a directory, the shortest first: a bind
+    /// Returns every name that this namespace has for a directory, the shortest first: a bind
     /// mount gives it another one.
     pub(super) fn paths_of(&self, location: &Location) -> Vec<PathBuf> {
         let mut paths: Vec<PathBuf> = self
@@ -172,7 +172,7 @@ impl MountTable {
             .any(|mount| mount.device == location.device && location.path.starts_with(&mount.root))
     }
 
-    /// Every mount, in no order.
+    /// Returns every mount, in no order.
     pub(super) fn mounts(&self) -> impl Iterator<Item = &Mount> {
         self.mounts.values()
     }
@@ -226,7 +226,7 @@ impl Mount {
     }
 }
 
-/// The options of a line: the sixth field, and the last one, of which the parser keeps no
+/// Returns the options of a line: the sixth field, and the last one, of which the parser keeps no
 /// order.
 fn shown(line: &str) -> Option<String> {
     // Fields after this one are optional and vary in number, so the last one is counted from the

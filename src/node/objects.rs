@@ -380,13 +380,13 @@ fn title(subject: &Subject<'_>) -> String {
     format!("{}/{namespace}{}{path}", subject.kind, subject.name)
 }
 
-/// The options of a mount. It may be read-only on a superblock that is not: both are shown.
+/// Returns the options of a mount. It may be read-only on a superblock that is not: both are shown.
 fn shown(text: &str) -> Shown<'_> {
     let is_read_only = text.split(',').any(|option| option == "ro");
     Shown::new(text.split(',').filter(|option| !is_read_only || *option != "rw"))
 }
 
-/// True if the driver may add options that the table does not know.
+/// Returns true if the driver may add options that the table does not know.
 fn hides_defaults(subject: &Subject<'_>) -> bool {
     let driver = subject.driver;
     subject.nfs != Nfs::Yes

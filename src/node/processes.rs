@@ -57,7 +57,7 @@ impl Namespace {
     }
 }
 
-/// Every process that is there and no zombie, by number.
+/// Returns every process that is there and no zombie, by number.
 ///
 /// # Errors
 ///
@@ -110,7 +110,7 @@ fn is_of_pod(groups: &str) -> bool {
     groups.lines().any(|line| line.split('/').any(is_pod))
 }
 
-/// Those processes that mount NFS or are about to; `is_of_node` tells the node's
+/// Returns true for those processes that mount NFS or are about to; `is_of_node` tells the node's
 /// own from those of containers.
 pub(super) fn mounters(
     proc_dir: &Path,
@@ -145,7 +145,7 @@ pub(super) fn mounters(
         .collect()
 }
 
-/// Every mount namespace that has a process, with those processes.
+/// Returns every mount namespace that has a process, with those processes.
 pub(super) fn namespaces(proc_dir: &Path, processes: &[Process]) -> Vec<Namespace> {
     let mut found: Vec<Namespace> = Vec::new();
     // The number of a mount is that of no other, so that the first one names its namespace.

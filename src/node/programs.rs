@@ -33,7 +33,7 @@ fn fault(program: &Path) -> Option<Fault> {
     }
 }
 
-/// The fault of a program that can be run from none of its paths, with the path that is named.
+/// Returns the fault of a program that can be run from none of its paths, with the path that is named.
 fn fault_of(paths: &[PathBuf]) -> Option<(&Path, Fault)> {
     let mut found: Option<(&Path, Fault)> = None;
     for path in paths {

@@ -21,7 +21,7 @@ const LINKS: usize = 40;
 pub(super) struct Waiting(HashSet<PathBuf>);
 
 impl Waiting {
-    /// Those of one namespace, or of several. The root is in use by the process that looks.
+    /// Returns those of one namespace, or of several. The root is in use by the process that looks.
     pub(super) fn of<'a>(tables: impl Iterator<Item = &'a MountTable>) -> Self {
         let (overlays, others): (Vec<&Mount>, Vec<&Mount>) =
             tables.flat_map(MountTable::mounts).partition(|mount| mount.overlay.is_some());
@@ -51,9 +51,9 @@ impl Waiting {
         layers.iter().find_map(|layer| self.of_layer(layer))
     }
 
-    /// A layer that is no full path starts where the runtime was when it mounted, which nothing shows:
-    /// each mount that ends with its first steps may be it. One step alone says too little: snapshots
-    /// of containerd have numbers.
+    /// Returns a layer that is no full path starts where the runtime was when it mounted, which nothing
+    /// shows: each mount that ends with its first steps may be it. One step alone says too little:
+    /// snapshots of containerd have numbers.
     fn of_layer(&self, layer: &Path) -> Option<&Path> {
         if layer.is_absolute() {
             return layer.ancestors().find_map(|folder| self.0.get(folder)).map(PathBuf::as_path);
@@ -113,7 +113,7 @@ fn steps(path: &Path) -> Vec<OsString> {
 }
 
 impl Holder {
-    /// The same with what keeps its path from being walked: an overlay on the way that waits.
+    /// Returns the same with what keeps its path from being walked: an overlay on the way that waits.
     pub(super) fn checked(&self, moment: &Moment, own: &MountTable) -> Self {
         let own = moment.is_seen_with(own).then_some(own);
         let obstacle = || {
@@ -131,8 +131,8 @@ impl Holder {
 }
 
 impl MountTable {
-    /// The overlays in which the steps to a mount are looked up, with their options. That of the node's
-    /// root (`is_node`) is in use by this process.
+    /// Returns the overlays in which the steps to a mount are looked up, with their options. That of the
+    /// node's root (`is_node`) is in use by this process.
     pub(super) fn overlays_before(&self, mount: &Mount, is_node: bool) -> Vec<(PathBuf, Arc<str>)> {
         let way = self.way(&mount.point);
         let before = way.iter().rev().skip(1);

@@ -155,7 +155,7 @@ impl Volume {
         format!("{}/{}", self.plugin(), self.volume)
     }
 
-    /// The kubelet's directory for its plugin.
+    /// Returns the kubelet's directory for its plugin.
     fn plugin(&self) -> &str {
         self.folder.iter().nth(2).and_then(|plugin| plugin.to_str()).unwrap_or_default()
     }
@@ -354,13 +354,13 @@ impl NodeReport {
         self.summary.lost > 0 || self.summary.background > 0
     }
 
-    /// The report as one line of JSON.
+    /// Returns the report as one line of JSON.
     pub fn json_line(&self) -> String {
         // Strings, numbers and lists of them always serialise.
         plain(&serde_json::to_string(self).unwrap_or_default())
     }
 
-    /// The report as JSON for people, without a line break after it.
+    /// Returns the report as JSON for people, without a line break after it.
     pub fn json(&self) -> String {
         plain(&serde_json::to_string_pretty(self).unwrap_or_default())
     }

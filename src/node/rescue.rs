@@ -10,7 +10,7 @@ use crate::report::plain::plain;
 /// The directory to which files are copied: a name that the administrator replaces.
 const SAFE: &str = "/a/safe/place";
 
-/// The command for a shell, as root on the node. It keeps owners, times and links, and takes
+/// Returns the command for a shell, as root on the node. It keeps owners, times and links, and takes
 /// hidden files along, and leaves other file systems out. `to` is relative; `mounts` are those
 /// below `from`, from it.
 pub(super) fn copy(from: &Path, to: &Path, mounts: &[PathBuf]) -> String {
@@ -38,12 +38,12 @@ pub(super) fn copy(from: &Path, to: &Path, mounts: &[PathBuf]) -> String {
     )
 }
 
-/// All commands as one; `None` for none. One that fails ends none of the others.
+/// Returns all commands as one; `None` for none. One that fails ends none of the others.
 pub(super) fn together(copies: &[String]) -> Option<String> {
     (!copies.is_empty()).then(|| copies.join("; "))
 }
 
-/// The bytes of a path, without a slash at its end.
+/// Returns the bytes of a path, without a slash at its end.
 fn bytes(path: &Path) -> Vec<u8> {
     let mut bytes = path.as_os_str().as_bytes().to_vec();
     while bytes.last() == Some(&b'/') {
@@ -52,9 +52,9 @@ fn bytes(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// A word as a shell reads it back. One with characters that are not seen, or that are no UTF-8, is
-/// written as `$'...'`, because a report would show them otherwise: bash, zsh and POSIX of 2024
-/// know that, and dash does not.
+/// Returns a word as a shell reads it back. One with characters that are not seen, or that are no UTF-8,
+/// is written as `$'...'`, because a report would show them otherwise: bash, zsh and POSIX of 2024 know
+/// that, and dash does not.
 fn quoted(word: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(word) {
         Ok(text) if text.chars().all(|c| c.is_ascii_alphanumeric() || "/._~-+,:@%=".contains(c)) => {

@@ -28,7 +28,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// The same for a report.
+    /// Returns the same for a report.
     pub(super) fn report(&self) -> AskedOptions {
         let last = self.options.iter().rfind(|option| matches!(&***option, "bg" | "fg"));
         AskedOptions {
@@ -118,7 +118,7 @@ impl OnNode {
         }
     }
 
-    /// The lines that its mount gets, if it is NFS; `server` counts where its own is unknown.
+    /// Returns the lines that its mount gets, if it is NFS; `server` counts where its own is unknown.
     fn given<'c>(&self, conf: &'c Conf, server: Option<&str>) -> Vec<&'c Setting> {
         let own: Vec<&str> = self.own.iter().map(String::as_str).collect();
         conf.added_to(self.server.as_deref().or(server), &self.point, &own)

@@ -55,7 +55,7 @@ pub struct Looks {
     pub events: Option<[(&'static str, u64); 3]>,
 }
 
-/// All metrics in the `OpenMetrics` text format.
+/// Returns all metrics in the `OpenMetrics` text format.
 pub fn text(report: &NodeReport, looks: Looks) -> String {
     let mut registry = Registry::with_prefix("nfs_mount_guard_node");
     let volumes = Family::<StateLabel, Gauge>::default();
@@ -156,7 +156,7 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     text
 }
 
-/// The warnings by kind, without those that were not looked for.
+/// Returns the warnings by kind, without those that were not looked for.
 fn warnings(report: &NodeReport) -> Family<KindLabel, Gauge> {
     let warnings = Family::<KindLabel, Gauge>::default();
     for kind in WarningKind::ALL {
@@ -174,7 +174,7 @@ fn bare(report: &NodeReport) -> impl Iterator<Item = &super::report::Volume> {
     report.volumes.iter().filter(|volume| volume.lost)
 }
 
-/// Every volume in one state.
+/// Returns every volume in one state.
 fn states(report: &NodeReport) -> [(&'static str, usize); 4] {
     let summary = &report.summary;
     [

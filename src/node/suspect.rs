@@ -45,7 +45,7 @@ impl Suspect {
             && self.usage.as_ref().is_ok_and(Usage::is_empty)
     }
 
-    /// The same for a report, at the moment of the last look.
+    /// Returns the same for a report, at the moment of the last look.
     /// `has_twin` where another volume of the Pod has its name.
     pub(super) fn report(self, moment: &Moment, has_twin: bool) -> Volume {
         let paths = match self.state {

@@ -76,7 +76,7 @@ impl Counter {
         self.count_mounted(folder).map(Some)
     }
 
-    /// The same in a directory on which something is mounted that cannot hang.
+    /// Returns the same in a directory on which something is mounted that cannot hang.
     ///
     /// # Errors
     ///

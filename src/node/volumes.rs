@@ -60,9 +60,9 @@ impl Plugin {
         }
     }
 
-    /// The plugin of a directory, which is called as the plugin with `~` for `/` (`GetPodVolumeDir`
-    /// of the kubelet); that of a `FlexVolume` driver without a vendor has none (`EscapeQualifiedName`). Those of
-    /// the kubelet's other plugins are none of ours.
+    /// Returns the plugin of a directory, which is called as the plugin with `~` for `/`
+    /// (`GetPodVolumeDir` of the kubelet); that of a `FlexVolume` driver without a vendor has none
+    /// (`EscapeQualifiedName`). Those of the kubelet's other plugins are none of ours.
     fn of_folder(name: &OsStr) -> Option<Self> {
         match name.to_str()? {
             IN_TREE_NFS => Some(Self::InTreeNfs),
@@ -79,7 +79,7 @@ impl Plugin {
         }
     }
 
-    /// The name of a `FlexVolume` driver.
+    /// Returns the name of a `FlexVolume` driver.
     pub(super) fn flex_driver(&self) -> Option<String> {
         match self {
             Self::InTreeNfs | Self::Csi => None,
@@ -89,7 +89,7 @@ impl Plugin {
 }
 
 impl VolumeId {
-    /// The directory on which the volume should be mounted, from kubelet's directory
+    /// Returns the directory on which the volume should be mounted, from kubelet's directory
     /// of Pods.
     pub(super) fn folder(&self) -> PathBuf {
         let volume = self.volume_folder();
@@ -104,7 +104,7 @@ impl VolumeId {
         Path::new(&self.pod).join("volumes").join(self.plugin.folder()).join(&self.name)
     }
 
-    /// Its name for a report.
+    /// Returns its name for a report.
     pub(super) fn report(&self) -> VolumeName {
         VolumeName {
             pod: self.pod.to_string_lossy().into_owned(),
@@ -113,13 +113,13 @@ impl VolumeId {
         }
     }
 
-    /// Its name after the kubelet's directory for its plugin: another plugin may have a volume of the
-    /// same name in the Pod.
+    /// Returns its name after the kubelet's directory for its plugin: another plugin may have a volume
+    /// of the same name in the Pod.
     pub(super) fn with_plugin(&self) -> PathBuf {
         Path::new(self.plugin.folder()).join(&self.name)
     }
 
-    /// The volume that a path from the directory of Pods leads to or into.
+    /// Returns the volume that a path from the directory of Pods leads to or into.
     pub(super) fn of_path(path: &Path) -> Option<Self> {
         let mut steps = path.components().map(Component::as_os_str);
         let pod = steps.next()?;
@@ -141,7 +141,7 @@ impl VolumeId {
         flex_device(path).is_some_and(|(of, name)| of == driver && name == self.name)
     }
 
-    /// The volume that a path of another namespace leads to, wherever kubelet's
+    /// Returns the volume that a path of another namespace leads to, wherever kubelet's
     /// directory is there.
     pub(super) fn of_target(path: &Path) -> Option<Self> {
         path.ancestors()
@@ -150,8 +150,8 @@ impl VolumeId {
     }
 }
 
-/// The driver of a `FlexVolume` and the name of the volume whose device a path is, or in which it
-/// is. The name of a driver has a slash, unless it has no vendor.
+/// Returns the driver of a `FlexVolume` and the name of the volume whose device a path is, or in which
+/// it is. The name of a driver has a slash, unless it has no vendor.
 pub(super) fn flex_device(path: &Path) -> Option<(String, &OsStr)> {
     let steps: Vec<&OsStr> = path.components().map(Component::as_os_str).collect();
     let start = steps.windows(FLEX_DEVICES.len()).position(|window| window == FLEX_DEVICES)?;
@@ -252,8 +252,8 @@ pub(super) fn list(pods_dir: &Path, points: &HashSet<&Path>) -> io::Result<Listi
     Ok(listing)
 }
 
-/// The kubelet's directories of volumes whose name another volume of the same Pod has: one of the
-/// kubelet's and one of a CSI driver may both be `data`.
+/// Returns the kubelet's directories of volumes whose name another volume of the same Pod has: one of
+/// the kubelet's and one of a CSI driver may both be `data`.
 pub(super) fn twins(volumes: &[VolumeId]) -> HashSet<PathBuf> {
     let mut names = HashMap::<(&OsStr, &OsStr), Vec<&VolumeId>>::new();
     for id in volumes {
@@ -282,7 +282,7 @@ pub(super) fn exists(pods_dir: &Path, volume: &VolumeId) -> io::Result<bool> {
     Ok(false)
 }
 
-/// The CSI driver of a volume, as kubelet noted it. Kubelet makes the file and
+/// Returns the CSI driver of a volume, as kubelet noted it. Kubelet makes the file and
 /// then fills it (`saveVolumeData`), so one that is young and breaks off is read
 /// again. It makes the note before the directory of the mount and removes it after that one
 /// (`removeMountDir`), so such a directory without a note is a fault of its own, unless it has
@@ -333,10 +333,10 @@ pub(super) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// The names of the directories in a directory. Links count for nothing: kubelet makes none. An entry
-/// on which something is mounted is a directory, and is not looked at: a file system that keeps no
-/// types in its directories (ext4 without `filetype`, XFS with `ftype=0`) would need stat(2) for
-/// it, which waits for the server of the mount.
+/// Returns the names of the directories in a directory. Links count for nothing: kubelet makes none. An
+/// entry on which something is mounted is a directory, and is not looked at: a file system that keeps no
+/// types in its directories (ext4 without `filetype`, XFS with `ftype=0`) would need stat(2) for it,
+/// which waits for the server of the mount.
 fn folders(folder: &Path, points: &HashSet<&Path>) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {

@@ -97,7 +97,7 @@ pub fn write(report: &Report) -> String {
     )
 }
 
-/// Text as XML takes it. XML has no way to write most control characters.
+/// Writes text as XML takes it. XML has no way to write most control characters.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

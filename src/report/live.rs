@@ -17,12 +17,12 @@ pub const REPORTS: &str = "reports";
 /// The `file` of an error about the policy of the webhook, with which that of a scan is compared.
 pub const WEBHOOK_POLICY: &str = "webhook policy";
 
-/// The hash of a claim.
+/// Returns the hash of a claim.
 pub fn of_claim(claim: &ClaimName) -> u64 {
     identity(&claim.namespace, &claim.name)
 }
 
-/// The hash of an object without a namespace, by kind and name.
+/// Returns the hash of an object without a namespace, by kind and name.
 pub fn identity(kind: &str, name: &str) -> u64 {
     let mut hasher = fnv::FnvHasher::default();
     for part in [kind, "/", name] {

@@ -25,7 +25,7 @@ impl Origin {
         self.file.as_deref().unwrap_or(&self.template)
     }
 
-    /// That something is found in a document rendered from it, in words that name
+    /// Says that something is found in a document rendered from it, in words that name
     /// the line of the document and none of the template.
     pub fn describe(&self, rendered: &str, line: usize) -> String {
         format!("rendered from {}, line {line} of {rendered}", self.place())

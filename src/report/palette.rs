@@ -27,7 +27,7 @@ pub(super) struct Palette {
 }
 
 impl Palette {
-    /// With colours, or without any.
+    /// Makes a palette with colours, or without any.
     pub(super) const fn new(colour: bool) -> Self {
         let none = Style::new();
         if !colour {
@@ -69,7 +69,7 @@ impl Palette {
         }
     }
 
-    /// That of an action.
+    /// Returns the style of an action.
     pub(super) const fn of(&self, action: Reported) -> Style {
         match action {
             Reported::Deny => self.deny,

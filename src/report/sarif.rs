@@ -179,7 +179,7 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, r
     result
 }
 
-/// Nothing but text that comes in has a region without length.
+/// Writes a replacement: only text that comes in has a region without length.
 fn replacement(edit: &TextEdit) -> Value {
     json!({
         "deletedRegion": {

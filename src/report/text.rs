@@ -145,7 +145,7 @@ impl FindingReport {
         self.origin.is_none() && matches!(self.fix, Some(Applicability::Apply | Applicability::Offer))
     }
 
-    /// With what the object would pass, for people.
+    /// Returns what the object would pass with, for people.
     pub fn shown_way_out(&self) -> Option<&str> {
         self.difference.as_deref().or(self.way_out.as_deref())
     }

@@ -72,7 +72,7 @@ impl Clock {
         (state, self.begun + Duration::from_millis(word / 4))
     }
 
-    /// When the present state has lasted too long; `None` while a request is
+    /// Returns when the present state has lasted too long; `None` while a request is
     /// being answered, which has a clock of its own.
     pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
         let (state, since) = self.get();

@@ -45,7 +45,7 @@ impl Buffer {
         self
     }
 
-    /// At most so many bytes of what is there, in memory of their own.
+    /// Returns at most so many bytes of what is there, in memory of their own.
     #[must_use]
     pub fn beginning(self, most: usize) -> Self {
         Self { frame: Bytes::copy_from_slice(self.get(..most).unwrap_or(&self)), frames: None }

@@ -26,7 +26,7 @@ const HANDOVER: Duration = Duration::from_millis(250);
 pub struct Source(Arc<Semaphore>);
 
 impl Source {
-    /// Of an address that holds none of `places`: half of them.
+    /// Limits an address that holds none of `places`: half of them.
     pub fn new(places: usize) -> Self {
         Self(Arc::new(Semaphore::new(places.div_ceil(2))))
     }
@@ -55,7 +55,7 @@ struct Slow {
 }
 
 impl ConcurrencyLimit {
-    /// So many.
+    /// Makes so many places.
     pub fn new(places: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(places)), waiting: Mutex::default() }
     }

@@ -58,7 +58,7 @@ struct ConnectionEntry {
 }
 
 impl Connections {
-    /// At most `most` at once, who share so many places.
+    /// Takes at most `most` at once, who share so many places.
     pub fn new(most: usize, places: usize) -> Self {
         Self { most, places, busy_may_go: false, table: Mutex::default() }
     }

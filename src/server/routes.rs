@@ -81,20 +81,20 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// For a caller who may ask, and whose address holds no place.
+    /// Makes the routes for a caller who may ask, and whose address holds no place.
     pub fn new(shared: Arc<Shared>) -> Self {
         let source = Arc::new(Source::new(shared.limits.in_flight));
         Self { shared, source, is_admitted: true }
     }
 
-    /// For a caller whose address has places already.
+    /// Serves a caller whose address has places already.
     #[must_use]
     pub fn of_source(mut self, source: &Arc<Source>) -> Self {
         self.source = Arc::clone(source);
         self
     }
 
-    /// For a caller whose names are not allowed.
+    /// Serves a caller whose names are not allowed.
     #[must_use]
     pub fn forbidden(mut self) -> Self {
         self.is_admitted = false;

@@ -119,7 +119,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// When it ends.
+    /// Returns when it expires.
     pub const fn not_after(&self) -> OffsetDateTime {
         self.not_after
     }
@@ -222,7 +222,7 @@ impl CertificateStore {
         self.0.store(Some(Arc::new(certificate)));
     }
 
-    /// When the one in use ends; `None` while there is none.
+    /// Returns when the one in use expires; `None` while there is none.
     pub fn not_after(&self) -> Option<OffsetDateTime> {
         self.0.load().as_ref().map(|certificate| certificate.not_after)
     }

@@ -59,7 +59,7 @@ impl DeserializeError {
         self
     }
 
-    /// It is the value of `key`, or in it.
+    /// Adds that it is the value of `key`, or in it.
     fn under(mut self, key: &str, value: NodeDeserializer<'_>) -> Self {
         let item = self.item.take();
         self = self.with_hint(key, value, item);
@@ -92,7 +92,7 @@ impl DeserializeError {
         self
     }
 
-    /// It is in the member or item that `step` names.
+    /// Adds that it is in the member or item that `step` names.
     pub(super) fn behind(mut self, step: &str) -> Self {
         let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{step}{dot}{}", self.path);

@@ -75,7 +75,7 @@ pub(crate) fn differences<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<Differenc
 /// Most differences of which those far from each other are put together.
 const MOST_JOINED: usize = 64;
 
-/// With what is taken out at one place and put in at another as one: `Hard, hard` becomes
+/// Joins what is taken out at one place and put in at another as one: `Hard, hard` becomes
 /// `hard, hard` by the shortest way, which takes out the first and adds a last.
 fn joined(mut differences: Vec<Difference<'_>>) -> Vec<Difference<'_>> {
     if differences.len() > MOST_JOINED {

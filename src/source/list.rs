@@ -35,7 +35,7 @@ use strays::{misplaced_in_json, whole};
 const DEEPEST_LIST: usize = 8;
 
 impl Implied {
-    /// For the items of a list of this kind.
+    /// Returns the source for the items of a list of this kind.
     fn by(api_version: Option<&str>, kind: Option<&str>) -> Self {
         let filled = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
         let kind = kind.map(|kind| kind.strip_suffix("List").unwrap_or(kind));
@@ -186,7 +186,7 @@ fn object<'i>(
     }))
 }
 
-/// Of a volume with several sources the API server takes none, so it is unknown
+/// Finds a volume with several sources: the API server takes none, so it is unknown
 /// what it mounts. Told at the second one, as it stands in the text.
 fn two_sources(
     source: &Source<'_>,

@@ -110,7 +110,7 @@ impl<'i> Part<'i> {
         self.before.as_ref().map(|before| self.lay_out(before, object, policy))
     }
 
-    /// Of who made it, a file has nothing but the object's own word.
+    /// Lays out the object; of who made it, a file has nothing but the object's own word.
     fn lay_out<'o>(
         &self,
         manifest: &'o Manifest<'i>,
@@ -197,7 +197,7 @@ impl<'i> Object<'i> {
         self.read()
     }
 
-    /// The field for which [`Self::bound_volume`] reads nothing, and the form that it has in
+    /// Returns the field for which [`Self::bound_volume`] reads nothing, and the form that it has in
     /// Kubernetes.
     pub(crate) fn unbound_field(&self) -> (&'static str, &'static str) {
         let is_incomplete =

@@ -231,7 +231,7 @@ pub(super) fn element(text: &str, in_flow: bool, is_json: bool) -> String {
     render(text, if is_json { Style::DoubleQuoted } else { Style::Plain }, in_flow)
 }
 
-/// In double quotes, as JSON and YAML both read it.
+/// Writes a text in double quotes, as JSON and YAML both read it.
 fn quoted(text: &str) -> String {
     // A string always serialises.
     serde_json::to_string(text).unwrap_or_default()

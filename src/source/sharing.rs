@@ -117,7 +117,7 @@ fn overridden(tree: &Tree<'_>, parents: &[Option<NodeId>], target: NodeId, alias
 }
 
 impl Tree<'_> {
-    /// At how many places of the document the value is read.
+    /// Counts the places of the document at which the value is read.
     pub fn readers(&self, id: NodeId) -> u64 {
         if self.aliases.is_empty() {
             return 1;

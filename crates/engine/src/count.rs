@@ -55,12 +55,12 @@ impl fmt::Display for Grouped {
     }
 }
 
-/// So many of `one`, whose plural ends in `s`.
+/// Counts so many of `one`, whose plural ends in `s`.
 pub const fn counted<N>(count: N, one: &'static str) -> Counted<N> {
     Counted { count, one, many: None }
 }
 
-/// So many of `one`, of which several are `many`.
+/// Counts so many of `one`, of which several are `many`.
 pub const fn named<N>(count: N, one: &'static str, many: &'static str) -> Counted<N> {
     Counted { count, one, many: Some(many) }
 }

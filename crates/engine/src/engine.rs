@@ -54,7 +54,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// The findings for which `action` holds.
+    /// Returns the findings for which `action` holds.
     pub fn with(&self, action: Action) -> impl Iterator<Item = &Judged> {
         self.findings.iter().filter(move |judged| judged.action == action)
     }
@@ -211,7 +211,7 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
     }
 }
 
-/// A size as a sentence shows it.
+/// Returns a size as a sentence shows it.
 fn size(bytes: usize) -> Grouped {
     grouped(u64::try_from(bytes).unwrap_or(u64::MAX))
 }
@@ -223,7 +223,7 @@ fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
     (finding.carrier, site.is_none(), site.map_or((0, 0, 0), Site::order), finding.code)
 }
 
-/// The gravest action that makes sense, by who can act on a denial.
+/// Returns the gravest action that makes sense, by who can act on a denial.
 ///
 /// A denial reaches a person only on a class or a volume made by hand; a
 /// provisioner retries indefinitely. There, only a background mount, what is

@@ -170,7 +170,7 @@ pub struct Sentence {
 }
 
 impl Sentence {
-    /// A sentence with a way out of its own.
+    /// Returns a sentence with a way out of its own.
     pub fn with_remedy(what: impl Into<Cow<'static, str>>, remedy: impl Into<Cow<'static, str>>) -> Self {
         Self { what: what.into(), remedy: Some(remedy.into()) }
     }

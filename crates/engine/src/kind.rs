@@ -69,7 +69,7 @@ pub enum PodSpec {
 }
 
 impl PodSpec {
-    /// The path to it, one name a step.
+    /// Returns the path to it, one name a step.
     pub const fn path(self) -> &'static [&'static str] {
         match self {
             Self::Spec => &["spec"],
@@ -140,7 +140,7 @@ impl Kind {
         self.row().name
     }
 
-    /// The API group; empty for the core group.
+    /// Returns the API group; empty for the core group.
     pub const fn group(self) -> &'static str {
         self.row().group
     }
@@ -150,7 +150,7 @@ impl Kind {
         self.row().plural
     }
 
-    /// The kind that `kind` names, if it is one of these.
+    /// Returns the kind that `kind` names, if it is one of these.
     pub fn parse(kind: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|found| found.as_str() == kind)
     }
@@ -175,7 +175,7 @@ impl Kind {
         matches!(self.row().holds, Holds::InlineVolumes(_) | Holds::Claim)
     }
 
-    /// An object of this kind, as baselines and reports name it:
+    /// Returns an object of this kind, as baselines and reports name it:
     /// `StorageClass/shared`, `Deployment/shop/web` with the namespace that is
     /// written.
     pub fn name_object(self, namespace: Option<&str>, name: &str) -> String {

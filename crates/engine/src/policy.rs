@@ -112,7 +112,7 @@ impl Fingerprint {
         Self(text)
     }
 
-    /// Its 16 hexadecimal digits.
+    /// Returns its 16 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
     }
@@ -131,7 +131,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// A profile as it is, with nothing added.
+    /// Returns a profile as it is, with nothing added.
     pub fn of_profile(profile: Profile) -> Self {
         Builder::new(profile).build()
     }
@@ -141,7 +141,7 @@ impl Policy {
         self.content.mode
     }
 
-    /// The profile the policy starts from.
+    /// Returns the profile the policy starts from.
     pub const fn profile(&self) -> Profile {
         self.content.profile
     }
@@ -183,7 +183,7 @@ impl Policy {
         self.content.annotation_exemptions
     }
 
-    /// A short name of its content.
+    /// Returns a short name of its content.
     pub const fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
@@ -193,7 +193,7 @@ impl Policy {
         self.content.profile.set() == Set::Strict
     }
 
-    /// The rules that run, each with its settings, in the order of the codes.
+    /// Returns the rules that run, each with its settings, in the order of the codes.
     pub fn active_rules(&self) -> impl Iterator<Item = (&'static Rule, &[u32])> {
         self.active.iter().filter_map(|at| {
             let setting = self.content.rules.get(*at)?;
@@ -216,7 +216,7 @@ impl Policy {
             .unwrap_or_else(|| rule.default_action(severity, self.content.profile))
     }
 
-    /// The numbers that hold for `rule`, in the order of its settings.
+    /// Returns the numbers that hold for `rule`, in the order of its settings.
     pub fn numbers(&self, rule: &Rule) -> &[u32] {
         self.setting(rule).map(|setting| setting.numbers.as_slice()).unwrap_or_default()
     }
@@ -226,7 +226,7 @@ impl Policy {
         self.setting(rule).map(|setting| setting.own.as_slice()).unwrap_or_default()
     }
 
-    /// The action the policy sets for `rule` over its profile.
+    /// Returns the action the policy sets for `rule` over its profile.
     pub fn own_action(&self, rule: &Rule) -> Option<Action> {
         self.setting(rule)?.action
     }
@@ -235,7 +235,7 @@ impl Policy {
         self.content.rules.get(index_of(rule.code)?)
     }
 
-    /// The same policy, to be changed.
+    /// Returns the same policy, to be changed.
     pub fn to_builder(&self) -> Builder {
         Builder { content: self.content.clone() }
     }
@@ -291,7 +291,7 @@ impl Builder {
         }
     }
 
-    /// Another profile; what was set before stays.
+    /// Sets another profile; what was set before stays.
     pub const fn profile(&mut self, profile: Profile) -> &mut Self {
         self.content.profile = profile;
         self
@@ -336,19 +336,19 @@ impl Builder {
         Ok(())
     }
 
-    /// A word about a driver; earlier ones win.
+    /// Adds a word about a driver; earlier ones win.
     pub fn driver(&mut self, driver: DriverSetting) -> &mut Self {
         self.content.drivers.push(driver);
         self
     }
 
-    /// A user that makes volumes as provisioners do; `*` stands for any text.
+    /// Adds a user that makes volumes as provisioners do; `*` stands for any text.
     pub fn provisioner(&mut self, user: String) -> &mut Self {
         self.content.provisioners.push(user);
         self
     }
 
-    /// An exemption.
+    /// Adds an exemption.
     pub fn exemption(&mut self, exemption: Exemption) -> &mut Self {
         self.content.exemptions.push(exemption);
         self
@@ -366,7 +366,7 @@ impl Builder {
         self
     }
 
-    /// The finished policy.
+    /// Returns the finished policy.
     pub fn build(mut self) -> Policy {
         let profile = self.content.profile;
         for (rule, setting) in RULES.iter().zip(&mut self.content.rules) {

@@ -103,12 +103,12 @@ impl Profile {
         Self { set: Set::Strict, version: NEWEST },
     ];
 
-    /// The newest version of a set.
+    /// Returns the newest version of a set.
     pub const fn newest(set: Set) -> Self {
         Self { set, version: NEWEST }
     }
 
-    /// Every profile in every version, the oldest first.
+    /// Returns every profile in every version, the oldest first.
     pub fn every() -> impl Iterator<Item = Self> {
         VERSIONS.into_iter().flat_map(|version| Set::ALL.map(|set| Self { set, version }))
     }
@@ -123,7 +123,7 @@ impl Profile {
         self.set
     }
 
-    /// Its version.
+    /// Returns its version.
     pub const fn version(self) -> Version {
         self.version
     }
@@ -218,24 +218,24 @@ pub struct Actions {
 }
 
 impl Actions {
-    /// The same in every set.
+    /// Returns the same in every set.
     pub(crate) const fn all(action: Action) -> Self {
         Self { standard: action, relaxed: action, strict: action }
     }
 
-    /// Another action in the relaxed set.
+    /// Sets another action in the relaxed set.
     pub(crate) const fn relaxed(mut self, action: Action) -> Self {
         self.relaxed = action;
         self
     }
 
-    /// Another action in the strict set.
+    /// Sets another action in the strict set.
     pub(crate) const fn strict(mut self, action: Action) -> Self {
         self.strict = action;
         self
     }
 
-    /// The action in `set`.
+    /// Returns the action in `set`.
     pub const fn of(&self, set: Set) -> Action {
         match set {
             Set::Standard => self.standard,

@@ -97,14 +97,14 @@ impl Rule {
         }
     }
 
-    /// The number that holds for a setting in `profile` where the policy is silent.
+    /// Returns the number that holds for a setting in `profile` where the policy is silent.
     pub fn default_number(&self, setting: &Setting, profile: Profile) -> u32 {
         let Fixed::Row(row) = profile.fixed(self.code) else { return setting.default };
         let fixed = row.settings.iter().find(|(name, _)| *name == setting.name);
         fixed.map_or(setting.default, |(_, number)| *number)
     }
 
-    /// The release of this program in which it appeared.
+    /// Returns the release of this program in which it appeared.
     pub fn release(&self) -> &'static str {
         Version::find(self.since).map_or("", |version| version.release)
     }
@@ -126,13 +126,13 @@ pub(crate) struct RuleContext<'c, 'm> {
 }
 
 impl<'c, 'm> RuleContext<'c, 'm> {
-    /// The number that holds for the setting `name`.
+    /// Returns the number that holds for the setting `name`.
     fn setting(&self, name: &str) -> u32 {
         let mut settings = self.rule.settings.iter().zip(self.settings);
         settings.find(|(setting, _)| setting.name == name).map_or(0, |(_, value)| *value)
     }
 
-    /// The user's options that reach the mount and are for NFS to read, in the order as written.
+    /// Returns the user's options that reach the mount and are for NFS to read, in the order as written.
     fn options(&self) -> impl Iterator<Item = &'c Token<'m>> + Clone + use<'c, 'm> {
         let subject = self.subject;
         subject.options.tokens().iter().filter(|token| token.is_written())
@@ -149,23 +149,23 @@ impl<'c, 'm> RuleContext<'c, 'm> {
         self.options().filter(move |token| !token.is_background(fold))
     }
 
-    /// The element in which `token` stands.
+    /// Returns the element in which `token` stands.
     fn element(&self, token: &Token<'_>) -> Option<&'c str> {
         self.element_at(token.site.as_ref()?)
     }
 
-    /// The element of a site.
+    /// Returns the element of a site.
     fn element_at(&self, site: &Site) -> Option<&'c str> {
         self.subject.carriers.get(site.carrier)?.elements.get(site.element).copied()
     }
 
-    /// The element in which `token` stands, for a message: the option alone,
+    /// Returns the element in which `token` stands, for a message: the option alone,
     /// or the option and the whole element where that holds more.
     fn quote(&self, token: &Token<'_>) -> String {
         quoted(token.option.text(), self.element(token))
     }
 
-    /// A sentence that begins with [`Self::quote`].
+    /// Returns a sentence that begins with [`Self::quote`].
     fn about(&self, token: &Token<'_>, what: &str) -> String {
         about(token.option.text(), self.element(token), what)
     }

@@ -48,7 +48,7 @@ pub struct InlineVolume {
 }
 
 impl InlineVolume {
-    /// The path to it, one step each: names, and the index.
+    /// Returns the path to it, one step each: names, and the index.
     pub fn steps(self) -> Vec<Cow<'static, str>> {
         let pod_spec = self.kind.pod_spec().map_or(&[][..], |at| at.path());
         let mut steps: Vec<Cow<'static, str>> = pod_spec.iter().map(|step| (*step).into()).collect();
@@ -68,7 +68,7 @@ impl fmt::Display for InlineVolume {
 }
 
 impl Place {
-    /// The options of a `FlexVolume` as a whole: its script reads them under a key of its own.
+    /// Returns the options of a `FlexVolume` as a whole: its script reads them under a key of its own.
     pub(crate) fn flex_options() -> Self {
         Self::Field(["spec", "flexVolume", "options"].map(ToOwned::to_owned).to_vec())
     }
@@ -84,7 +84,7 @@ impl Place {
         matches!(self, Self::Field(path) if path.iter().rev().nth(1).is_some_and(|step| step == "annotations"))
     }
 
-    /// The place's short name, as reports show it: `mountOptions`, `annotation`,
+    /// Returns the place's short name, as reports show it: `mountOptions`, `annotation`,
     /// `parameters.nfsOptions`, `volumeAttributes.mountOptions`.
     pub fn short(&self) -> Cow<'static, str> {
         match self {
@@ -103,7 +103,7 @@ impl Place {
         }
     }
 
-    /// The key of a parameter or an attribute.
+    /// Returns the key of a parameter or an attribute.
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::Parameter(key)
@@ -120,12 +120,12 @@ impl Place {
         }
     }
 
-    /// The place's own name, without what it is in: `mountOptions`, `nfsOptions`.
+    /// Returns the place's own name, without what it is in: `mountOptions`, `nfsOptions`.
     pub fn own_name(&self) -> Cow<'_, str> {
         self.path().pop().unwrap_or_default()
     }
 
-    /// The path to the place, one step each as in a JSON pointer: names, and in
+    /// Returns the path to the place, one step each as in a JSON pointer: names, and in
     /// a list the index.
     pub fn path(&self) -> Vec<Cow<'_, str>> {
         match self {
@@ -151,7 +151,7 @@ impl Place {
         }
     }
 
-    /// The JSON pointer (RFC 6901) to the place, or to one element of its list.
+    /// Returns the JSON pointer (RFC 6901) to the place, or to one element of its list.
     pub fn pointer(&self, element: Option<usize>) -> String {
         let mut pointer = String::with_capacity(64);
         for step in &self.path() {
@@ -171,7 +171,7 @@ impl Place {
         pointer
     }
 
-    /// The path as the API server writes it in `status.details.causes`:
+    /// Returns the path as the API server writes it in `status.details.causes`:
     /// `spec.mountOptions[2]`, `parameters[nfsOptions]`.
     pub fn field(&self, element: Option<usize>) -> String {
         match (self, element) {

@@ -241,7 +241,7 @@ impl<'m> Subject<'m> {
         subject
     }
 
-    /// The same subject with other text in its carriers, one list of elements
+    /// Returns the same subject with other text in its carriers, one list of elements
     /// a carrier: what it would be after a fix.
     #[must_use]
     pub fn with_elements<'n>(&self, elements: &'n [Vec<Cow<'m, str>>]) -> Subject<'n>
@@ -265,7 +265,8 @@ impl<'m> Subject<'m> {
         subject
     }
 
-    /// The same volume in a Pod that a template makes, of this name; it has no annotation of the workload's.
+    /// Returns the same volume in a Pod that a template makes, of this name; it has no annotation of the
+    /// workload's.
     #[must_use]
     pub fn in_pod<'n>(&self, name: &'n str) -> Subject<'n>
     where
@@ -325,17 +326,17 @@ impl<'m> Subject<'m> {
         self.facts.is_flex_volume
     }
 
-    /// Its parameters or attributes, with their values.
+    /// Returns its parameters or attributes, with their values.
     pub fn keys(&self) -> impl Iterator<Item = (&'m str, &'m str)> + use<'m> {
         self.facts.map.into_iter().flat_map(manifest::StringMap::iter)
     }
 
-    /// The parameter or attribute `key`.
+    /// Returns the parameter or attribute `key`.
     pub(crate) fn place_of_key(&self, key: &str) -> Place {
         carrier::place_of_key(self.kind, self.volume, self.facts.is_flex_volume, key.to_owned())
     }
 
-    /// The place that a finding is about.
+    /// Returns the place that a finding is about.
     pub fn place<'f>(&'f self, finding: &'f Finding) -> Option<&'f Place> {
         let carrier = || self.carriers.get(finding.carrier).map(|carrier| &carrier.place);
         finding.place.as_ref().or_else(carrier)
@@ -346,12 +347,12 @@ impl<'m> Subject<'m> {
         self.facts.show(evidence)
     }
 
-    /// The provisioner that the object names and that is not believed.
+    /// Returns the provisioner that the object names and that is not believed.
     pub fn disbelieved_provisioner(&self) -> Option<&'m str> {
         self.names_provisioner.filter(|_| self.provisioned_by.is_none())
     }
 
-    /// The string that mount.nfs gets.
+    /// Returns the string that mount.nfs gets.
     pub fn effective(&self) -> String {
         self.options.joined()
     }
@@ -376,7 +377,7 @@ impl<'m> Subject<'m> {
     }
 }
 
-/// The longest of the carriers in force that are too long together. Others are
+/// Returns the longest of the carriers in force that are too long together. Others are
 /// no concern of a mount's, and may hold something else under the key.
 fn overlong(carriers: &[Carrier<'_>]) -> Option<usize> {
     let in_force = || carriers.iter().enumerate().filter(|(_, carrier)| carrier.in_force);

@@ -58,7 +58,7 @@ pub fn length_within(text: &str) -> usize {
     text.chars().map(escaped).sum()
 }
 
-/// The longest beginning of `text` that takes at most `most` bytes inside a string.
+/// Returns the longest beginning of `text` that takes at most `most` bytes inside a string.
 pub fn beginning_within(text: &str, most: usize) -> &str {
     // No character takes more than six times its bytes.
     // A control character becomes six bytes, as in backslash u0000.
@@ -110,7 +110,7 @@ struct Reader<'de> {
 }
 
 impl<'de> Reader<'de> {
-    /// The next byte that is not white space. It is not read yet.
+    /// Returns the next byte that is not white space. It is not read yet.
     #[inline]
     fn peek(&mut self) -> Option<u8> {
         self.at = skip::white_space(self.text, self.at);
@@ -133,7 +133,7 @@ impl<'de> Reader<'de> {
         Ok(())
     }
 
-    /// A string, white space before it.
+    /// Returns a string, white space before it.
     #[inline]
     fn string<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Unusual> {
         self.expect(b'"')?;
@@ -146,7 +146,7 @@ impl<'de> Reader<'de> {
         visitor.visit_borrowed_str(self.plain(begin, end)?)
     }
 
-    /// The text of a string without escapes.
+    /// Returns the text of a string without escapes.
     #[inline]
     fn plain(&self, begin: usize, end: usize) -> Result<&'de str, Unusual> {
         self.beginning.get(begin..end).map_or_else(|| self.plain_beyond(begin, end), Ok)
@@ -177,7 +177,7 @@ impl<'de> Reader<'de> {
         self.text.get(begin..end)
     }
 
-    /// The next key and its colon, a comma before it where it is not the first;
+    /// Returns the next key and its colon, a comma before it where it is not the first;
     /// `None` where the object ends.
     #[cold]
     #[inline(never)]
@@ -209,7 +209,7 @@ impl<'de> Reader<'de> {
     }
 }
 
-/// Two bytes of a text.
+/// Returns two bytes of a text.
 #[inline]
 fn two(text: &[u8], at: usize) -> Option<[u8; 2]> {
     text.get(at..).and_then(<[u8]>::first_chunk).copied()

@@ -2,7 +2,7 @@
 
 use super::structural_index::StructuralIndex;
 
-/// The place after the value that begins at `at`, white space before it
+/// Returns the place after the value that begins at `at`, white space before it
 /// included; `None` where there is no well-formed value.
 pub(super) fn value(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<usize> {
     let at = white_space(text, at);
@@ -23,7 +23,7 @@ enum Next {
     End(usize),
 }
 
-/// The place after an object or a list.
+/// Returns the place after an object or a list.
 fn nested(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<usize> {
     let mut inside = Nesting::NONE;
     let mut next = Next::Value(at);
@@ -130,12 +130,12 @@ fn member(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<Next> {
     word(text, white_space(text, end), b":").map(Next::Value)
 }
 
-/// The place after a quote, white space before it.
+/// Returns the place after a quote, white space before it.
 fn quote(text: &[u8], at: usize) -> Option<usize> {
     word(text, white_space(text, at), b"\"")
 }
 
-/// The first place at or after `at` that is not white space.
+/// Returns the first place at or after `at` that is not white space.
 #[inline]
 pub(super) fn white_space(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
@@ -144,7 +144,7 @@ pub(super) fn white_space(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The place after a string whose first quote stands before `at`.
+/// Returns the place after a string whose first quote stands before `at`.
 #[inline]
 pub(super) fn string(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<usize> {
     let at = marks.next(at);
@@ -173,7 +173,7 @@ fn marked(text: &[u8], marks: &StructuralIndex, mut at: usize) -> Option<usize> 
     }
 }
 
-/// The place after `word`, if that stands at `at`.
+/// Returns the place after `word`, if that stands at `at`.
 #[inline]
 pub(super) fn word(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
     text.get(at..)?.starts_with(word).then_some(at + word.len())
@@ -187,7 +187,7 @@ fn escape(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// The place after what is neither a string nor holds others.
+/// Returns the place after what is neither a string nor holds others.
 fn scalar(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at)? {
         b't' => word(text, at, b"true"),

@@ -22,7 +22,7 @@ pub(super) fn is_plain(text: &str) -> bool {
 /// A text below this length is sooner looked at byte by byte.
 const SHORT: usize = 16;
 
-/// The beginning of a block, and `byte` after it.
+/// Returns the beginning of a block, and `byte` after it.
 fn filled_up(beginning: &[u8], byte: u8) -> [u8; BLOCK] {
     let mut block = [byte; BLOCK];
     if let Some(place) = block.get_mut(..beginning.len()) {
@@ -32,7 +32,7 @@ fn filled_up(beginning: &[u8], byte: u8) -> [u8; BLOCK] {
 }
 
 impl StructuralIndex {
-    /// Those of a whole text. It stands by itself, so that a profile shows it.
+    /// Returns those of a whole text. It stands by itself, so that a profile shows it.
     #[inline(never)]
     pub(super) fn of(text: &[u8]) -> Self {
         let (blocks, rest) = text.as_chunks();
@@ -48,7 +48,7 @@ impl StructuralIndex {
         Self(bits)
     }
 
-    /// The first mark at or after `at`; without one a place at or after the
+    /// Returns the first mark at or after `at`; without one a place at or after the
     /// end of the text.
     #[inline]
     pub(super) fn next(&self, at: usize) -> usize {
@@ -68,7 +68,7 @@ impl StructuralIndex {
         }
     }
 
-    /// The bits of what follows `at`, at least 57 of them; `None` after the end.
+    /// Returns the bits of what follows `at`, at least 57 of them; `None` after the end.
     #[inline]
     fn left(&self, at: usize) -> Option<u64> {
         let bytes = self.0.get(at / 8..at / 8 + 8)?.first_chunk()?;
@@ -76,7 +76,7 @@ impl StructuralIndex {
     }
 }
 
-/// The marks of a block, its first byte's the lowest bit.
+/// Returns the marks of a block, its first byte's the lowest bit.
 #[inline]
 fn marks_of(block: &[u8; BLOCK]) -> u64 {
     let bytes = i8x64::new(block.map(u8::cast_signed));

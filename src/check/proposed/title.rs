@@ -68,7 +68,7 @@ pub(super) fn title(subject: &Subject<'_>, finding: &Finding, fixed: Option<&Tra
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// A text without what a terminal or an editor would act on, cut where it is long.
+/// Returns a text without what a terminal or an editor would act on, cut where it is long.
 fn shown(text: &str) -> String {
     let text: Cow<'_, str> = plain(text.trim());
     if text.chars().count() <= LONGEST {

@@ -55,7 +55,7 @@ impl CarryingOut<'_> {
         (done, failed)
     }
 
-    /// The changes of the subjects whose wishes are done.
+    /// Returns the changes of the subjects whose wishes are done.
     pub(super) fn changed(&self, done: &[Wish]) -> Vec<Changed> {
         let mut wishes: HashMap<(usize, usize), Vec<&Wish>> = HashMap::new();
         for wish in done {

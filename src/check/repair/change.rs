@@ -107,13 +107,13 @@ impl From<Difference<'_>> for Step {
     }
 }
 
-/// The same as [`steps`], in words.
+/// Returns the same as [`steps`], in words.
 pub(super) fn words(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<String> {
     steps(subject, moved, fixed).iter().map(ToString::to_string).collect()
 }
 
-/// The elements that hold the same options as before, and are written otherwise: without a bracket or a
-/// comma that is too many.
+/// Returns the elements that hold the same options as before, and are written otherwise: without a
+/// bracket or a comma that is too many.
 fn respelt(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<Step> {
     let carriers = subject.carriers.iter().zip(&fixed.elements);
     let stay = carriers.filter(|(carrier, _)| !moved.contains(&carrier.place));
@@ -135,7 +135,7 @@ fn splits_in_silence(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>,
     })
 }
 
-/// The differences of a subject, carrier by carrier. `moved` are the places that go away.
+/// Returns the differences of a subject, carrier by carrier. `moved` are the places that go away.
 pub(in crate::check) fn steps(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<Step> {
     let mut differences = Vec::new();
     for (carrier, new) in subject.carriers.iter().zip(&fixed.elements) {

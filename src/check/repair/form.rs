@@ -9,8 +9,8 @@ use crate::source::Problem;
 use crate::source::rewrite::{self, Replacement};
 use crate::source::text::Lines;
 
-/// The text with what could not be read written as it can be, and the way there; `None` where nothing
-/// comes of it, or something else would change.
+/// Returns the text with what could not be read written as it can be, and the way there; `None` where
+/// nothing comes of it, or something else would change.
 pub(super) fn remedied(text: &str, lines: &Lines<'_>, unread: &[Problem]) -> Option<(String, Shift)> {
     let remedies: Vec<&Replacement> = unread.iter().filter_map(|problem| problem.remedy.as_deref()).collect();
     if remedies.is_empty() {

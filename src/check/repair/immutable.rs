@@ -6,7 +6,7 @@ use crate::kind::Kind;
 use crate::site::Place;
 use crate::subject::Subject;
 
-/// True if an update of the subject's object cannot change a place. A template can be
+/// Returns true if an update of the subject's object cannot change a place. A template can be
 /// changed, its Pods are made again; but for that of a Job.
 pub(in crate::check) fn is_immutable(subject: &Subject<'_>, place: &Place) -> bool {
     let is_fixed =
@@ -14,14 +14,14 @@ pub(in crate::check) fn is_immutable(subject: &Subject<'_>, place: &Place) -> bo
     is_fixed && matches!(place, Place::Parameter(_) | Place::VolumeAttribute(_) | Place::InlineAttribute(..))
 }
 
-/// True if a fix writes into such a place.
+/// Returns true if a fix writes into such a place.
 pub(in crate::check) fn writes_immutable(subject: &Subject<'_>, fixed: &Traced<'_>) -> bool {
     let mut carriers = subject.carriers.iter().zip(&fixed.elements);
     carriers.any(|(carrier, new)| carrier.elements != *new && is_immutable(subject, &carrier.place))
         || fixed.renamed.iter().any(|renaming| is_immutable(subject, &renaming.to))
 }
 
-/// True if what a fix changes or moves away is such a place.
+/// Returns true if what a fix changes or moves away is such a place.
 pub(super) fn is_any(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> bool {
     writes_immutable(subject, fixed) || moved.iter().any(|place| is_immutable(subject, place))
 }

@@ -28,8 +28,8 @@ impl Carried {
     }
 }
 
-/// The list among the places that move which becomes the one that is read; what stands at the others is
-/// added to it.
+/// Returns the list among the places that move which becomes the one that is read; what stands at the
+/// others is added to it.
 pub(super) fn carried<'o>(
     subject: &Subject<'_>,
     moved: &[Place],
@@ -42,7 +42,7 @@ pub(super) fn carried<'o>(
     carried_list(subject, moved, fixed, layout.get_or_insert_with(|| object.layout()))
 }
 
-/// The texts of a misplaced field.
+/// Returns the texts of a misplaced field.
 fn texts_at<'m>(subject: &Subject<'m>, place: &Place) -> Option<&'m [String]> {
     let Place::Field(path) = place else { return None };
     let field = subject.misplaced.iter().find(|field| field.path == *path)?;
@@ -81,7 +81,7 @@ pub(in crate::check) fn carried_list(
     Some(Carried { place: place.clone(), moved: (whole, plan), elements })
 }
 
-/// The places that shall go away and cannot, each with the reason: the rest of the
+/// Returns the places that shall go away and cannot, each with the reason: the rest of the
 /// repair does not wait for them.
 pub(super) fn stuck<'o>(
     subject: &Subject<'_>,
@@ -120,8 +120,8 @@ pub(super) fn drop_stuck_renamings<'o>(
     stuck
 }
 
-/// The place that goes away with `place`, and the plan for it: the mapping around it too, where it
-/// holds nothing else and no object has such a field.
+/// Returns the place that goes away with `place`, and the plan for it: the mapping around it too, where
+/// it holds nothing else and no object has such a field.
 pub(in crate::check) fn removal_plan(
     subject: &Subject<'_>,
     place: &Place,

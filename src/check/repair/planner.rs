@@ -60,7 +60,7 @@ impl<'o> Planner<'o> {
         }
     }
 
-    /// The repair of a part, but for what stands at places that cannot go away or be renamed.
+    /// Returns the repair of a part, but for what stands at places that cannot go away or be renamed.
     fn fixed<'s>(
         &self,
         part: usize,

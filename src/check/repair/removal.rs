@@ -9,7 +9,7 @@ use crate::nfs::option::MountOption;
 use crate::site::Place;
 use crate::subject::Subject;
 
-/// The options that a subject holds before and no more after, wherever they stand; one
+/// Returns the options that a subject holds before and no more after, wherever they stand; one
 /// in the place of another counts, too, and what is only written otherwise does not.
 pub(super) fn options(subject: &Subject<'_>, moved: &[Place], after: &[Vec<Cow<'_, str>>]) -> Vec<String> {
     let carriers = || subject.carriers.iter().zip(after);

@@ -101,7 +101,7 @@ fn written() -> impl Strategy<Value = String> {
     (key, value).prop_map(|(key, value)| format!("{key}:{value}"))
 }
 
-/// A class, or two, whose options are written in any way.
+/// Returns a class, or two, whose options are written in any way.
 fn classes() -> impl Strategy<Value = String> {
     let head = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
     let parameters = prop::sample::select(

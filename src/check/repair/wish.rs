@@ -29,7 +29,7 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    /// The subject it is about: by the index of the object, and of the part in it.
+    /// Returns the subject it is about: by the index of the object, and of the part in it.
     pub(super) const fn subject(&self) -> (usize, usize) {
         (self.object, self.part)
     }
@@ -207,7 +207,7 @@ fn grant(asked: &[Asked]) -> Settled {
 }
 
 impl Asked {
-    /// A wish of which nothing comes.
+    /// Returns a wish of which nothing comes.
     fn nothing(&self, refusal: RewriteRefusal) -> Wish {
         let Self { object, part, carrier, document, mut at, .. } = *self;
         if let RewriteRefusal::Outer(alias) = refusal {

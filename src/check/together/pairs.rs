@@ -104,7 +104,7 @@ pub(in crate::check) fn of(
     (pairs.handle.is_some() || pairs.superblock.is_some()).then(|| Box::new(pairs))
 }
 
-/// All that Linux compares of two mounts before they share their connections.
+/// Returns all that Linux compares of two mounts before they share their connections.
 fn client(subject: &Subject<'_>, settings: &Settings, server: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     for letter in server.bytes() {
@@ -119,7 +119,7 @@ fn client(subject: &Subject<'_>, settings: &Settings, server: &str) -> u64 {
     hasher.finish()
 }
 
-/// The options that have to be equal before two mounts share a superblock, in any
+/// Returns the options that have to be equal before two mounts share a superblock, in any
 /// order.
 fn others(subject: &Subject<'_>) -> Vec<u64> {
     let written = subject.options.effective().filter(|token| {
@@ -156,11 +156,11 @@ fn hash(what: &impl Hash) -> u64 {
 pub(super) trait Paired {
     /// Returns the pairs that another object may form with it.
     fn pairs(&self) -> Option<&Pairs>;
-    /// Its name.
+    /// Returns its name.
     fn name(&self) -> &str;
     /// Kind and name.
     fn object(&self) -> String;
-    /// The directory of its file; `None` for an object of a cluster. Overlays of several
+    /// Returns the directory of its file; `None` for an object of a cluster. Overlays of several
     /// clusters lie in directories of their own, and what is in them is never together.
     fn folder(&self) -> Option<&Path>;
 }
@@ -249,7 +249,7 @@ pub(super) fn add(subjects: &mut [SubjectReport], found: PairFindings) {
 /// Index of an object, rule, message.
 pub(super) type PairFindings = Vec<(usize, &'static Rule, String)>;
 
-/// The objects that share a key, by it; only keys of several objects. The same object
+/// Returns the objects that share a key, by it; only keys of several objects. The same object
 /// in two files is one.
 fn groups(subjects: &[&dyn Paired], key: impl Fn(&Pairs) -> Option<u64>) -> Vec<Vec<usize>> {
     let mut groups: BTreeMap<(u64, Option<&Path>), Vec<usize>> = BTreeMap::new();

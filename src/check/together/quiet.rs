@@ -125,7 +125,7 @@ impl Quiet {
 }
 
 impl Volume {
-    /// The volume as reports have it.
+    /// Returns the volume as reports have it.
     fn whole(&self, texts: &Texts) -> SubjectReport {
         let class = texts.get(self.class);
         SubjectReport {

@@ -56,7 +56,7 @@ impl Task {
         node.check().map_err(|error| InputError(error.to_string()).into())
     }
 
-    /// The paths that it begins at.
+    /// Returns the paths that it begins at.
     fn paths(&self) -> Vec<&Path> {
         let conf = self.nfsmount_conf.as_deref().unwrap_or(Path::new(NFSMOUNT_CONF));
         let mut paths = vec![&*self.pods_dir, &*self.proc_dir, conf];
@@ -65,7 +65,7 @@ impl Task {
     }
 }
 
-/// The objects of a file; `None` for standard input.
+/// Returns the objects of a file; `None` for standard input.
 pub(super) fn given(file: Option<&Path>) -> Given {
     let name = file.map_or_else(|| input::STDIN.to_owned(), |file| file.display().to_string());
     Given::new(name, input::one(file, None).map_err(|error| error.to_string()))

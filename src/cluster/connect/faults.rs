@@ -45,7 +45,7 @@ const COMPARE: &str = "compare it with the output of kubectl config view";
 /// Most bytes of what a plugin wrote that are repeated.
 const LONGEST: usize = 600;
 
-/// A fault of a kubeconfig.
+/// Returns a fault of a kubeconfig.
 pub(super) fn unreadable(error: &KubeconfigError) -> String {
     match error {
         // Its path is named by the caller.
@@ -101,7 +101,7 @@ fn data(what: &str, error: &LoadDataError) -> String {
     }
 }
 
-/// A way to log in that kubectl does not know any more, with what replaced it. The client
+/// Returns a way to log in that kubectl does not know any more, with what replaced it. The client
 /// would still run some of them.
 pub(super) fn removed(user: &AuthInfo) -> Option<String> {
     let provider = user.auth_provider.as_ref()?;
@@ -164,7 +164,7 @@ fn unfit(error: &RustlsTlsError) -> Fault {
     Fault::User(format!("{user}; {LOG_IN}"))
 }
 
-/// The fault of a user's token, with which the client would panic.
+/// Returns the fault of a user's token, with which the client would panic.
 pub(super) fn token(user: &AuthInfo) -> Option<Fault> {
     user.token.as_ref()?;
     // The token has no other way out without one more crate.
@@ -216,7 +216,7 @@ pub(in crate::cluster) fn unauthenticated(error: &AuthError, user: Option<&AuthI
     }
 }
 
-/// The error of authentication inside an error of the client, which would repeat all that
+/// Returns the error of authentication inside an error of the client, which would repeat all that
 /// a plugin printed.
 pub(in crate::cluster) fn authentication(error: &kube::Error) -> Option<&AuthError> {
     let mut cause: &(dyn StdError + 'static) = error;
@@ -228,7 +228,7 @@ pub(in crate::cluster) fn authentication(error: &kube::Error) -> Option<&AuthErr
     }
 }
 
-/// The lines of a text in one, the last ones if they are many.
+/// Returns the lines of a text in one, the last ones if they are many.
 fn one_line(text: &str, between: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let joined = lines.join(between);
@@ -257,7 +257,7 @@ pub(super) fn read(file: &Path) -> Result<Kubeconfig, String> {
     })
 }
 
-/// The place and the fault of a text that is neither YAML nor JSON.
+/// Returns the place and the fault of a text that is neither YAML nor JSON.
 fn syntax(bytes: Vec<u8>) -> Option<String> {
     let (text, _) = decode(bytes).ok()?;
     let lines = Lines::new(&text);

@@ -20,12 +20,12 @@ const ALONE: Duration = Duration::from_secs(30);
 /// Longest time of one that a person may answer, in a browser for example.
 const ATTENDED: Duration = Duration::from_secs(5 * 60);
 
-/// True if a person can answer a plugin.
+/// Returns true if a person can answer a plugin.
 pub(super) fn has_terminal() -> bool {
     io::stdin().is_terminal()
 }
 
-/// The client, or why the credentials of the user cannot be used.
+/// Returns the client, or why the credentials of the user cannot be used.
 pub(super) async fn client(config: Config, has_terminal: bool) -> Result<Client, Fault> {
     let most = if has_terminal { ATTENDED } else { ALONE };
     within(config, has_terminal, most).await

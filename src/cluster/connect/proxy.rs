@@ -12,7 +12,7 @@ use kube::config::Cluster;
 /// The proxy that the kubeconfig names.
 pub(super) const OWN: &str = "proxy-url of the cluster";
 
-/// The proxy for `target`, if there is one, and what names it.
+/// Returns the proxy for `target`, if there is one, and what names it.
 pub(super) fn of(target: &Uri, cluster: &Cluster) -> Result<Option<(Uri, &'static str)>, String> {
     let from_env = |names: [&str; 2]| {
         names.into_iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
@@ -49,7 +49,7 @@ fn parsed(text: &str, place: &str) -> Result<Uri, String> {
     })
 }
 
-/// True if the environment's proxy is for this server.
+/// Returns true if the environment's proxy is for this server.
 fn needs_proxy(target: &Uri, no: &str) -> bool {
     let host = target.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_local = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());

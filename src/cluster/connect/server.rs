@@ -53,12 +53,12 @@ impl Server {
         Self { has_authority, ..self }
     }
 
-    /// The URL of the API server alone.
+    /// Returns the URL of the API server alone.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// The remedy for `reason`, for which the API server cannot be asked.
+    /// Returns the remedy for `reason`, for which the API server cannot be asked.
     pub fn advice(&self, reason: &str) -> String {
         let origin = self.proxy.as_ref().map(|proxy| proxy.origin);
         let advice = if reason.contains("log in again") {
@@ -92,7 +92,7 @@ impl Server {
     }
 }
 
-/// A URL without its path, user and password.
+/// Returns a URL without its path, user and password.
 fn without_user(url: &Uri) -> String {
     let text = url.to_string();
     let text = text.trim_end_matches('/');

@@ -62,12 +62,12 @@ impl Asker {
         self.gone.get_or_insert_with(|| reason.to_owned());
     }
 
-    /// The API server's clock, from the head of its last answer.
+    /// Returns the API server's clock, from the head of its last answer.
     pub(super) const fn clock(&self) -> Option<OffsetDateTime> {
         self.clock
     }
 
-    /// An object. `what` is the question as RBAC names it.
+    /// Returns an object. `what` is the question as RBAC names it.
     pub(super) async fn get(&mut self, what: &str, path: &str) -> Seen<Value> {
         let raw = self.ask(what, path, None).await;
         parsed(what, raw)
@@ -84,7 +84,7 @@ impl Asker {
         parsed(what, raw)
     }
 
-    /// All objects of a list. `selector` is the query's text.
+    /// Returns all objects of a list. `selector` is the query's text.
     pub(super) async fn list(&mut self, what: &str, path: &str, selector: &str) -> Seen<Vec<Value>> {
         let (limit, most) = PAGE;
         let (mut items, mut token) = (Vec::new(), String::new());

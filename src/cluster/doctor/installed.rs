@@ -130,7 +130,7 @@ async fn of_service(asker: &mut Asker, facts: &mut ClusterFacts, service: &Value
     facts.hashes = hashes(asker, facts, service).await;
 }
 
-/// True if a Pod runs `certs serve`.
+/// Returns true if a Pod runs `certs serve`.
 fn manages_certificates(pod: &Value) -> bool {
     let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
     containers.into_iter().flatten().any(|container| {
@@ -139,7 +139,7 @@ fn manages_certificates(pod: &Value) -> bool {
     })
 }
 
-/// A Service's selector as the query of a list has it.
+/// Returns a Service's selector as the query of a list has it.
 fn labels(service: &Value) -> Option<String> {
     let selector = service.pointer("/spec/selector")?.as_object()?;
     let pairs: Vec<String> =
@@ -147,7 +147,7 @@ fn labels(service: &Value) -> Option<String> {
     (!pairs.is_empty()).then(|| pairs.join(","))
 }
 
-/// The Secret with the serving certificate, as a Pod names it.
+/// Returns the Secret with the serving certificate, as a Pod names it.
 fn secret_name(pod: &Value) -> Option<String> {
     if let Some(name) = ClusterFacts::flag(pod, "--certificate-secret") {
         return Some(name.to_owned());
@@ -157,7 +157,7 @@ fn secret_name(pod: &Value) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// The serving certificate; of what else the Secret has, nothing is kept.
+/// Returns the serving certificate; of what else the Secret has, nothing is kept.
 fn pair(secret: &Value) -> Pair {
     let text = |key: &str| {
         let encoded = secret.pointer("/data").and_then(|data| data.get(key)?.as_str()).unwrap_or_default();
@@ -166,7 +166,7 @@ fn pair(secret: &Value) -> Pair {
     Pair { certificate: text("tls.crt"), key: text("tls.key") }
 }
 
-/// The fingerprints of the Pods' policies, through the Service's port `status`.
+/// Returns the fingerprints of the Pods' policies, through the Service's port `status`.
 async fn hashes(asker: &mut Asker, facts: &ClusterFacts, service: &Value) -> Seen<Vec<String>> {
     let ready = facts.ready_endpoints().unwrap_or_default();
     let ports = service.pointer("/spec/ports").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);

@@ -85,7 +85,7 @@ fn is_cut_off(answer: &ProbeResponse) -> bool {
     matches!(answer.verdict(), ProbeOutcome::CallFailed { .. } | ProbeOutcome::Silent(_))
 }
 
-/// A class of a name that no object has.
+/// Returns a class of a name that no object has.
 fn class(driver: &str, options: &[&str]) -> Value {
     let random = RandomState::new().build_hasher().finish();
     probe::class(&format!("{}-{random:016x}", probe::NAME), driver, options)

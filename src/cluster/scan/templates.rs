@@ -81,7 +81,7 @@ struct Maker {
     controller: Option<bool>,
 }
 
-/// Namespace and name of the objects of a page that one of [`TEMPLATES`] made.
+/// Returns namespace and name of the objects of a page that one of [`TEMPLATES`] made.
 fn made(bytes: &[u8]) -> BTreeSet<(String, String)> {
     let list: MadeList = serde_json::from_slice(bytes).unwrap_or_default();
     let is_listed = |maker: &Maker| {

@@ -133,7 +133,7 @@ pub(super) fn compare<'w>(
     }
 }
 
-/// Without whitespace: how lines are broken is not the expression's meaning.
+/// Removes whitespace: how lines are broken is not the expression's meaning.
 fn squeezed(expression: &str) -> String {
     expression.split_whitespace().collect()
 }

@@ -45,7 +45,7 @@ fn run(before: &[u8]) -> Run {
     }
 }
 
-/// The number of digits that bytes begin with.
+/// Returns the number of digits that bytes begin with.
 fn digits(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }

@@ -9,8 +9,8 @@ use std::path::{self, Path, PathBuf};
 use super::directory;
 use crate::node::mounts::MountTable;
 
-/// The error of a file or directory that is mounted and no longer has a name: another one replaced it
-/// on the node, as many editors do, and the mount in a container keeps the old one.
+/// Returns the error of a file or directory that is mounted and no longer has a name: another one
+/// replaced it on the node, as many editors do, and the mount in a container keeps the old one.
 pub(super) fn gone(metadata: &Metadata, path: &Path) -> Option<io::Error> {
     // A directory has links of its own, and none is left once it is removed.
     (metadata.nlink() == 0).then(|| io::Error::other(described(path, "it has no name there any more")))
@@ -110,7 +110,7 @@ fn is_put_away(name: &Path, root: &Path) -> bool {
         || rest.strip_prefix(['.', '-', '_']).is_some_and(|rest| PUT_AWAY.contains(&rest))
 }
 
-/// A path without links, also one at which nothing is.
+/// Returns a path without links, also one at which nothing is.
 fn resolved(path: &Path) -> PathBuf {
     let whole = path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let with_name = || Some(whole.parent()?.canonicalize().ok()?.join(whole.file_name()?));

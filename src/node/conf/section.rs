@@ -40,7 +40,7 @@ pub(super) struct Variable {
 }
 
 impl Section {
-    /// The argument of its heading.
+    /// Returns the argument of its heading.
     pub(super) fn argument(&self) -> Option<&str> {
         match self {
             Self::Global => None,
@@ -82,7 +82,7 @@ pub(in crate::node) fn is_volume_point(point: &str, root: &Path, pods_dir: &Path
 }
 
 impl Heading {
-    /// The section of a heading, in any case.
+    /// Returns the section of a heading, in any case.
     pub(super) fn of(name: &str, argument: Option<&str>) -> Self {
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
         match argument {
@@ -97,7 +97,8 @@ impl Heading {
     }
 }
 
-/// The section that `NAME "ARGUMENT"]` begins; `None` where it has no end, and what follows is in none.
+/// Returns the section that `NAME "ARGUMENT"]` begins; `None` where it has no end, and what follows is
+/// in none.
 pub(super) fn heading(text: &str) -> Option<Heading> {
     let (text, _) = text.split_once(']')?;
     let text = text.trim_matches([' ', '\t']);
@@ -111,7 +112,8 @@ pub(super) fn heading(text: &str) -> Option<Heading> {
     }
 }
 
-/// The value that `value` stands for, in a section with this argument: itself, or that of a variable.
+/// Returns the value that `value` stands for, in a section with this argument: itself, or that of a
+/// variable.
 pub(super) fn value_of<'a>(
     mut value: &'a str,
     argument: Option<&str>,

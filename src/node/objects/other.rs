@@ -28,15 +28,15 @@ fn is_of_csi_driver_nfs(subject: &Subject<'_>) -> bool {
     ptr::eq(subject.driver, driver::csi_driver_nfs())
 }
 
-/// The one value of an attribute, whatever the case of its name; `None` also where it is there twice,
-/// because Go reads a map in random order.
+/// Returns the one value of an attribute, whatever the case of its name; `None` also where it is there
+/// twice, because Go reads a map in random order.
 fn attribute<'m>(subject: &Subject<'m>, name: &str) -> Option<&'m str> {
     let mut found = subject.keys().filter(|(key, _)| key.eq_ignore_ascii_case(name));
     let (_, value) = found.next()?;
     found.next().is_none().then_some(value)
 }
 
-/// The path on the server that csi-driver-nfs mounts.
+/// Returns the path on the server that csi-driver-nfs mounts.
 fn share(subject: &Subject<'_>) -> Option<String> {
     let share = attribute(subject, "share").filter(|share| !share.is_empty())?;
     let has_sub = subject.keys().any(|(key, _)| key.eq_ignore_ascii_case("subDir"));
@@ -53,12 +53,12 @@ fn share(subject: &Subject<'_>) -> Option<String> {
     (!sub.contains("${")).then(|| format!("{}/{sub}", share.trim_end_matches('/')))
 }
 
-/// The steps of a path on a server.
+/// Returns the steps of a path on a server.
 fn steps(path: &str) -> Vec<&str> {
     path.split('/').filter(|step| !matches!(*step, "" | ".")).collect()
 }
 
-/// The server and the path of an NFS mount.
+/// Returns the server and the path of an NFS mount.
 fn source(mount: &Mount) -> Option<(&str, &str)> {
     mount.source.split_once(":/").filter(|(server, _)| !server.starts_with('[')).or_else(|| {
         let (server, path) = mount.source.split_once("]:/")?;
@@ -66,7 +66,7 @@ fn source(mount: &Mount) -> Option<(&str, &str)> {
     })
 }
 
-/// The address that a server's name is.
+/// Returns the address that a server's name is.
 fn address(server: &str) -> Option<IpAddr> {
     let bare = server.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(server);
     bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())

@@ -9,7 +9,7 @@ use crate::source::object::Object;
 /// mirror has a uid of its own at the API server.
 const OF_STATIC: [&str; 2] = ["kubernetes.io/config.hash", "kubernetes.io/config.mirror"];
 
-/// The uids that the directory of a Pod may have; none for another object.
+/// Returns the uids that the directory of a Pod may have; none for another object.
 pub(super) fn uids(object: &Object<'_>) -> Vec<String> {
     object.value().as_ref().map(of).unwrap_or_default()
 }

@@ -135,7 +135,7 @@ impl Context<'_, '_> {
         id.plugin == Plugin::InTreeNfs || self.seen.readers.contains(id)
     }
 
-    /// The line of nfsmount.conf that gives a setting to the mount.
+    /// Returns the line of nfsmount.conf that gives a setting to the mount.
     fn given_by_file(&self, found: &shown::Difference, asked: &[&MountOption<'_>]) -> Option<String> {
         let conf = self.seen.conf.filter(|_| self.reads_node())?;
         let (server, _) = self.mount.source.split_once(':')?;
@@ -150,12 +150,12 @@ impl Context<'_, '_> {
     }
 }
 
-/// True if a mount gives up that should not.
+/// Returns true if a mount gives up that should not.
 fn is_soft(found: &shown::Difference) -> bool {
     found.asked == "hard" && found.mounted.starts_with("soft")
 }
 
-/// A setting as an option is written.
+/// Returns a setting as an option is written.
 fn setting(keyword: &str, value: &str) -> String {
     let is_word =
         matches!(keyword, "hard" | "ro" | "noac" | "nocto" | "rdirplus" | "sync") || value == keyword;
@@ -175,7 +175,7 @@ fn seconds(tenths: u32) -> String {
     }
 }
 
-/// The version, where the object leaves it open.
+/// Returns the version, where the object leaves it open.
 pub(super) fn negotiated(versions: Versions, version: &str) -> Difference {
     let object = match versions {
         Versions::ALL => "any".to_owned(),

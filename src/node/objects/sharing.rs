@@ -76,13 +76,13 @@ impl<'a> Sharing<'a> {
         }
     }
 
-    /// Another mount with the superblock of a volume's mount, whose object asks for what both have as
-    /// `setting`.
+    /// Returns another mount with the superblock of a volume's mount, whose object asks for what both
+    /// have as `setting`.
     pub(super) fn superblock(&self, mount: &Mount, volume: &Volume<'_>, setting: &str) -> Option<String> {
         other(self.by_device.get(&*mount.device)?, volume, setting)
     }
 
-    /// The same of the connections.
+    /// Returns the same of the connections.
     pub(super) fn connections(&self, mount: &Mount, volume: &Volume<'_>, setting: &str) -> Option<String> {
         other(self.by_client.get(&client(mount))?, volume, setting)
     }

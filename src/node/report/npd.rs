@@ -20,8 +20,8 @@ pub enum Answer {
     Unknown,
 }
 
-/// The condition `NFSMountMissing`, with its line: a volume that is not mounted, or a mount in the
-/// background. nfsmount.conf is no part of it, whatever is in it and though it cannot be read.
+/// Returns the condition `NFSMountMissing`, with its line: a volume that is not mounted, or a mount in
+/// the background. nfsmount.conf is no part of it, whatever is in it and though it cannot be read.
 pub fn mounts(report: &NodeReport) -> (Answer, String) {
     let summary = &report.summary;
     let unread = report.unread_volumes();
@@ -49,7 +49,7 @@ pub fn mounts(report: &NodeReport) -> (Answer, String) {
     (answer, message(&text))
 }
 
-/// The condition `NFSBackgroundSetting`, with its line: a line of nfsmount.conf makes a failed
+/// Returns the condition `NFSBackgroundSetting`, with its line: a line of nfsmount.conf makes a failed
 /// mount of this node look successful.
 pub fn settings(report: &NodeReport) -> (Answer, String) {
     let mut findings = report.findings();
@@ -73,7 +73,7 @@ pub fn settings(report: &NodeReport) -> (Answer, String) {
     (answer, message(&text))
 }
 
-/// A text as one line that is not cut by the detector.
+/// Returns a text as one line that is not cut by the detector.
 pub fn message(text: &str) -> String {
     let shown = plain(text);
     if shown.len() <= LENGTH {

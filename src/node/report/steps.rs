@@ -23,7 +23,7 @@ struct Loss<'r> {
 }
 
 impl Loss<'_> {
-    /// Its place in a Pod, if it is an inline volume by its object.
+    /// Returns its place in a Pod, if it is an inline volume by its object.
     fn inline(&self) -> Option<&str> {
         self.asked.map(|asked| &*asked.object).filter(|object| !self.is_flex && object.starts_with("Pod/"))
     }
@@ -57,7 +57,7 @@ pub(super) fn has_other_file_system(report: &NodeReport) -> bool {
     report.volumes.iter().any(|volume| volume.lost && volume.state == VolumeState::OtherFileSystem)
 }
 
-/// Every loss that bg explains, and each background mount that belongs to none of them.
+/// Returns every loss that bg explains, and each background mount that belongs to none of them.
 fn losses(report: &NodeReport) -> Vec<Loss<'_>> {
     let asked = |folder: Option<&Path>| report.asked.get(folder?);
     let lost = report.volumes.iter().filter(|volume| volume.lost);
@@ -75,7 +75,8 @@ fn losses(report: &NodeReport) -> Vec<Loss<'_>> {
     lost.chain(lone).collect()
 }
 
-/// The steps that take bg away. A line is named only if it gives bg to a volume that is lost, or may.
+/// Returns the steps that take bg away. A line is named only if it gives bg to a volume that is lost, or
+/// may.
 pub(super) fn against_bg(report: &NodeReport) -> Vec<String> {
     let losses = losses(report);
     let is_sure = |warning: &Warning| {
@@ -140,7 +141,7 @@ fn without_bg(asked: &[&AskedOptions]) -> Option<String> {
     })
 }
 
-/// The first line, and how many more there are.
+/// Returns the first line, and how many more there are.
 fn lines(warnings: &[&Warning]) -> Option<String> {
     let first = warnings.first()?;
     let path = place(first.path.as_deref().unwrap_or_default());
@@ -152,7 +153,7 @@ fn lines(warnings: &[&Warning]) -> Option<String> {
     Some(format!("{path}:{line}{more}"))
 }
 
-/// Where the options of these volumes are set.
+/// Names where the options of these volumes are set.
 fn places(losses: &[&Loss<'_>]) -> String {
     let is_flex = |loss: &&&Loss<'_>| loss.is_flex;
     let inline: Vec<&str> = losses.iter().filter_map(|loss| loss.inline()).collect();
@@ -171,7 +172,7 @@ fn places(losses: &[&Loss<'_>]) -> String {
     places.join("; ")
 }
 
-/// Where the options of inline volumes are set: a Pod is made from a template.
+/// Names where the options of inline volumes are set: a Pod is made from a template.
 fn in_pods(volumes: &[&str]) -> Option<String> {
     let first = plain(volumes.first()?);
     let more = match volumes.len() {

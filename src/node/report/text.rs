@@ -16,7 +16,7 @@ use crate::report::IsNfs;
 use crate::report::plain::{place, plain};
 use crate::report::terminal::wrap;
 
-/// The report as text. Names come from Pods and are shown without control
+/// Returns the report as text. Names come from Pods and are shown without control
 /// characters. At a terminal of `width` columns sentences are wrapped.
 pub fn write(report: &NodeReport, colour: bool, width: Option<usize>) -> String {
     let mut text = String::new();
@@ -34,7 +34,7 @@ const COMMANDS: [&str; 2] = [SAVE, NAMES];
 const SAVE: &str = "  save it: ";
 const NAMES: &str = "Names of Pods: ";
 
-/// A line in lines of so many columns, indented under its first one.
+/// Returns a line in lines of so many columns, indented under its first one.
 fn in_columns(line: &str, width: usize) -> String {
     if COMMANDS.iter().any(|command| line.starts_with(command)) {
         return line.to_owned();

@@ -89,7 +89,7 @@ impl WarningKind {
         }
     }
 
-    /// Its name in JSON and metrics.
+    /// Returns its name in JSON and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NfsmountConf => "nfsmount-conf",

@@ -267,7 +267,7 @@ although nothing is mounted, and {instead}; mount.nfs keeps retrying in the back
     writeln!(f, "  dead server, at the mount: {at_the_mount}")
 }
 
-/// When a mount fails: the driver may give up before mount.nfs does.
+/// Says when a mount fails: the driver may give up before mount.nfs does.
 fn foreground_mount(dead: &DeadServer, mount_ends: &str) -> String {
     let silent = silent_mount(dead);
     let of_driver = |length: u64| dead.driver_seconds.filter(|deadline| *deadline < length);
@@ -287,13 +287,13 @@ dropped"
     }
 }
 
-/// The time of one try if packets are dropped.
+/// Returns the time of one try if packets are dropped.
 fn silent_try(dead: &DeadServer) -> String {
     let least = if dead.is_longer { "at least" } else { "about" };
     format!("{least} {}", seconds(dead.silent_try_milliseconds))
 }
 
-/// When a mount fails if packets are dropped.
+/// Says when a mount fails if packets are dropped.
 fn silent_mount(dead: &DeadServer) -> String {
     let one_try = silent_try(dead);
     if dead.silent_mount_milliseconds == dead.silent_try_milliseconds {

@@ -155,7 +155,7 @@ mount never came about writes to the node's local disk; save those files first."
     ))
 }
 
-/// The findings of which something is said.
+/// Returns the findings of which something is said.
 fn told(subject: &SubjectReport) -> impl Iterator<Item = &FindingReport> {
     subject.findings.iter().filter(|finding| finding.action > Reported::Audit)
 }

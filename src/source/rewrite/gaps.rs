@@ -169,7 +169,7 @@ pub(super) fn tidied(text: &str, gone: Vec<Range<usize>>, at: Option<usize>) -> 
     tidied
 }
 
-/// With the blanks after it up to the line's end.
+/// Adds the blanks after it up to the line's end.
 fn kept_open(text: &str, gone: Range<usize>) -> Range<usize> {
     let behind = text.get(gone.end..).unwrap_or_default();
     let rest = behind.trim_start_matches([' ', '\t']);

@@ -74,7 +74,7 @@ pub(crate) fn in_volume(tree: &Tree<'_>, node: NodeId, volume: InlineVolume) -> 
     search.without_anchors()
 }
 
-/// The values at the places that are read, and in them, of a document with aliases: such a value
+/// Returns the values at the places that are read, and in them, of a document with aliases: such a value
 /// counts there, and not where its anchor is.
 fn shared<'p>(tree: &Tree<'_>, node: NodeId, read: impl Iterator<Item = &'p [&'p str]>) -> Vec<NodeId> {
     if tree.aliases.is_empty() {
@@ -211,7 +211,7 @@ pub(super) fn texts(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
     items.into_iter().filter_map(|item| tree.string(item).map(ToOwned::to_owned)).collect()
 }
 
-/// As [`texts`], at any depth of lists and mappings: a switch that is on, `bg: true`, is the
+/// Collects as [`texts`] does, at any depth of lists and mappings: a switch that is on, `bg: true`, is the
 /// option of its name.
 pub(super) fn texts_within(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
     let mut texts = Vec::new();
@@ -247,7 +247,7 @@ fn add_texts(tree: &Tree<'_>, value: NodeId, depth: usize, texts: &mut Vec<Strin
     }
 }
 
-/// As [`texts`]; where a mapping stands in place of a list, each of its entries as
+/// Collects as [`texts`] does; where a mapping stands in place of a list, each of its entries as
 /// the option that it is meant for: `{nconnect: 4, hard: true}`.
 fn options_at(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
     let Some(entries) = tree.entries(value) else { return texts(tree, value) };

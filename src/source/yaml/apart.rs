@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::source::{Item, trees, visit};
 
-    /// All items of a text, in words.
+    /// Returns all items of a text, in words.
     fn described(text: &str) -> Vec<String> {
         let lines = Lines::new(text);
         let mut items = Vec::new();

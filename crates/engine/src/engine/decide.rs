@@ -115,7 +115,7 @@ fn is_worse(old: &Subject<'_>, new: &Subject<'_>) -> bool {
     new.is_background_where_it_was_not(old)
 }
 
-/// The carriers as the mutating webhook writes them where the policy enforces;
+/// Returns the carriers as the mutating webhook writes them where the policy enforces;
 /// `None` where it leaves them. On an update that leaves the options alone there is no
 /// patch, for binding or labelling an old volume must not rewrite it.
 pub(super) fn repaired<'e>(

@@ -29,7 +29,7 @@ pub use scope::{Reach, Scope};
 /// The text of every carrier, one list of elements each.
 pub type Elements<'m> = Vec<Vec<Cow<'m, str>>>;
 
-/// The carriers as they are.
+/// Returns the carriers as they are.
 pub fn unchanged<'m>(subject: &Subject<'m>) -> Elements<'m> {
     subject
         .carriers
@@ -38,7 +38,7 @@ pub fn unchanged<'m>(subject: &Subject<'m>) -> Elements<'m> {
         .collect()
 }
 
-/// The origins of elements that stay where they are.
+/// Returns the origins of elements that stay where they are.
 fn unmoved(subject: &Subject<'_>) -> Vec<Vec<Option<usize>>> {
     subject.carriers.iter().map(|carrier| (0..carrier.elements.len()).map(Some).collect()).collect()
 }
@@ -136,7 +136,7 @@ fn renames(fix: &Fix) -> impl Iterator<Item = &Renaming> {
     })
 }
 
-/// The text of every carrier, and for each element the one before the round.
+/// Returns the text of every carrier, and for each element the one before the round.
 fn into_owned<'m>(carriers: Vec<Vec<Piece<'_>>>) -> (Elements<'m>, Vec<Vec<Option<usize>>>) {
     let owned = |piece: Piece<'_>| (Cow::Owned(piece.text.into_owned()), piece.origin);
     carriers.into_iter().map(|pieces| pieces.into_iter().map(owned).unzip()).unzip()
@@ -164,7 +164,7 @@ pub fn changed_once<'e>(
     Some(carriers.into_iter().map(|pieces| pieces.into_iter().map(|piece| piece.text).collect()).collect())
 }
 
-/// The carriers after one round of fixes; what stands at the places `emptied_before` has
+/// Returns the carriers after one round of fixes; what stands at the places `emptied_before` has
 /// moved already.
 fn round<'e>(
     subject: &Subject<'e>,
@@ -210,7 +210,7 @@ fn round<'e>(
     carried
 }
 
-/// The place that the fix of a finding empties, because its options move to the list
+/// Returns the place that the fix of a finding empties, because its options move to the list
 /// or are there already.
 pub fn emptied(finding: &Finding) -> Option<&Place> {
     let fix = finding.fix.as_ref()?;
@@ -302,7 +302,7 @@ impl<'f> Plan<'f> {
         }
     }
 
-    /// The text of every carrier; `None` where that is what they have.
+    /// Returns the text of every carrier; `None` where that is what they have.
     fn carry_out_all<'e>(&self, subject: &Subject<'e>) -> Option<Vec<Vec<Piece<'e>>>>
     where
         'f: 'e,
@@ -363,7 +363,7 @@ impl<'f> Plan<'f> {
         pieces
     }
 
-    /// The element with its options changed; `None` when none is left of it
+    /// Returns the element with its options changed; `None` when none is left of it
     /// and it is one of a list.
     fn edit_element(
         &self,

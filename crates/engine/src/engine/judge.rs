@@ -93,17 +93,17 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The findings with what is done about each.
+    /// Returns the findings with what is done about each.
     pub fn treated(&self) -> impl Iterator<Item = (&Judged, Treatment)> {
         self.evaluation.findings.iter().zip(self.treatments.iter().copied())
     }
 
-    /// The findings that are treated so.
+    /// Returns the findings that are treated so.
     pub fn with(&self, treatment: Treatment) -> impl Iterator<Item = &Judged> {
         self.treated().filter(move |(_, found)| *found == treatment).map(|(judged, _)| judged)
     }
 
-    /// The carriers as the mutating webhook writes them, or would if the policy
+    /// Returns the carriers as the mutating webhook writes them, or would if the policy
     /// enforced; `None` where it leaves them.
     pub fn patch(&self) -> Option<&Elements<'static>> {
         [Some(&self.decision), self.would_be.as_ref()].into_iter().flatten().find_map(|decision| {
@@ -327,7 +327,7 @@ const MOST_PROPOSED: usize = 100;
 /// Most bytes of a carrier for which a list is proposed: a longer one is not shown.
 pub const LONGEST_PROPOSAL: usize = 2000;
 
-/// The carriers with which the subject passes `/validate`; `None` where no fix brings
+/// Returns the carriers with which the subject passes `/validate`; `None` where no fix brings
 /// them there, where they would be too long to be shown, and where options at a place that
 /// nothing reads belong into them.
 pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {

@@ -81,8 +81,8 @@ pub fn implied_flags(option: &MountOption<'_>) -> OptionSet {
 /// `NFS_DISABLE_UDP_SUPPORT` is on by default from this kernel.
 const UDP_ENDS: Kernel = Kernel::new(5, 6);
 
-/// For `NFSv3` mount.nfs takes the transport words out of the string and writes
-/// its own, so that their odd spellings never reach the kernel
+/// Returns true for a word that is rewritten: for `NFSv3` mount.nfs takes the transport words out of
+/// the string and writes its own, so that their odd spellings never reach the kernel
 /// (`nfs_rewrite_pmap_mount_options`; measured: `tcp=1` and a bare `proto`).
 fn rewritten_for_v3(word: OptionId, value: Option<&str>) -> bool {
     match word {
@@ -145,7 +145,7 @@ pub enum Transport {
     Rdma,
 }
 
-/// The transport an option asks for, if it speaks of the transport at all.
+/// Returns the transport an option asks for, if it speaks of the transport at all.
 pub fn transport(option: &MountOption<'_>) -> Option<Transport> {
     match option.entry()?.id {
         OptionId::Tcp => Some(Transport::Tcp),
@@ -202,7 +202,8 @@ pub fn are_rivals(one: &Entry, other: &Entry) -> bool {
         || group(one).is_some() && group(one) == group(other)
 }
 
-/// The protocol versions a list asks for; all when it names none, or names one that does not exist.
+/// Returns the protocol versions a list asks for; all when it names none, or names one that does not
+/// exist.
 pub fn requested_versions<'o, 'a: 'o>(
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
 ) -> Versions {

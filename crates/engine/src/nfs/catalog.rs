@@ -130,7 +130,7 @@ pub enum OptionId {
 pub struct OptionSet(u128);
 
 impl OptionSet {
-    /// The set of these.
+    /// Returns the set of these.
     pub const fn of(words: &[OptionId]) -> Self {
         let (mut set, mut rest) = (0, words);
         while let [word, others @ ..] = rest {
@@ -176,7 +176,7 @@ impl Group {
     /// `ro` and `rw`.
     pub const ACCESS: Self = Self(OptionId::Ro);
 
-    /// The word that stands for all of the group.
+    /// Returns the word that stands for all of the group.
     pub const fn id(self) -> OptionId {
         self.0
     }
@@ -217,7 +217,7 @@ impl Consumers {
         self.is_mount_only() || self.0 == Self::USER.0
     }
 
-    /// The layers' names, in the order in which they see the option.
+    /// Returns the layers' names, in the order in which they see the option.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         [
             (Self::DRIVER, "driver's mount helper"),
@@ -268,7 +268,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The group of which one member wins; `None` where options add up
+    /// Returns the group of which one member wins; `None` where options add up
     /// (`sec=`), are an error when given twice (versions) or stand alone.
     pub const fn group(&self) -> Option<Group> {
         Some(Group(match self.id {
@@ -338,7 +338,7 @@ pub fn find(keyword: &str) -> Option<&'static Entry> {
     index::find(keyword).or_else(|| find_by_prefix(keyword))
 }
 
-/// Every keyword of the catalog with its entry, in the order of the table.
+/// Returns every keyword of the catalog with its entry, in the order of the table.
 pub fn entries() -> impl Iterator<Item = (&'static str, &'static Entry)> {
     table::ENTRIES.iter().map(|(keyword, entry)| (*keyword, entry))
 }

@@ -68,7 +68,7 @@ pub fn meant(pieces: &[&str]) -> Option<Meant> {
     is_changed.then_some(Meant { pieces: end + 1, options })
 }
 
-/// The options of a text as they should be written: what is only written otherwise
+/// Returns the options of a text as they should be written: what is only written otherwise
 /// is the same option.
 ///
 /// ```
@@ -82,7 +82,7 @@ pub fn intended_options(text: &str) -> Vec<String> {
     })
 }
 
-/// The options of a text; `plain` makes one of a piece, without the blanks around it, that
+/// Returns the options of a text; `plain` makes one of a piece, without the blanks around it, that
 /// is in no disguise.
 fn options_of(text: &str, plain: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let pieces: Vec<&str> = option::split(text).map(|piece| piece.text).collect();
@@ -100,7 +100,7 @@ fn options_of(text: &str, plain: impl Fn(&str) -> Option<String>) -> Vec<String>
     options
 }
 
-/// The options of a text that was to be a list, without what it is wrapped in and with what
+/// Returns the options of a text that was to be a list, without what it is wrapped in and with what
 /// a comma cuts put together again; a value that is refused stays as it is.
 ///
 /// ```
@@ -113,8 +113,8 @@ pub fn whole_options(text: &str) -> Vec<String> {
     options_of(text, |piece| Some(piece.to_owned()))
 }
 
-/// The words of a text, each with its offset in bytes, in any notation of a list: with commas, blanks
-/// or semicolons between them, in brackets, in quotes.
+/// Returns the words of a text, each with its offset in bytes, in any notation of a list: with commas,
+/// blanks or semicolons between them, in brackets, in quotes.
 ///
 /// ```
 /// # use nfs_mount_guard_engine::nfs::disguised::words;
@@ -155,7 +155,7 @@ fn closer(head: &str) -> Option<char> {
     }
 }
 
-/// The option, where all layers take it or it can be put right.
+/// Returns the option, where all layers take it or it can be put right.
 fn taken(text: String) -> Option<String> {
     let option = MountOption::new(text.as_str());
     let is_known = option.entry().is_some_and(|entry| entry.id != OptionId::Context);
@@ -165,7 +165,7 @@ fn taken(text: String) -> Option<String> {
     if judge(&option).refusal.is_none() { Some(text) } else { intended(&option) }
 }
 
-/// The options in a text without what it is wrapped in, as deep as `depth`.
+/// Returns the options in a text without what it is wrapped in, as deep as `depth`.
 fn undressed(text: &str, depth: usize) -> Option<Vec<String>> {
     let text = text.trim();
     // Each layer takes one: a text of a thousand quotes ends here.

@@ -7,7 +7,7 @@ use super::option::MountOption;
 /// Quotes as a word processor writes them, which are letters to every layer.
 pub(crate) const TYPOGRAPHIC: [char; 4] = ['\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
 
-/// The option as it should be written, where its refused value can mean one
+/// Returns the option as it should be written, where its refused value can mean one
 /// thing only: another case, a unit, a version with its name around it. `None`
 /// where it may mean several things, or nothing.
 ///
@@ -42,7 +42,7 @@ pub fn intended(option: &MountOption<'_>) -> Option<String> {
     (is_taken && text != option.text()).then_some(text)
 }
 
-/// The version that a word without a value names: `nfs4`, `NFSv4.1`, `vers4.1`.
+/// Returns the version that a word without a value names: `nfs4`, `NFSv4.1`, `vers4.1`.
 ///
 /// ```
 /// # use nfs_mount_guard_engine::nfs::intended::version_word;
@@ -59,7 +59,7 @@ pub fn version_word(word: &str) -> Option<String> {
     judge(&MountOption::new(text.as_str())).refusal.is_none().then_some(text)
 }
 
-/// The version in `v4.1`, `NFSv4`, `4.1.`, `4_1`, `41` or `NFS 4.1`; `3.0` is 3.
+/// Returns the version in `v4.1`, `NFSv4`, `4.1.`, `4_1`, `41` or `NFS 4.1`; `3.0` is 3.
 fn version(value: &str) -> Option<String> {
     let value = value.trim_start_matches('0');
     let lower = value.to_lowercase();
@@ -76,7 +76,7 @@ fn version(value: &str) -> Option<String> {
     }
 }
 
-/// A duration with its unit, in whole tenths of a second.
+/// Returns a duration with its unit, in whole tenths of a second.
 fn tenths(value: &str) -> Option<u64> {
     if let Some(number) = value.strip_suffix(".0").filter(|number| !number.is_empty()) {
         return number.parse().ok().filter(|tenths| (1..=6000).contains(tenths));
@@ -97,7 +97,7 @@ fn tenths(value: &str) -> Option<u64> {
     (tenths > 0 && tenths <= 6000).then_some(tenths)
 }
 
-/// A duration with its unit, in whole seconds.
+/// Returns a duration with its unit, in whole seconds.
 fn seconds(value: &str) -> Option<u64> {
     let (number, unit) = split_unit(value)?;
     match unit.as_str() {
@@ -109,7 +109,7 @@ fn seconds(value: &str) -> Option<u64> {
     }
 }
 
-/// A size with its unit, in bytes; K, M and their like are powers of 1024.
+/// Returns a size with its unit, in bytes; K, M and their like are powers of 1024.
 fn bytes(value: &str) -> Option<u64> {
     let (number, unit) = split_unit(value)?;
     let factor = match unit.as_str() {
@@ -122,7 +122,7 @@ fn bytes(value: &str) -> Option<u64> {
     number.checked_mul(factor)
 }
 
-/// A number whose digits stand in groups of three, as `1_048_576`, in one.
+/// Returns a number whose digits stand in groups of three, as `1_048_576`, in one.
 fn grouped(value: &str) -> Option<String> {
     let separator = value.chars().find(|c| matches!(c, '_' | '\'' | '.'))?;
     let mut groups = value.split(separator);
@@ -135,7 +135,7 @@ fn grouped(value: &str) -> Option<String> {
     (is_first && are_groups && is_enough).then(|| value.replace(separator, ""))
 }
 
-/// A plain number and the letters after it, in small ones.
+/// Returns a plain number and the letters after it, in small ones.
 fn split_unit(value: &str) -> Option<(u64, String)> {
     let whole = grouped(value);
     let value = whole.as_deref().unwrap_or(value);

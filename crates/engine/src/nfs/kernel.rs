@@ -64,7 +64,7 @@ impl Kernels {
     /// No kernel the catalog covers.
     pub const NONE: Self = Self { since: Kernel::new(u16::MAX, 0), until: None };
 
-    /// From `major.minor` on.
+    /// Returns the kernels from `major.minor` on.
     pub const fn since(major: u16, minor: u16) -> Self {
         Self { since: Kernel::new(major, minor), until: None }
     }

@@ -28,12 +28,12 @@ impl<'a> MountOption<'a> {
         Self { text, keyword_end, entry }
     }
 
-    /// The whole option.
+    /// Returns the whole option.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The catalog's row for it; `None` for a keyword that no layer knows.
+    /// Returns the catalog's row for it; `None` for a keyword that no layer knows.
     pub const fn entry(&self) -> Option<&'static Entry> {
         self.entry
     }
@@ -71,7 +71,7 @@ pub fn split(element: &str) -> Split<'_> {
     Split { rest: Some(element), offset: 0, quotes: has_paired_quotes(element) }
 }
 
-/// The options of an element as they are written, without the empty ones.
+/// Returns the options of an element as they are written, without the empty ones.
 pub fn pieces(element: &str) -> impl Iterator<Item = &str> {
     split(element).map(|piece| piece.text).filter(|text| !text.is_empty())
 }

@@ -45,7 +45,7 @@ impl Reader {
     pub const ALL: [Self; 5] =
         [Self::MountBefore240, Self::MountSince240, Self::MountSince242, Self::MountNfs, Self::Kernel];
 
-    /// Its name, for people.
+    /// Returns its name, for people.
     pub const fn title(self) -> &'static str {
         match self {
             Self::MountBefore240 => "mount(8) of util-linux before 2.40",
@@ -56,7 +56,7 @@ impl Reader {
         }
     }
 
-    /// The options that this layer finds in `text`, in order. Empty ones are
+    /// Returns the options that this layer finds in `text`, in order. Empty ones are
     /// passed over by every layer.
     pub fn options(self, text: &str) -> Vec<&str> {
         let mut options = Vec::new();
@@ -97,7 +97,7 @@ impl Reader {
         options
     }
 
-    /// The string that this mount(8) hands to mount.nfs: what it takes for
+    /// Returns the string that this mount(8) hands to mount.nfs: what it takes for
     /// itself is not in it, nor `context=` where the node has no `SELinux`.
     pub fn hands_on(self, text: &str, selinux: bool) -> String {
         let stays = |option: &&str| {
@@ -174,7 +174,7 @@ pub fn is_shell(element: &str) -> bool {
     element.bytes().any(|byte| b"$`;&|<>(){}\n".contains(&byte))
 }
 
-/// The trap in one element of a list, if there is one. Elements are joined with
+/// Returns the trap in one element of a list, if there is one. Elements are joined with
 /// commas, so it changes what the next ones mean.
 pub fn trap(element: &str) -> Option<Trap> {
     if element.contains("\\\"") {
@@ -188,7 +188,7 @@ pub fn trap(element: &str) -> Option<Trap> {
     (!has_paired_quotes(element)).then_some(Trap::OpenQuote)
 }
 
-/// The pieces of `text` between all its commas, quoted and escaped ones too: no
+/// Returns the pieces of `text` between all its commas, quoted and escaped ones too: no
 /// layer finds an option that does not begin where one of these does.
 pub fn every_piece(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut start = 0;
@@ -252,7 +252,7 @@ pub fn mentions_background(text: &str) -> bool {
     every_piece(text).any(|piece| background_word(piece.text, Latitude::WIDE).is_some())
 }
 
-/// The word that `piece` may be to some layer where that is `bg`, in its own
+/// Returns the word that `piece` may be to some layer where that is `bg`, in its own
 /// letters: its keyword, without quotes and backslashes.
 pub fn background_word(piece: &str, latitude: Latitude) -> Option<&'static str> {
     // `bg=0` and `bg=no` are bg, too: the value is not looked at.
@@ -272,7 +272,7 @@ pub fn background_word(piece: &str, latitude: Latitude) -> Option<&'static str> 
     Some(word)
 }
 
-/// Without white space and marks around it.
+/// Removes white space and marks around it.
 fn trimmed(keyword: &str) -> &str {
     let is_around = |character: char| character.is_whitespace() || u8::try_from(character).is_ok_and(is_mark);
     keyword.trim_matches(is_around)

@@ -108,7 +108,7 @@ impl Settings {
         settings
     }
 
-    /// The largest `timeo` in effect, in tenths of a second.
+    /// Returns the largest `timeo` in effect, in tenths of a second.
     pub const fn largest_timeo(&self) -> u32 {
         cap_timeo(u32::MAX)
     }
@@ -192,7 +192,7 @@ impl AttributeCache {
 }
 
 impl LocalLocks {
-    /// Several `local_lock=` add up, but for `none` (6.1 source).
+    /// Adds the value of a `local_lock=` to those before, but for `none` (6.1 source).
     fn set(&mut self, value: Option<&str>) {
         match value {
             // The bits are only added, but for none:
@@ -217,7 +217,7 @@ fn set<T>(place: &mut Option<T>, value: Option<T>) {
     }
 }
 
-/// The kernel caps `timeo` at 600 seconds (`nfs_init_timeout_values`,
+/// Caps `timeo` at 600 seconds, as the kernel does (`nfs_init_timeout_values`,
 /// `NFS_MAX_TCP_TIMEOUT`).
 const fn cap_timeo(tenths: u32) -> u32 {
     // NFS_MAX_TCP_TIMEOUT, 600 s: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/client.c,

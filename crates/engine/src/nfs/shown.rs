@@ -64,23 +64,23 @@ impl<'a> Shown<'a> {
         Self { options, settings }
     }
 
-    /// The version that the client and the server agreed on; `None` where none is shown.
+    /// Returns the version that the client and the server agreed on; `None` where none is shown.
     pub fn version(&self) -> Option<Version> {
         let mut versions = self.settings.versions.iter();
         versions.next().filter(|_| versions.next().is_none())
     }
 
-    /// The last option with this word.
+    /// Returns the last option with this word.
     fn last(&self, word: OptionId) -> Option<&MountOption<'a>> {
         last(&self.options, word)
     }
 
-    /// The last option with this keyword.
+    /// Returns true for the last option with this keyword.
     fn has(&self, keyword: &str) -> bool {
         self.options.iter().any(|option| option.keyword() == keyword)
     }
 
-    /// The settings that the mount has otherwise than `asked`, the options in the order in
+    /// Returns the settings that the mount has otherwise than `asked`, the options in the order in
     /// which mount.nfs gets them.
     pub fn differences<'o, 'b: 'o>(
         &self,
@@ -108,7 +108,7 @@ impl<'a> Shown<'a> {
         found.differences
     }
 
-    /// Those of `asked` that the kernel shows of no mount, or not of one with this version:
+    /// Returns those of `asked` that the kernel shows of no mount, or not of one with this version:
     /// of them the mount does not tell whether it has them.
     pub fn unseen<'o, 'b: 'o>(
         &self,
@@ -131,7 +131,7 @@ const fn is_for_v3(word: OptionId) -> bool {
     matches!(word, OptionId::Lock | OptionId::LocalLock | OptionId::Acl)
 }
 
-/// True if a mount shows the option, or by its absence that it has it not.
+/// Returns true if a mount shows the option, or by its absence that it has it not.
 const fn is_shown(word: OptionId, negated: bool) -> bool {
     match word {
         OptionId::Hard

@@ -25,7 +25,7 @@ pub const FOREGROUND_RETRY_MINUTES: i64 = 2;
 /// Minutes that mount.nfs keeps trying in the background unless told: a week.
 pub const BACKGROUND_RETRY_MINUTES: i64 = 10_000;
 
-/// The kernel's own `timeo` in tenths of a second.
+/// Returns the kernel's own `timeo` in tenths of a second.
 pub const fn default_timeo(transport: Option<Transport>) -> u32 {
     match transport {
         // NFS_DEF_UDP_TIMEO, 1.1 s.
@@ -34,7 +34,7 @@ pub const fn default_timeo(transport: Option<Transport>) -> u32 {
     }
 }
 
-/// The kernel's own `retrans`.
+/// Returns the kernel's own `retrans`.
 pub const fn default_retrans(transport: Option<Transport>) -> u32 {
     match transport {
         Some(Transport::Udp) => 3,
@@ -42,7 +42,7 @@ pub const fn default_retrans(transport: Option<Transport>) -> u32 {
     }
 }
 
-/// The major timeout: when a soft mount fails a call, and a hard one logs
+/// Returns the major timeout: when a soft mount fails a call, and a hard one logs
 /// "server not responding" and starts over.
 ///
 /// TCP and RDMA: `min(timeo / 10 * (1 + retrans), 600 s)`, never below

@@ -78,7 +78,7 @@ impl Versions {
         self.0 == 0
     }
 
-    /// The versions of the set in the order mount.nfs tries them.
+    /// Returns the versions of the set in the order mount.nfs tries them.
     pub fn iter(self) -> impl Iterator<Item = Version> {
         Version::NEGOTIATED.into_iter().filter(move |version| self.contains(*version))
     }

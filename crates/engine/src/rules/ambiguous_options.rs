@@ -129,7 +129,7 @@ fn says_everything_once(check: &RuleContext<'_, '_>) -> bool {
         && check.options().filter_map(group).all(|group| written.insert(group.id()))
 }
 
-/// The group that an option takes part in.
+/// Returns the group that an option takes part in.
 fn group(token: &Token<'_>) -> Option<Group> {
     let takes_part = token.acceptance.refusal.is_none() && !token.is_drivers_own;
     token.entry().filter(|_| takes_part).and_then(Entry::group)

@@ -13,7 +13,7 @@ pub(super) fn offer(edits: Vec<Edit>) -> Fix {
     Fix { applicability: Applicability::Offer, edits }
 }
 
-/// The edit that writes another text in the place of an option that the user wrote.
+/// Returns the edit that writes another text in the place of an option that the user wrote.
 pub(super) fn replace(token: &Token<'_>, with: impl Into<Cow<'static, str>>) -> Option<Edit> {
     let site = token.site.clone()?;
     Some(Edit::Replace { site, with: with.into() })
@@ -36,7 +36,8 @@ pub(super) fn offer_instead(subject: &Subject<'_>, token: &Token<'_>, edits: Vec
     Fix { applicability, edits }
 }
 
-/// The edit that takes an option out; `None` where its backslash would then be before another one.
+/// Returns the edit that takes an option out; `None` where its backslash would then be before another
+/// one.
 pub(super) fn remove(token: &Token<'_>) -> Option<Edit> {
     // The backslash would then escape what comes after it.
     if token.option.text().ends_with('\\') {

@@ -192,7 +192,7 @@ fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
     (traps, spaced)
 }
 
-/// The edits that take the blanks around the options of an element away, and how bad the
+/// Returns the edits that take the blanks around the options of an element away, and how bad the
 /// worst of them is; `None` where none has blanks, or one would not be an option without.
 fn trimmed_blanks<'t>(
     subject: &Subject<'_>,
@@ -209,8 +209,8 @@ fn trimmed_blanks<'t>(
     worst.map(|worst| (worst, edits))
 }
 
-/// The traps of an element, with true for a quote and its partner that the carrier's reader parts:
-/// one fault.
+/// Returns the traps of an element, with true for a quote and its partner that the carrier's reader
+/// parts: one fault.
 fn closed_together(form: Form, traps: Vec<(Range<usize>, Trap)>) -> Vec<(Range<usize>, Trap, bool)> {
     let mut together: Vec<(Range<usize>, Trap, bool)> = Vec::new();
     for (range, trap) in traps {
@@ -342,13 +342,13 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
     }
 }
 
-/// The remedy for an option whose intended text is not known, if it has one of its own.
+/// Returns the remedy for an option whose intended text is not known, if it has one of its own.
 fn remedy_of(malformation: Malformation) -> Option<Cow<'static, str>> {
     let is_control = malformation == Malformation::Control;
     is_control.then_some(Cow::Borrowed("delete the control character"))
 }
 
-/// The severity of a fault in an option: less where mount(8) keeps the option to itself, or
+/// Returns the severity of a fault in an option: less where mount(8) keeps the option to itself, or
 /// where the driver mends it.
 fn severity_of(subject: &Subject<'_>, token: &Token<'_>, severity: Severity) -> Severity {
     match severity {

@@ -320,7 +320,7 @@ fn is_more_connections(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
         && check.options().any(|other| is_of_client_module(&other.option))
 }
 
-/// The option as it should be written, where that is certain.
+/// Returns the option as it should be written, where that is certain.
 fn meant(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> {
     let requested = check.subject.options.settings().versions;
     let names_no_version = requested == Versions::ALL;
@@ -360,7 +360,7 @@ fn flag_without_value(token: &Token<'_>) -> Option<String> {
     Some(token.option.keyword().to_owned())
 }
 
-/// The word for the contrary of a flag whose value says no: `soft=false` may mean `hard`.
+/// Returns the word for the contrary of a flag whose value says no: `soft=false` may mean `hard`.
 fn contrary_of_flag(token: &Token<'_>) -> Option<String> {
     let is_no = matches!(token.option.value()?, "0" | "false" | "no" | "off");
     if token.acceptance.refusal != Some(Refusal::FlagWithValue) || !is_no {
@@ -393,7 +393,7 @@ fn is_ipv6(token: &Token<'_>) -> bool {
         && token.option.value().is_some_and(|value| value.ends_with('6'))
 }
 
-/// The version in the spelling for which a driver looks at the beginning of an
+/// Returns the version in the spelling for which a driver looks at the beginning of an
 /// element, so that it appends none of its own.
 fn written_for_the_driver(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<Vec<Edit>> {
     let driver = check.subject.driver;

@@ -66,7 +66,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
     check.report(token, Severity::Proper, message, None);
 }
 
-/// The user's option that makes the mount a soft one; `None` where the mount
+/// Returns the user's option that makes the mount a soft one; `None` where the mount
 /// is hard, or soft by the driver's own doing.
 pub(super) fn soft_option<'c, 'm>(check: &RuleContext<'c, 'm>) -> Option<&'c Token<'m>> {
     if check.subject.options.settings().recovery == Recovery::Hard {

@@ -234,7 +234,7 @@ fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
     Some(Problem::with_remedy(what, format!("use at most retry={most}")))
 }
 
-/// The whole minutes that a value with a unit is meant to be: `120s`, `2min`, `1h`.
+/// Returns the whole minutes that a value with a unit is meant to be: `120s`, `2min`, `1h`.
 fn intended_minutes(value: &str) -> Option<u64> {
     let unit = value.trim_start_matches(|character: char| character.is_ascii_digit());
     let number: u64 = value.strip_suffix(unit)?.parse().ok()?;

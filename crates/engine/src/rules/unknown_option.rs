@@ -1,20 +1,22 @@
 //! NMG011: an option that nothing knows.
 
 mod cut_off;
+mod other_version;
 
 use super::{
     About, Actions, Example, Rule, RuleContext, offer, offer_instead, redirected_mount, remove, replace,
 };
 use crate::finding::{Action, Applicability, Code, Sentence, Severity};
-use crate::nfs::acceptance::{self, Refusal, Transport, judge, transport};
+use crate::nfs::acceptance::{Refusal, Transport, judge, transport};
 use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
-use crate::nfs::intended::{TYPOGRAPHIC, intended, version_word};
+use crate::nfs::intended::{TYPOGRAPHIC, version_word};
 use crate::nfs::option::MountOption;
 use crate::nfs::placeholder::is_leftover;
 use crate::nfs::vendor::is_of_client_module;
 use crate::nfs::version::Versions;
-use crate::subject::Subject;
-use crate::subject::effective::{Malformation, Token};
+use crate::subject::effective::Token;
+use other_version::version_keyword;
+pub(super) use other_version::{OtherVersion, names_version};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(11),
@@ -121,7 +123,7 @@ fn is_behind_escaped_comma(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bo
     before.is_some_and(|before| before.ends_with("\\,"))
 }
 
-/// The remedy for a number under the name `timeout`: seconds may be meant, and `timeo` counts
+/// Returns the remedy for a number under the name `timeout`: seconds may be meant, and `timeo` counts
 /// tenths of one.
 fn in_tenths(token: &Token<'_>) -> Option<String> {
     let keyword = token.option.keyword();
@@ -133,7 +135,7 @@ fn in_tenths(token: &Token<'_>) -> Option<String> {
     (keyword == "timeout").then(|| format!("timeo counts tenths of a second: {seconds} s are timeo={tenths}"))
 }
 
-/// The option that was probably meant, value included: one keyword of the
+/// Returns the option that was probably meant, value included: one keyword of the
 /// catalog at the smallest edit distance, if there is only one and the result
 /// is an option that every layer takes.
 fn suggestion(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> {
@@ -176,112 +178,6 @@ fn suggestion(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> 
         _ => keyword.to_owned(),
     };
     is_taken(check, &text).then_some(text)
-}
-
-/// Another option of the list that names a version, of which mount.nfs takes one.
-pub(super) struct OtherVersion {
-    /// The option, as it should be written.
-    text: String,
-    /// True if it is written so, and every layer takes it.
-    is_clean: bool,
-    /// True if the driver adds it.
-    is_drivers: bool,
-}
-
-impl OtherVersion {
-    /// Returns the one that the list, or the driver, has next to `token`, which is meant to be the version
-    /// option `text`; `None` without another one.
-    pub(super) fn of(subject: &Subject<'_>, token: &Token<'_>, text: &str) -> Option<Self> {
-        if !names_version(text) {
-            return None;
-        }
-        let is_other = |other: &&Token<'_>| {
-            other.malformation != Some(Malformation::Continued) && !is_same_place(other, token)
-        };
-        let others = || subject.options.effective().filter(is_other);
-        let found = |other: &Token<'_>| {
-            let is_clean = other.malformation.is_none() && other.acceptance.refusal.is_none();
-            Some(Self { text: version_meant(other)?, is_clean, is_drivers: other.site.is_none() })
-        };
-        let driver = others().filter(|other| other.site.is_none()).find_map(found);
-        let clean = || others().filter_map(found).find(|other| other.is_clean);
-        driver.or_else(clean).or_else(|| others().find_map(found))
-    }
-
-    /// Returns true if an option that is meant to be `text` says nothing that the list does not say.
-    pub(super) fn makes_needless(&self, text: &str) -> bool {
-        self.is_clean && (self.is_drivers || requests_same(text, &self.text))
-    }
-
-    /// Returns true if the author has to choose between `text` and the other version.
-    pub(super) fn leaves_a_choice(&self, text: &str) -> bool {
-        !self.is_drivers && !requests_same(text, &self.text)
-    }
-
-    /// Returns what to do with a version that does not exist; `None` where the other one is none either.
-    pub(super) fn in_place_of_none(self) -> Option<String> {
-        self.is_clean.then(|| format!("remove it: {} is there already", self.text))
-    }
-
-    /// Returns what to do with an option that is meant to be `text`, so that one version is left.
-    pub(super) fn remedy(&self, text: &str) -> String {
-        let other = &self.text;
-        if self.is_drivers {
-            format!("remove it: the driver requests {other}")
-        } else if self.leaves_a_choice(text) {
-            format!("keep one of {text} and {other}: only one version option is allowed")
-        } else if self.is_clean {
-            format!("remove it: {other} is there already")
-        } else {
-            format!("write {text} once: only one version option is allowed")
-        }
-    }
-}
-
-fn is_same_place(one: &Token<'_>, other: &Token<'_>) -> bool {
-    one.site.is_some() && one.site == other.site || std::ptr::eq(one, other)
-}
-
-pub(super) fn names_version(text: &str) -> bool {
-    MountOption::new(text).entry().is_some_and(acceptance::names_version)
-}
-
-fn requests_same(one: &str, other: &str) -> bool {
-    let request = |text: &str| acceptance::version_request(&MountOption::new(text)).map(|it| it.versions);
-    request(one).is_some() && request(one) == request(other)
-}
-
-/// Returns the version option that a text is, or is meant to be.
-fn version_meant(token: &Token<'_>) -> Option<String> {
-    let text = token.option.text();
-    let meant = token.meant.as_deref().map(|meant| meant.options.as_slice()).unwrap_or_default();
-    if let Some(meant) = meant.iter().find(|text| names_version(text)) {
-        return Some(meant.clone());
-    }
-    let bare = match text.split_once('=') {
-        Some((keyword, value)) => {
-            let keyword = keyword.trim();
-            let known = version_keyword(&keyword.to_lowercase()).unwrap_or(keyword);
-            format!("{known}={}", value.trim())
-        }
-        None if text.trim_start().starts_with(|first: char| first.is_ascii_digit()) => {
-            format!("v{}", text.trim())
-        }
-        None => text.trim().to_owned(),
-    };
-    if names_version(&bare) {
-        return Some(intended(&MountOption::new(&bare)).unwrap_or(bare));
-    }
-    version_word(&bare)
-}
-
-/// Returns the keyword of a version that another word is meant to be.
-fn version_keyword(written: &str) -> Option<&'static str> {
-    match written {
-        "version" => Some("vers"),
-        "nfsversion" | "nfs_version" | "nfsver" | "nfs_vers" => Some("nfsvers"),
-        _ => None,
-    }
 }
 
 /// Returns true if the list would be better with this option: every layer takes it beside the
@@ -351,7 +247,7 @@ fn other_program(keyword: &str) -> Option<&'static str> {
     }
 }
 
-/// The keyword that is the same but for its case.
+/// Returns the keyword that is the same but for its case.
 fn in_small_letters(written: &str) -> Option<&'static str> {
     catalog::entries().find(|(keyword, _)| *keyword == written).map(|(keyword, _)| keyword)
 }
@@ -400,7 +296,7 @@ fn closest(written: &str) -> Option<&'static str> {
     best.filter(|_| is_unique).map(|(_, keyword)| keyword).filter(|keyword| is_alike(keyword))
 }
 
-/// The set of characters that occur, by their last five bits.
+/// Returns the set of characters that occur, by their last five bits.
 fn letters_of(text: &str) -> u32 {
     text.chars().fold(0, |letters, character| letters | 1 << (u32::from(character) & 31))
 }

@@ -139,8 +139,8 @@ struct ClaimSpec<'a> {
 }
 
 impl Claim<'_> {
-    /// The claim, where it names a volume or a class. In a manifest without a namespace it is in that
-    /// which kubectl takes.
+    /// Returns the claim, where it names a volume or a class. In a manifest without a namespace it is in
+    /// that which kubectl takes.
     pub fn with_origin(&self) -> Option<VolumeClaim> {
         let metadata = self.metadata.as_ref()?;
         let namespace = metadata.namespace.as_deref().unwrap_or("default").into();
@@ -188,12 +188,12 @@ impl fmt::Display for Uid {
 }
 
 impl BoundVolume<'_> {
-    /// The identity of the object, where a cluster has it.
+    /// Returns the identity of the object, where a cluster has it.
     pub fn uid(&self) -> Option<Uid> {
         Uid::parse(self.metadata.as_ref()?.uid.as_deref()?)
     }
 
-    /// The claim that the volume names.
+    /// Returns the claim that the volume names.
     pub fn claim(&self) -> Claimed {
         let Some(claim) = self.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()) else {
             return Claimed::Nothing;
@@ -214,7 +214,7 @@ impl BoundVolume<'_> {
         self.spec.as_ref().is_none_or(|spec| spec.claim_ref.is_none())
     }
 
-    /// The directory of an in-tree NFS volume.
+    /// Returns the directory of an in-tree NFS volume.
     pub fn nfs_path(&self) -> Option<&str> {
         self.spec.as_ref()?.nfs.as_ref()?.path.as_deref()
     }

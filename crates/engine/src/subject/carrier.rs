@@ -67,7 +67,7 @@ impl Form {
 }
 
 impl<'m> Carrier<'m> {
-    /// The pieces of one element, as the carrier's reader splits it.
+    /// Returns the pieces of one element, as the carrier's reader splits it.
     pub fn pieces(&self, element: &'m str) -> Vec<Piece<'m>> {
         let seen = self.seen(element);
         let whole =
@@ -79,7 +79,7 @@ impl<'m> Carrier<'m> {
         }
     }
 
-    /// The element as its commas, quotes and backslashes are looked at: those of a
+    /// Returns the element as its commas, quotes and backslashes are looked at: those of a
     /// placeholder are gone when a reader sees it.
     pub(crate) fn seen<'e>(&self, element: &'e str) -> Cow<'e, str> {
         if self.takes_placeholders { masked(element) } else { element.into() }
@@ -227,7 +227,7 @@ pub(crate) fn carriers<'m>(
     carriers
 }
 
-/// The `volumeHandle`, where the driver makes options of what it holds, or refuses it.
+/// Returns the `volumeHandle`, where the driver makes options of what it holds, or refuses it.
 fn handle<'m>(driver: &'static Driver, holds: Holds, facts: &Facts<'m>) -> Option<Carrier<'m>> {
     let handle = facts.volume_handle.filter(|_| holds == Holds::Volume)?;
     let holds_options = driver.handle.may_hold_options(handle);
@@ -382,7 +382,7 @@ fn add_annotation<'m>(
     });
 }
 
-/// The annotation, which kubelet reads on in-tree volumes only, and then instead
+/// Returns the annotation, which kubelet reads on in-tree volumes only, and then instead
 /// of the list, even when it is empty.
 fn annotation<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> Option<&'m str> {
     let spec = manifest.spec.as_ref();

@@ -362,7 +362,7 @@ impl Driver {
     }
 }
 
-/// Every row, the more particular ones first.
+/// Returns every row, the more particular ones first.
 pub fn drivers() -> impl Iterator<Item = &'static Driver> {
     upstream::DRIVERS
         .iter()
@@ -386,12 +386,12 @@ impl Driver {
     }
 }
 
-/// The row of kubelet's own NFS plugin.
+/// Returns the row of kubelet's own NFS plugin.
 pub fn in_tree_nfs() -> &'static Driver {
     &upstream::IN_TREE_NFS
 }
 
-/// The row of csi-driver-nfs.
+/// Returns the row of csi-driver-nfs.
 pub fn csi_driver_nfs() -> &'static Driver {
     &upstream::NFS_CSI
 }

@@ -71,12 +71,12 @@ impl<'m> Token<'m> {
         self.option = option;
     }
 
-    /// The catalog's row for it.
+    /// Returns the catalog's row for it.
     pub const fn entry(&self) -> Option<&'static Entry> {
         self.option.entry()
     }
 
-    /// The catalog's word for it.
+    /// Returns the catalog's word for it.
     pub fn id(&self) -> Option<OptionId> {
         self.entry().map(|entry| entry.id)
     }
@@ -164,13 +164,13 @@ pub struct Options<'m> {
 }
 
 impl<'m> Options<'m> {
-    /// Every option: those of the user in the order of the carriers, then those
+    /// Returns every option: those of the user in the order of the carriers, then those
     /// the driver adds.
     pub fn tokens(&self) -> &[Token<'m>] {
         &self.tokens
     }
 
-    /// The user's option at `site`; `None` where none begins there. Binary
+    /// Returns the user's option at `site`; `None` where none begins there. Binary
     /// search: the user's options stand first, in the order of the object.
     pub fn at(&self, site: &Site) -> Option<&Token<'m>> {
         let order = site.order();
@@ -181,7 +181,7 @@ impl<'m> Options<'m> {
         (token.site.as_ref() == Some(site)).then_some(token)
     }
 
-    /// The user's options that begin in a part of an element, in order.
+    /// Returns the user's options that begin in a part of an element, in order.
     pub fn within<'o>(&'o self, part: &'o Site) -> impl Iterator<Item = &'o Token<'m>> {
         let order = part.order();
         let is_before = |token: &Token<'m>| token.site.as_ref().is_some_and(|found| found.order() < order);
@@ -193,7 +193,7 @@ impl<'m> Options<'m> {
         tokens.iter().take_while(is_within)
     }
 
-    /// The options that reach mount.nfs, in the order in which it gets them; but
+    /// Returns the options that reach mount.nfs, in the order in which it gets them; but
     /// for those that have placeholders.
     pub fn effective(&self) -> impl DoubleEndedIterator<Item = &Token<'m>> + Clone {
         self.order.iter().filter_map(|index| self.tokens.get(*index))
@@ -222,7 +222,7 @@ impl<'m> Options<'m> {
         self.has_unrendered
     }
 
-    /// The options that reach the mount and have placeholders.
+    /// Returns the options that reach the mount and have placeholders.
     pub fn unrendered(&self) -> impl Iterator<Item = &Token<'m>> {
         self.tokens.iter().filter(|token| token.is_unrendered && token.in_force)
     }
@@ -239,7 +239,7 @@ impl<'m> Options<'m> {
         meant.flat_map(|meant| &meant.options).any(|text| is_it(&MountOption::new(text.as_str())))
     }
 
-    /// The words of all options for which [`Token::is_written`] holds.
+    /// Returns the words of all options for which [`Token::is_written`] holds.
     pub const fn words(&self) -> OptionSet {
         self.words
     }
@@ -273,8 +273,8 @@ impl<'m> Options<'m> {
         &self.settings
     }
 
-    /// The same without what reaches a mount: nothing is mounted with what is written, so the driver adds
-    /// nothing to it either.
+    /// Returns the same without what reaches a mount: nothing is mounted with what is written, so the
+    /// driver adds nothing to it either.
     #[must_use]
     pub(super) fn without_mount(mut self) -> Self {
         self.tokens.retain(|token| token.site.is_some());
@@ -284,7 +284,7 @@ impl<'m> Options<'m> {
         self
     }
 
-    /// The string that mount.nfs gets.
+    /// Returns the string that mount.nfs gets.
     pub fn joined(&self) -> String {
         let mut joined = String::with_capacity(self.parts.iter().map(|part| part.text.len() + 1).sum());
         for (index, part) in self.parts.iter().enumerate() {

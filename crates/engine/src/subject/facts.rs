@@ -59,7 +59,7 @@ impl<'m> Facts<'m> {
             .map(|(_, value)| value)
     }
 
-    /// The parameters, attributes or options of which the key is still to be filled in, or the
+    /// Returns the parameters, attributes or options of which the key is still to be filled in, or the
     /// whole map: any key may be there then.
     pub(crate) fn unrendered_keys(&self) -> impl Iterator<Item = &'m str> {
         let keys = self.map.into_iter().filter(|_| self.takes_placeholders).flat_map(StringMap::iter);
@@ -218,7 +218,7 @@ impl<'m> Facts<'m> {
         driver.nfs
     }
 
-    /// The row that replaces `driver` for this object, or `driver` itself.
+    /// Returns the row that replaces `driver` for this object, or `driver` itself.
     pub(crate) fn row(&self, driver: &'static Driver) -> &'static Driver {
         driver.variants.iter().find(|variant| self.show(&variant.when)).map_or(driver, |variant| variant.row)
     }
@@ -235,7 +235,7 @@ impl<'m> Subject<'m> {
         self.facts.volume_handle.is_some_and(|handle| handle.rsplit(':').next() == Some(part))
     }
 
-    /// The server of an NFS volume that the kubelet mounts itself.
+    /// Returns the server of an NFS volume that the kubelet mounts itself.
     pub(crate) fn in_tree_server(&self) -> Option<&'m str> {
         self.server.filter(|_| self.facts.is_in_tree_nfs)
     }

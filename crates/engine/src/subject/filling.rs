@@ -130,7 +130,7 @@ impl Subject<'_> {
         None
     }
 
-    /// The carrier that holds all options of the mount.
+    /// Returns the carrier that holds all options of the mount.
     fn sole_carrier(&self) -> Option<usize> {
         self.carriers.iter().position(|carrier| {
             carrier.in_force && matches!(carrier.role, Some(Role::Sole | Role::SoleEvenEmpty))
@@ -139,7 +139,7 @@ impl Subject<'_> {
 }
 
 impl Obstacle {
-    /// The carrier into which the missing options can be written by hand.
+    /// Returns the carrier into which the missing options can be written by hand.
     pub const fn carrier(self) -> Option<usize> {
         match self {
             Self::ListNotUsed(carrier) | Self::Inline { carrier, .. } => carrier,

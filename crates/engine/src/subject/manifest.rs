@@ -163,7 +163,7 @@ pub struct Manifest<'a> {
 }
 
 impl Manifest<'_> {
-    /// The driver that a CSI volume names; `None` where it names none, as in a patch.
+    /// Returns the driver that a CSI volume names; `None` where it names none, as in a patch.
     pub fn driver_of_volume(&self) -> Option<&str> {
         self.spec.as_ref()?.csi.as_ref()?.driver.as_deref()
     }
@@ -321,12 +321,12 @@ pub struct FlexSource<'a> {
 pub struct StringMap<'a>(pub Vec<(Text<'a>, Text<'a>)>);
 
 impl StringMap<'_> {
-    /// All pairs.
+    /// Returns all pairs.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (&**key, &**value))
     }
 
-    /// The value of `key`, whatever its case: drivers fold their keys.
+    /// Returns the value of `key`, whatever its case: drivers fold their keys.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.iter().find(|(found, _)| found.eq_ignore_ascii_case(key)).map(|(_, value)| value)
     }

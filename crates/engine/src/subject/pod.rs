@@ -88,8 +88,8 @@ struct ContainerState {
 }
 
 impl Status<'_> {
-    /// The phase. A Pod is pending to the API server as long as its init containers run, and they
-    /// have its volumes already (kubernetes `pkg/kubelet/kubelet_pods.go`, `getPhase`).
+    /// Returns the phase. A Pod is pending to the API server as long as its init containers run, and
+    /// they have its volumes already (kubernetes `pkg/kubelet/kubelet_pods.go`, `getPhase`).
     fn phase(&self) -> Option<Phase> {
         let phase = Phase::parse(self.phase.as_deref()?)?;
         let has_begun = |status: &ContainerStatus| {
@@ -164,7 +164,7 @@ impl Pod<'_> {
         self.status.as_ref().is_some_and(|status| status.phase.is_some())
     }
 
-    /// The Pod, where it comes from a cluster, has not ended and mounts a claim or an
+    /// Returns the Pod, where it comes from a cluster, has not ended and mounts a claim or an
     /// inline CSI volume.
     pub fn mounting(&self) -> Option<MountingPod> {
         let (metadata, spec, status) = (self.metadata.as_ref()?, self.spec.as_ref()?, self.status.as_ref()?);
@@ -193,7 +193,7 @@ impl Pod<'_> {
 }
 
 impl Volume<'_> {
-    /// The claim that the volume is, by name. That of an ephemeral volume is made for
+    /// Returns the claim that the volume is, by name. That of an ephemeral volume is made for
     /// the Pod (kubernetes `staging/src/k8s.io/component-helpers/storage/ephemeral`).
     fn claim(&self, pod: &str) -> Option<Box<str>> {
         if let Some(claim) = &self.persistent_volume_claim {

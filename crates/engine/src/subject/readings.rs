@@ -17,7 +17,7 @@ impl<'m> Subject<'m> {
         Latitude { folds, trims: folds || carrier.elements.iter().any(|element| reading::has_marks(element)) }
     }
 
-    /// The elements that are not one option as it should be written, each with
+    /// Returns the elements that are not one option as it should be written, each with
     /// its carrier.
     pub(super) fn irregular_elements(&self) -> impl Iterator<Item = (&Carrier<'m>, &'m str)> {
         self.options.irregular_elements().iter().filter_map(|(carrier, element)| {

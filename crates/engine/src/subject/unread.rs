@@ -37,7 +37,7 @@ const MOST_KEYS: usize = 512;
 const FEW_CARRIERS: usize = 8;
 
 impl<'m> Subject<'m> {
-    /// The parameters or attributes that look like mount options, beside those that
+    /// Returns the parameters or attributes that look like mount options, beside those that
     /// hold them with some driver, which are carriers. Of a driver whose source was not read those
     /// that are certainly options: it may read them.
     pub fn unread_keys(&self) -> Vec<UnreadKey<'m>> {
@@ -109,7 +109,7 @@ impl<'m> Subject<'m> {
     }
 }
 
-/// The options that a key and its value are meant to give; `None` where they are
+/// Returns the options that a key and its value are meant to give; `None` where they are
 /// meant for something else.
 ///
 /// ```
@@ -164,7 +164,8 @@ pub fn stray_annotation(name: &str, value: &str) -> Option<Misplaced> {
     is_one.then(|| Misplaced { path, texts: vec![value.to_owned()] })
 }
 
-/// The options of NFS that a value of something else adds to a command line that it is a part of.
+/// Returns the options of NFS that a value of something else adds to a command line that it is a part
+/// of.
 fn added(value: &str) -> Option<String> {
     let further: Vec<&str> = reading::further_options(value).map(|piece| piece.text).collect();
     let text = further.join(",");
@@ -193,8 +194,8 @@ fn has_own_option(value: &str) -> bool {
         })
 }
 
-/// The option whose keyword is the key: `timeo: "600"`, `hard: "true"`. A driver that refuses what
-/// it does not know has none of its own with such a name.
+/// Returns the option whose keyword is the key: `timeo: "600"`, `hard: "true"`. A driver that refuses
+/// what it does not know has none of its own with such a name.
 fn word(key: &str, value: &str) -> Option<String> {
     let is_small = !key.bytes().any(|byte| byte.is_ascii_uppercase());
     let keyword = if is_small { Cow::Borrowed(key) } else { Cow::Owned(key.to_ascii_lowercase()) };

@@ -137,7 +137,7 @@ pub struct Inline<'a> {
 }
 
 impl<'a> Workload<'a> {
-    /// The inline CSI volumes of its Pods, whose specification stands at `at`.
+    /// Returns the inline CSI volumes of its Pods, whose specification stands at `at`.
     pub fn inline_volumes(self, at: PodSpec) -> Vec<Inline<'a>> {
         let Self { api_version, kind, metadata, spec, template } = self;
         let spec = spec.unwrap_or_default();

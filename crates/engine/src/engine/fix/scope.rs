@@ -45,7 +45,7 @@ impl Reach {
 }
 
 impl Scope {
-    /// The fixes of an evaluation that are carried out.
+    /// Returns the fixes of an evaluation that are carried out.
     pub(super) fn fixes<'e>(
         self,
         subject: &Subject<'_>,

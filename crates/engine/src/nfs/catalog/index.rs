@@ -10,7 +10,7 @@ const PLACES: usize = 512;
 /// taken stands in the next free one.
 static INDEX: [u8; PLACES] = index();
 
-/// The row of a keyword of the table, exactly as it is written.
+/// Returns the row of a keyword of the table, exactly as it is written.
 pub(super) fn find(keyword: &str) -> Option<&'static Entry> {
     let first = place(keyword.as_bytes());
     (0..PLACES).find_map(|distance| {

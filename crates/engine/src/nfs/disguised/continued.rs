@@ -6,7 +6,7 @@ use super::super::option::MountOption;
 use super::super::value::Grammar;
 use super::{Meant, taken};
 
-/// An option whose value continues after its comma.
+/// Joins an option whose value continues after its comma.
 pub(super) fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant> {
     let value = head.value().unwrap_or_default();
     if entry.id == OptionId::Context {
@@ -48,7 +48,7 @@ pub(super) fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Op
     Some(Meant { pieces, options: vec![taken(text)?] })
 }
 
-/// A version alone, written with the comma of a country: `4,1`.
+/// Returns a version alone, written with the comma of a country: `4,1`.
 pub(super) fn bare_version(head: &str, tail: &[&str]) -> Option<Meant> {
     let minor = tail.first().filter(|_| head == "4")?.trim();
     let text = matches!(minor, "0" | "1" | "2").then(|| format!("nfsvers=4.{minor}"))?;
@@ -128,7 +128,7 @@ pub(crate) fn rest_of_remark(texts: &[&str]) -> usize {
     if is_remark { tail.iter().take_while(is_rest).count() } else { 0 }
 }
 
-/// Several flavors are one value with colons (nfs(5), `sec=`).
+/// Joins several flavors to one value with colons (nfs(5), `sec=`).
 fn flavors(head: &MountOption<'_>, tail: &[&str]) -> Option<Meant> {
     let is_flavor = |text: &str| is_flavor(head.keyword(), text);
     let rest: Vec<&str> =
@@ -140,7 +140,7 @@ fn flavors(head: &MountOption<'_>, tail: &[&str]) -> Option<Meant> {
     Some(Meant { pieces: rest.len() + 1, options: vec![taken(text)?] })
 }
 
-/// A category of an `SELinux` label, or several in a row: `c12`, `c1.c3`.
+/// Returns true for a category of an `SELinux` label, or several in a row: `c12`, `c1.c3`.
 fn is_category(text: &str) -> bool {
     text.split('.').all(|text| {
         text.strip_prefix('c').is_some_and(|number| {
@@ -149,7 +149,7 @@ fn is_category(text: &str) -> bool {
     })
 }
 
-/// A category, and what may stand after the last one of a range's lower level:
+/// Returns true for a category, and what may follow the last one of a range's lower level:
 /// `c34-s15:c0.c1023`.
 pub(crate) fn is_category_range(text: &str) -> bool {
     let (low, high) = text.split_once('-').unwrap_or((text, "s0"));

@@ -55,7 +55,7 @@ impl Found<'_, '_> {
         last(self.asked.iter().copied(), word).is_some()
     }
 
-    /// True if the last option with a word comes before the last one with another.
+    /// Returns true if the last option with a word comes before the last one with another.
     fn comes_before(&self, word: OptionId, other: OptionId) -> bool {
         let place =
             |word| self.asked.iter().rposition(|option| option.entry().is_some_and(|entry| entry.id == word));

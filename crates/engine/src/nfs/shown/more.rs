@@ -11,12 +11,12 @@ use crate::nfs::value::kernel_number;
 const BLOCK_SIZES: std::ops::RangeInclusive<u32> = 1024..=1 << 20;
 
 impl Found<'_, '_> {
-    /// The value of the last option with a word, if it has one.
+    /// Returns the value of the last option with a word, if it has one.
     fn value_of(&self, word: OptionId) -> Option<String> {
         last(self.asked.iter().copied(), word).and_then(MountOption::value).map(ToOwned::to_owned)
     }
 
-    /// The last option with a word as a number that is not 0, which leaves the choice open.
+    /// Returns the last option with a word as a number that is not 0, which leaves the choice open.
     fn number_of(&self, word: OptionId) -> Option<u32> {
         self.value_of(word).as_deref().and_then(kernel_number).filter(|number| *number != 0)
     }
@@ -73,7 +73,7 @@ impl Found<'_, '_> {
         }
     }
 
-    /// Where the client is called back, and the MOUNT service of `NFSv3`.
+    /// Adds where the client is called back, and the MOUNT service of `NFSv3`.
     pub(super) fn addresses(&mut self, shown: &Shown<'_>, is_v3: bool) {
         let words: &[(&'static str, OptionId, Decider)] = if is_v3 {
             &[

@@ -86,7 +86,7 @@ fn can_stand(subject: &Subject<'_>, meant: &Meant) -> bool {
     meant.options.iter().all(is_taken)
 }
 
-/// The remedy for a text that only an element of the list can hold.
+/// Returns the remedy for a text that only an element of the list can hold.
 pub(super) fn move_to_list(text: &str) -> String {
     format!("move all options to spec.mountOptions, with {text} as one element")
 }
@@ -138,7 +138,7 @@ pub(super) fn written_as_meant(
     Some((format!("use {}", options.join(", ")), fix))
 }
 
-/// The option without the blanks around it and its `=`, where that is one every
+/// Returns the option without the blanks around it and its `=`, where that is one every
 /// kernel knows, and how it comes there; empty where nothing is left of it. An option that turns
 /// out to be `bg` becomes `fg`: a trimmed `bg` is the very danger.
 pub(super) fn trimmed(token: &Token<'_>) -> Option<(String, Edit)> {

@@ -70,8 +70,8 @@ pub(super) fn check_appended_version(check: &mut RuleContext<'_, '_>) {
     check.report_carrier(carrier.unwrap_or_default(), severity(refused), message);
 }
 
-/// The remedy for a version that does not exist: the versions that can be requested there, or none
-/// where the driver requests one itself.
+/// Returns the remedy for a version that does not exist: the versions that can be requested there, or
+/// none where the driver requests one itself.
 pub(super) fn instead(check: &RuleContext<'_, '_>, token: &Token<'_>) -> (String, Option<Fix>) {
     let subject = check.subject;
     let names_it = |other: &&Token<'_>| other.site.is_none() && other.entry().is_some_and(names_version);

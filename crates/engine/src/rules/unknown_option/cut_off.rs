@@ -34,8 +34,8 @@ struct Whole {
     text: String,
 }
 
-/// The option that `token`, an element of its own, is the rest of: a category of an `SELinux` label,
-/// a flavor of `sec=`, a group of digits.
+/// Returns the option that `token`, an element of its own, is the rest of: a category of an `SELinux`
+/// label, a flavor of `sec=`, a group of digits.
 fn whole_of(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<Whole> {
     let site = token.site.as_ref().filter(|_| may_continue(token.option.text().trim()))?;
     let carrier = check.subject.carriers.get(site.carrier).filter(|carrier| carrier.form == Form::List)?;
@@ -75,8 +75,8 @@ fn report_rest(check: &mut RuleContext<'_, '_>, token: &Token<'_>, whole: Whole)
     check.report(token, severity, Sentence::with_remedy(message, format!("use {text}")), fix);
 }
 
-/// The sites of a remark and of its rest, to which `token` belongs, and true if that is the first
-/// after the comma.
+/// Returns the sites of a remark and of its rest, to which `token` belongs, and true if that is the
+/// first after the comma.
 fn remark_of(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<(Vec<Site>, bool)> {
     let site = token.site.as_ref()?;
     let carrier = check.subject.carriers.get(site.carrier)?;

@@ -20,9 +20,9 @@ use crate::subject::{LONGEST_OPTIONS, Subject};
 /// Most options that a remedy writes out.
 const MOST_WRITTEN: usize = 16;
 
-/// The remedy for options that are lost; `None` if no place is certain. For a file it names the text to write; a warning of the webhook has
-/// no room for it. With `is_sole` false, other places lost options that contradict these; `is_of_claim` is
-/// true in a claim and in a template of one.
+/// Returns the remedy for options that are lost; `None` if no place is certain. For a file it names the
+/// text to write; a warning of the webhook has no room for it. With `is_sole` false, other places lost
+/// options that contradict these; `is_of_claim` is true in a claim and in a template of one.
 pub(super) fn remedy<T: AsRef<str>>(
     subject: &Subject<'_>,
     lost: &[T],
@@ -248,7 +248,7 @@ pub(super) fn agree<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
     place(subject).is_some_and(|place| elements(subject, &place, lost).is_some())
 }
 
-/// The place from which options are taken: a key in the case in which it is written.
+/// Returns the place from which options are taken: a key in the case in which it is written.
 fn place(subject: &Subject<'_>) -> Option<Place> {
     let place = place_of(subject)?;
     let written = place.key().and_then(|key| {
@@ -334,7 +334,7 @@ fn in_foreground(elements: &[String]) -> String {
     options.join(",")
 }
 
-/// The elements of the place with the lost options after them; `bg` as `fg`, and without
+/// Returns the elements of the place with the lost options after them; `bg` as `fg`, and without
 /// a version where the driver adds its own. `None` where that is not certain: what is lost
 /// and what is in force anywhere contradict each other, or no kernel would take it.
 fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Vec<String>> {
@@ -407,7 +407,7 @@ fn is_faulty(subject: &Subject<'_>, carrier: usize) -> bool {
     })
 }
 
-/// An element of a list in brackets, in quotes where YAML needs them.
+/// Returns an element of a list in brackets, in quotes where YAML needs them.
 fn quoted(element: &str) -> String {
     let is_plain = element.starts_with(|first: char| first.is_ascii_alphabetic())
         && element.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-=./".contains(&byte));

@@ -162,7 +162,7 @@ pub enum NoneWord {
 }
 
 impl NoneWord {
-    /// The word.
+    /// Returns the word.
     pub const fn text(self) -> &'static str {
         match self {
             Self::Anywhere(word) | Self::OtherCarriers(word) => word,

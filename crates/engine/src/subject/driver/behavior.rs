@@ -23,7 +23,7 @@ impl Driver {
         })
     }
 
-    /// The version that the driver finds in the text of a list, and what it makes
+    /// Returns the version that the driver finds in the text of a list, and what it makes
     /// of it.
     pub fn version_in(&self, elements: &[&str]) -> Option<(&'static str, Option<&'static str>)> {
         let is_there = |text: &str| elements.iter().any(|element| element.contains(text));

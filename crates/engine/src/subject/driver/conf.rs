@@ -15,7 +15,7 @@ pub enum ConfOf {
 }
 
 impl ConfOf {
-    /// As pages and reports write it.
+    /// Describes it as pages and reports do.
     pub fn describe(self) -> String {
         match self {
             Self::Node(why) | Self::Shared(why) => format!("of the node: {why}"),

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use super::{Driver, drivers};
 
-/// The row for a name, exact names before patterns; `None` for a driver that no
+/// Returns the row for a name, exact names before patterns; `None` for a driver that no
 /// row describes.
 pub fn find(name: &str) -> Option<&'static Driver> {
     EXACT.get(name).copied().or_else(|| {
@@ -14,8 +14,8 @@ pub fn find(name: &str) -> Option<&'static Driver> {
     })
 }
 
-/// The row for the driver of a `FlexVolume`; `None` for one that no row describes, whatever CSI driver
-/// or provisioner has its name.
+/// Returns the row for the driver of a `FlexVolume`; `None` for one that no row describes, whatever CSI
+/// driver or provisioner has its name.
 pub fn find_script(name: &str) -> Option<&'static Driver> {
     EXACT.get(name).copied().filter(|row| row.scripts.contains(&name))
 }
@@ -26,7 +26,7 @@ pub(crate) fn is_no_script(name: &str) -> bool {
     EXACT.contains_key(name) && find_script(name).is_none()
 }
 
-/// The names of all drivers of `FlexVolume`s that a row describes.
+/// Returns the names of all drivers of `FlexVolume`s that a row describes.
 pub fn scripts() -> impl Iterator<Item = &'static str> {
     drivers().flat_map(|row| row.scripts).copied()
 }

@@ -79,12 +79,12 @@ fn last_segment(key: &str) -> &str {
     key.get(begin..).unwrap_or_default()
 }
 
-/// The letters of a key without `_` and `-`, small as Go makes them.
+/// Returns the letters of a key without `_` and `-`, small as Go makes them.
 fn letters(key: &str) -> impl Iterator<Item = char> {
     key.chars().filter(|letter| !matches!(letter, '_' | '-')).map(small)
 }
 
-/// A letter as Go's `strings.ToLower` and `strings.EqualFold` have it: three
+/// Returns a letter as Go's `strings.ToLower` and `strings.EqualFold` have it: three
 /// letters outside ASCII have one inside.
 const fn small(letter: char) -> char {
     match letter {

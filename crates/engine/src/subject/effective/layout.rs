@@ -260,7 +260,7 @@ impl<'m> Assembly<'m> {
         }
     }
 
-    /// The driver's own list, where no carrier that replaces it holds anything.
+    /// Returns the driver's own list, where no carrier that replaces it holds anything.
     fn defaults(&self, carriers: &[Carrier<'m>]) -> &'static [&'static str] {
         let replaces = |(index, carrier): (usize, &Carrier<'m>)| {
             carrier.in_force

@@ -27,7 +27,7 @@ pub const IN_TREE_PLUGINS: [(&str, &str); 17] = [
 ];
 
 impl Spec<'_> {
-    /// The sources of the volume, as a manifest writes them. The API server takes
+    /// Returns the sources of the volume, as a manifest writes them. The API server takes
     /// exactly one (kubernetes `pkg/apis/core/validation`,
     /// `ValidatePersistentVolumeSpec`).
     pub fn sources(&self) -> impl Iterator<Item = &'static str> {
@@ -41,14 +41,14 @@ impl Spec<'_> {
         others.into_iter().chain(in_tree).filter(|(_, is_there)| *is_there).map(|(name, _)| name)
     }
 
-    /// The plugin's name of a volume that kubelet mounts itself and that is not
+    /// Returns the plugin's name of a volume that kubelet mounts itself and that is not
     /// NFS; `None` where the object has no such source.
     pub fn in_tree_plugin(&self) -> Option<&'static str> {
         let mut plugins = self.in_tree().into_iter().zip(IN_TREE_PLUGINS);
         plugins.find(|(source, _)| source.is_some()).map(|(_, (_, plugin))| plugin)
     }
 
-    /// In the order of `IN_TREE_PLUGINS`; a test sees to it.
+    /// Returns the sources in the order of `IN_TREE_PLUGINS`; a test sees to it.
     const fn in_tree(&self) -> [&Option<IgnoredAny>; IN_TREE_PLUGINS.len()] {
         [
             &self.host_path,
