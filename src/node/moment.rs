@@ -171,6 +171,12 @@ impl Moment {
         for Reference { table, pods_dirs } in &self.references {
             for path in pods_dirs.iter().map(|pods_dir| pods_dir.join(folder)) {
                 let Some((mount, location)) = table.find(&path) else { continue };
+                // A node with its root on NFS may mount volumes of the same superblock.
+                let is_of_other_export = || Some(table.mount_of(pods_dirs.first()?)?.source != mount.source);
+                let is_beside = location.device == own.device && location != own;
+                if is_beside && mount.nfs.is_some() && is_of_other_export() == Some(true) {
+                    return Mounted::Nfs;
+                }
                 // One name that leads to another file system is enough: the others are copies of
                 // the same tree.
                 match &mounted {

@@ -293,11 +293,29 @@ pub(super) fn exists(pods_dir: &Path, volume: &VolumeId) -> io::Result<bool> {
 /// When kubelet's note cannot be understood, or is not there; that is an absence only where the
 /// directory of the mount is gone as well.
 pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct VolumeData {
-        driver_name: String,
+    csi_note(pods_dir, volume).map(|note| note.driver_name)
+}
+
+/// The note that kubelet made of a volume of a CSI driver.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CsiNote {
+    /// The driver's name.
+    pub(super) driver_name: String,
+    #[serde(default)]
+    volume_lifecycle_mode: Option<String>,
+}
+
+impl CsiNote {
+    /// Returns true for an inline volume of a Pod, false for a PersistentVolume; `None` where kubelet
+    /// noted neither (before 1.16).
+    pub(super) fn is_inline(&self) -> Option<bool> {
+        self.volume_lifecycle_mode.as_deref().map(|mode| mode == "Ephemeral")
     }
+}
+
+/// Reads the whole note, with the errors of [`csi_driver`].
+pub(super) fn csi_note(pods_dir: &Path, volume: &VolumeId) -> io::Result<CsiNote> {
     const YOUNG: Duration = Duration::from_millis(500);
     const PAUSE: Duration = Duration::from_millis(10);
     let is_young = |metadata: &Metadata| {
@@ -321,9 +339,9 @@ pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<Strin
         }
         let mut text = Vec::new();
         File::open(&file)?.take(VOLUME_DATA_LIMIT).read_to_end(&mut text)?;
-        match serde_json::from_slice::<VolumeData>(&text) {
+        match serde_json::from_slice(&text) {
             Err(error) if error.is_eof() && is_young(&metadata) => thread::sleep(PAUSE),
-            read => return Ok(read?.driver_name),
+            read => return Ok(read?),
         }
     }
 }

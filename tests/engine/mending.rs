@@ -167,6 +167,27 @@ fn the_braces_of_a_printed_map_go_together() {
     }
 }
 
+/// An element of a lost list may be a mapping, or a list: none goes away without the others.
+#[test]
+fn a_lost_list_loses_no_element_that_is_no_text() {
+    let volume = |lost: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  capacity: {{storage: 1Gi}}\n  \
+             accessModes: [ReadWriteMany]\n  nfs: {{server: s, path: /e}}\n  mountoptions:\n{lost}"
+        )
+    };
+    for lost in [
+        "  - hard\n  - fg\n  - timeo=600\n  - retrans=2\n  - nfsvers: 4.1\n",
+        "  - hard\n  - [fg, nfsvers=4.1]\n  - timeo=600\n",
+        "  - fg\n  - {nfsvers: {a: b}}\n",
+        "  - {nfsvers: 4.1}\n",
+    ] {
+        let text = volume(lost);
+        let new = repaired(&text).text.unwrap_or_else(|| text.clone());
+        assert!(new.contains("nfsvers"), "{new}");
+    }
+}
+
 /// Of several aliases the one that still reads the value is named, by its line in the new text.
 #[test]
 fn an_alias_that_is_in_the_way_is_one_that_stays() {

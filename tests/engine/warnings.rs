@@ -263,6 +263,29 @@ fn a_template_that_is_exempt_warns_of_its_pods_that_are_not() {
     }
 }
 
+/// The Pods have the annotations of their template.
+#[test]
+fn a_template_whose_pods_have_the_annotation_warns_of_nothing() {
+    let annotated = json!({"annotations": {"nfs-mount-guard.io/exempt": "background-mount"}});
+    let policy = "annotationExemptions: true";
+    let named = |mut metadata: Value| {
+        metadata["name"] = json!("web");
+        metadata
+    };
+    for (metadata, of_pods, count) in [
+        (named(annotated.clone()), annotated.clone(), 0),
+        (named(json!({})), annotated.clone(), 0),
+        (named(annotated.clone()), json!({}), 1),
+        (named(json!({})), json!({}), 1),
+    ] {
+        let all = warnings(&template(&metadata, &of_pods), policy, Endpoint::Validate);
+        let of_bg = all.iter().filter(|warning| warning.starts_with("NMG001")).count();
+        assert_eq!(of_bg, count, "{metadata} {of_pods}: {all:?}");
+    }
+    let all = warnings(&template(&named(json!({})), &annotated), "", Endpoint::Validate);
+    assert!(all.iter().any(|warning| warning.starts_with("NMG001")), "{all:?}");
+}
+
 #[test]
 fn both_endpoints_agree_what_would_be_denied() {
     let mut objects = Vec::new();

@@ -99,6 +99,8 @@ pub struct Subject<'m> {
     pub storage_class: Option<&'m str>,
     /// The rules that the object's own annotation asks to be exempt from.
     pub exempt: Option<&'m str>,
+    /// The same of the Pods that a template makes.
+    exempt_pods: Option<&'m str>,
     /// True if the object's label opts out of patching.
     pub opts_out_of_patching: bool,
     /// The server's name or address, where the object has it.
@@ -223,7 +225,10 @@ impl<'m> Subject<'m> {
                 let annotation = annotations.and_then(|annotations| annotations.storage_class.as_deref());
                 annotation.filter(|_| volume.is_none()).or(spec.storage_class_name.as_deref())
             }),
-            exempt: annotations.and_then(|annotations| annotations.exempt.as_deref()),
+            exempt: annotations
+                .and_then(|annotations| annotations.exempt.as_deref())
+                .or(manifest.exempt_pods.as_deref()),
+            exempt_pods: manifest.exempt_pods.as_deref(),
             opts_out_of_patching: metadata.and_then(|metadata| metadata.labels.as_ref()?.mutate.as_deref())
                 == Some("disabled"),
             server: server(kind, manifest, driver.server_key),
@@ -265,15 +270,15 @@ impl<'m> Subject<'m> {
         subject
     }
 
-    /// Returns the same volume in a Pod that a template makes, of this name; it has no annotation of the
-    /// workload's.
+    /// Returns the same volume in a Pod that a template makes, of this name; it has the annotations of the
+    /// template, and none of the workload's.
     #[must_use]
     pub fn in_pod<'n>(&self, name: &'n str) -> Subject<'n>
     where
         'm: 'n,
     {
         let was: Subject<'n> = self.clone();
-        Subject { kind: Kind::Pod, name, exempt: None, ..was }
+        Subject { kind: Kind::Pod, name, exempt: self.exempt_pods, ..was }
     }
 
     /// Returns true if a word or blank that only looks like `bg` may still become one: the driver

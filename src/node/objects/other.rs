@@ -82,16 +82,21 @@ impl Volume<'_> {
         pods_dir: &Path,
     ) -> Option<String> {
         let is_of_csi = self.id.plugin == Plugin::Csi;
-        let driver = if is_of_csi {
-            volumes::csi_driver(pods_dir, self.id).ok()
-        } else {
-            self.id.plugin.flex_driver()
-        };
+        let note = if is_of_csi { volumes::csi_note(pods_dir, self.id).ok() } else { None };
+        let is_inline = note.as_ref().and_then(volumes::CsiNote::is_inline);
+        let driver = note.map(|note| note.driver_name).or_else(|| self.id.plugin.flex_driver());
         if is_of_csi != subject.is_csi()
             || driver.as_ref().is_some_and(|driver| driver != subject.driver_name)
         {
             let driver = driver.as_deref().unwrap_or(if is_of_csi { "a CSI driver" } else { IN_TREE });
             return Some(format!("it is of {}, and the directory of {driver}", subject.driver_name));
+        }
+        if is_inline.is_some_and(|is_inline| is_inline != subject.volume.is_some()) {
+            let (object, other) = match subject.volume {
+                Some(_) => ("an inline volume", "a PersistentVolume"),
+                None => ("a PersistentVolume", "an inline volume of the Pod"),
+            };
+            return Some(format!("it is {object}, and the directory of {other}"));
         }
         let is_of_csi = is_of_csi_driver_nfs(subject);
         if !is_of_csi && subject.driver_name != IN_TREE {

@@ -247,18 +247,37 @@ fn add_texts(tree: &Tree<'_>, value: NodeId, depth: usize, texts: &mut Vec<Strin
     }
 }
 
-/// Collects as [`texts`] does; where a mapping stands in place of a list, each of its entries as
-/// the option that it is meant for: `{nconnect: 4, hard: true}`.
+/// Collects as [`texts`] does; where a mapping stands in place of a list or of an element, each of its
+/// entries as the option that it is meant for: `{nconnect: 4, hard: true}`. Of a list nothing is left
+/// out, so that it is not moved without it.
 fn options_at(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
-    let Some(entries) = tree.entries(value) else { return texts(tree, value) };
+    if tree.entries(value).is_some() {
+        return options_of(tree, value).unwrap_or_default();
+    }
+    let Some(items) = tree.items(value) else { return texts(tree, value) };
+    let of_item = |item: &NodeId| -> Vec<String> {
+        if let Some(nested) = tree.items(*item) {
+            return nested.iter().map(|item| tree.text(*item).unwrap_or(UNREADABLE).to_owned()).collect();
+        }
+        let options = options_of(tree, *item);
+        options.unwrap_or_else(|| vec![tree.text(*item).unwrap_or(UNREADABLE).to_owned()])
+    };
+    items.iter().flat_map(of_item).filter(|text| !text.is_empty()).collect()
+}
+
+/// The text of an element that is no option, however it is read.
+const UNREADABLE: &str = "{}";
+
+/// Returns the options that a mapping is meant for; `None` where it is none of options: it has a mapping
+/// or a list in it.
+fn options_of(tree: &Tree<'_>, value: NodeId) -> Option<Vec<String>> {
     let option = |(key, value): &(NodeId, NodeId)| {
         let (key, value) = (tree.text(*key)?, tree.text(*value)?);
         let is_flag =
             value.is_empty() || resolve(value) == Meaning::Null || value.eq_ignore_ascii_case("true");
         Some(if is_flag { key.to_owned() } else { format!("{key}={value}") })
     };
-    // A mapping in a mapping is none of options.
-    entries.iter().map(option).collect::<Option<Vec<_>>>().unwrap_or_default()
+    tree.entries(value)?.iter().map(option).collect()
 }
 
 /// Returns the number of keys of JSON text that name mount options, or nearly so. Those in a text,

@@ -498,10 +498,19 @@ fn not_compared() -> Result<(), Failed> {
     schema::fits("node-check.schema.json", &report)
 }
 
+/// Notes as the kubelet does that a volume of csi-driver-nfs is an inline one.
+fn note_inline(node: &Recorded, pod: &str, volume: &str) -> Result<(), Failed> {
+    let note =
+        json!({"driverName": "nfs.csi.k8s.io", "specVolID": volume, "volumeLifecycleMode": "Ephemeral"});
+    let file = node.pods.csi(pod, volume, "nfs.csi.k8s.io").with_file_name("vol_data.json");
+    Ok(fs::write(file, note.to_string())?)
+}
+
 fn inline_volumes() -> Result<(), Failed> {
     let uid = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
     let mut node = Recorded::new();
     node.csi(uid, "data", "nfs.csi.k8s.io", 901, V42);
+    note_inline(&node, uid, "data")?;
     node.csi("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "data", "nfs.csi.k8s.io", 902, V42);
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "writer", "namespace": "shop", "uid": uid},
@@ -517,10 +526,20 @@ fn inline_volumes() -> Result<(), Failed> {
     assert_eq!(report["objects"]["volumes"][0]["object"], "Pod/shop/writer spec.volumes[0]");
     assert_eq!(differences(&report, "data"), [["timeo", "50", "600", "unknown"]]);
     assert_eq!(report["objects"]["notCompared"][0]["reason"], "no-object");
+    // A PersistentVolume of the same name and driver is another volume, also before the Pod.
+    let same_name = csi("data", "nfs.csi.k8s.io", &["nfsvers=4.2", "timeo=600"]);
+    for objects in [[same_name.clone(), pod.clone()], [pod.clone(), same_name]] {
+        let (report, code) = node.check(&list(objects.to_vec()), &[]);
+        let compared = &report["objects"]["volumes"];
+        let of_pod = compared.as_array().into_iter().flatten().find(|volume| volume["pod"] == uid);
+        assert_eq!(of_pod.map(|volume| &volume["object"]), Some(&json!("Pod/shop/writer spec.volumes[0]")));
+        assert_eq!(code, 1, "{report:#}");
+    }
     // A static Pod has a hash for a uid on its node, and its mirror at the API server another one.
     let hash = "55aa55aa55aa55aa55aa55aa55aa55aa";
     let mut node = Recorded::new();
     node.csi(hash, "data", "nfs.csi.k8s.io", 901, V42);
+    note_inline(&node, hash, "data")?;
     for (own, mirrored, count) in [(hash, "", 1), (uid, hash, 1), (uid, "", 0)] {
         let mut pod = pod.clone();
         pod["metadata"]["uid"] = json!(own);

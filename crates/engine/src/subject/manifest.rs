@@ -148,6 +148,9 @@ pub struct Manifest<'a> {
     pub kind: Option<Text<'a>>,
     /// Name, labels and annotations.
     pub metadata: Option<Metadata<'a>>,
+    /// Template of Pods: the annotation that exempts them.
+    #[serde(skip)]
+    pub exempt_pods: Option<Text<'a>>,
     /// StorageClass: who makes the volumes.
     pub provisioner: Option<Text<'a>>,
     /// StorageClass and VolumeSnapshotClass: parameters of the driver.

@@ -41,6 +41,8 @@ pub struct WorkloadSpec<'a> {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub struct Template<'a> {
+    /// The labels and annotations that the Pods get.
+    pub metadata: Option<Metadata<'a>>,
     /// The Pods' own.
     pub spec: Option<PodSpecification<'a>>,
 }
@@ -141,15 +143,16 @@ impl<'a> Workload<'a> {
     pub fn inline_volumes(self, at: PodSpec) -> Vec<Inline<'a>> {
         let Self { api_version, kind, metadata, spec, template } = self;
         let spec = spec.unwrap_or_default();
-        let of_template = |template: Option<Template<'a>>| template?.spec?.volumes;
-        let volumes = match at {
-            PodSpec::Spec => spec.volumes,
-            PodSpec::Template => of_template(template),
-            PodSpec::SpecTemplate => of_template(spec.template),
-            PodSpec::JobTemplate => {
-                of_template(spec.job_template.unwrap_or_default().spec.unwrap_or_default().template)
-            }
+        let template = match at {
+            PodSpec::Spec => None,
+            PodSpec::Template => template,
+            PodSpec::SpecTemplate => spec.template,
+            PodSpec::JobTemplate => spec.job_template.unwrap_or_default().spec.unwrap_or_default().template,
         };
+        let template = template.unwrap_or_default();
+        let volumes =
+            if at == PodSpec::Spec { spec.volumes } else { template.spec.and_then(|spec| spec.volumes) };
+        let exempt_pods = template.metadata.and_then(|metadata| metadata.annotations?.exempt);
         let volumes = volumes.unwrap_or_default().into_iter().enumerate();
         let inline = volumes.filter_map(|(index, volume)| {
             let Volume { name, csi } = volume?;
@@ -164,6 +167,7 @@ impl<'a> Workload<'a> {
                     api_version: api_version.clone(),
                     kind: kind.clone(),
                     metadata: metadata.clone(),
+                    exempt_pods: exempt_pods.clone(),
                     spec: Some(spec),
                     ..Manifest::default()
                 },
