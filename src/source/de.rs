@@ -245,7 +245,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         if !self.is_placeholder() {
             return self.deserialize_any(visitor);
         }
-        visitor.visit_map(Filled::new(None, self))
+        visitor.visit_map(Filled::new(&[], self))
     }
 
     /// Like [`Self::deserialize_map`]. A placeholder stands for the name by which the structure is known:
@@ -256,18 +256,26 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DeserializeError> {
-        let key = match name {
+        let fields: &[&str] = match name {
             "Labels" | "Annotations" => return self.deserialize_map(visitor),
-            "Metadata" => "name",
-            "NfsSource" => "server",
-            "Nfs" => "path",
-            "CsiSource" | "FlexSource" => "driver",
+            "Metadata" => &["name", "annotations"],
+            "NfsSource" => &["server"],
+            "Nfs" => &["path"],
+            "CsiSource" | "FlexSource" => &["driver"],
+            // Of any driver.
+            "Spec" => &["csi"],
+            "ClaimRef" => &["namespace", "name"],
+            // Steps to the volumes of a Pod.
+            "WorkloadSpec" => &["volumes", "template", "jobTemplate"],
+            "Template" | "JobTemplate" => &["spec"],
+            "PodSpecification" => &["volumes"],
+            "JobSpecification" => &["template"],
             _ => return self.deserialize_any(visitor),
         };
         if !self.is_placeholder() {
             return self.deserialize_any(visitor);
         }
-        visitor.visit_map(Filled::new(Some(key), self))
+        visitor.visit_map(Filled::new(fields, self))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {

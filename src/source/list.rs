@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 
 use super::tree::{NodeId, Tree};
 use super::{Implied, Item, Problem, Skip, Sort, Source, classify, json, manifests, recorded, unjudged};
-use crate::kind::{Holds, Kind};
+use crate::kind::{Holds, Kind, PodSpec};
 use crate::subject::manifest::{Manifest, Metadata, Spec, Text};
 use crate::subject::pod::Pod;
 use items::{
@@ -132,7 +132,8 @@ fn visit_object(
         workload::Read { kind, at, parts, manifest, span, origin: Origin::Tree(tree, node) }
     };
     let span = || tree.node(node).map_or(0..0, |node| node.span.clone());
-    if let Some(at) = kind.pod_spec().filter(|_| !tree.has_csi_key()) {
+    let may_have_volumes = |at: &PodSpec| tree.has_csi_key() || workload::awaits_volumes(tree, node, *at);
+    if let Some(at) = kind.pod_spec().filter(|at| !may_have_volumes(at)) {
         workload::visit(source, (tree, node), workload(at, Vec::new(), span()), visitor);
         return;
     }

@@ -184,7 +184,11 @@ impl<'m> Subject<'m> {
             metadata.and_then(|metadata| metadata.uid.as_deref()).is_some_and(|uid| !uid.is_empty());
         let takes_placeholders = is_in_file && !is_stored;
         let may_be_any_driver = takes_placeholders && has_placeholder(driver_name);
-        let facts = Facts { is_in_file, takes_placeholders, may_be_any_driver, ..facts };
+        let unrendered_annotation = annotations
+            .filter(|_| takes_placeholders)
+            .and_then(|annotations| annotations.unrendered.as_deref());
+        let facts =
+            Facts { is_in_file, takes_placeholders, may_be_any_driver, unrendered_annotation, ..facts };
         let is_script = facts.is_flex_volume;
         let driver_setting = settings
             .iter()

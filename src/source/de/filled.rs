@@ -5,18 +5,18 @@ use serde::de::{DeserializeSeed, MapAccess};
 
 use super::{DeserializeError, NodeDeserializer};
 
-/// The map of one entry for a placeholder that a program fills in with a map. Its value is what is
-/// written, and so is its key, if it has no name.
+/// The map for a placeholder that a program fills in with one. The value of each of its fields is what
+/// is written; without any it has one entry, of which the key is that, too.
 pub(super) struct Filled<'de> {
-    is_read: bool,
-    name: Option<&'static str>,
+    is_begun: bool,
+    fields: std::slice::Iter<'static, &'static str>,
     written: NodeDeserializer<'de>,
 }
 
 impl<'de> Filled<'de> {
-    /// Returns the map of `name`, or of the key that is written.
-    pub(super) const fn new(name: Option<&'static str>, written: NodeDeserializer<'de>) -> Self {
-        Self { is_read: false, name, written }
+    /// Returns the map of these fields.
+    pub(super) fn new(fields: &'static [&'static str], written: NodeDeserializer<'de>) -> Self {
+        Self { is_begun: false, fields: fields.iter(), written }
     }
 }
 
@@ -27,12 +27,11 @@ impl<'de> MapAccess<'de> for Filled<'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DeserializeError> {
-        if std::mem::replace(&mut self.is_read, true) {
-            return Ok(None);
-        }
-        match self.name {
-            Some(name) => seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some),
-            None => seed.deserialize(self.written).map(Some),
+        let is_first = !std::mem::replace(&mut self.is_begun, true);
+        match self.fields.next().copied() {
+            Some(field) => seed.deserialize(BorrowedStrDeserializer::new(field)).map(Some),
+            None if is_first => seed.deserialize(self.written).map(Some),
+            None => Ok(None),
         }
     }
 

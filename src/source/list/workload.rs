@@ -8,6 +8,7 @@ use super::super::unjudged::{self, Unjudged, UnjudgedPlace};
 use super::super::{Item, Skip, Source};
 use super::object;
 use crate::kind::{Kind, PodSpec};
+use crate::nfs::placeholder::is_placeholder;
 use crate::subject::Misplaced;
 use crate::subject::driver::{names_mount_options, resembles_mount_options};
 use crate::subject::manifest::Manifest;
@@ -44,6 +45,20 @@ pub(super) fn visit<'i>(
         visitor(Item::Beside(rest));
     }
     visitor(object(source, kind, parts, span, origin));
+}
+
+/// Returns true if a program has still to fill in the volumes of a workload, or what they are in.
+pub(super) fn awaits_volumes(tree: &Tree<'_>, node: NodeId, at: PodSpec) -> bool {
+    let is_awaited = |value: NodeId| tree.text(value).is_some_and(is_placeholder);
+    let mut place = node;
+    for step in at.path().iter().copied().chain(["volumes"]) {
+        let Some(value) = tree.get(place, step) else { return false };
+        if is_awaited(value) {
+            return true;
+        }
+        place = value;
+    }
+    tree.items(place).unwrap_or_default().iter().any(|volume| is_awaited(*volume))
 }
 
 /// Returns the workload itself as a part that mounts nothing and holds lost options.

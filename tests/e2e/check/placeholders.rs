@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
         trial("takes_a_placeholder_in_place_of_a_list", stands_for_a_list),
         trial("finds_bg_beside_a_placeholder_of_any_type", stands_for_any_type),
         trial("demands_nothing_where_a_map_of_options_is_not_rendered", stands_for_a_map),
+        trial("names_volumes_that_are_not_rendered", stands_for_volumes),
         trial("takes_a_placeholder_at_admission_for_an_option", is_an_option_at_admission),
         trial("names_the_server_that_needs_cluster_dns", names_the_server),
     ]
@@ -113,12 +114,51 @@ fn stands_for_a_map() -> Result<(), Failed> {
 provisioner: {driver}\nparameters: ${{P}}\nmountOptions: [nfsvers=4.1]\n"
         )
     };
+    // One annotation replaces the list.
+    for metadata in ["${META}", "{name: a, annotations: $(A)}", "{name: a, annotations: {'${KEY}': x}}"] {
+        let text = format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata: {metadata}\nspec:\n  mountOptions: [hard]\n  \
+nfs: {{server: a, path: /a}}\n"
+        );
+        let output = pipe(&["check", "--no-policy", "-"], text.as_bytes());
+        let said = stdout(&output);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains(" is not rendered: "), "{said}");
+    }
     for (driver, code) in [("nfs.csi.k8s.io", 0), ("cluster.local/nfs-subdir-external-provisioner", 1)] {
         let output = pipe(&["check", "--no-policy", "-"], class(driver).as_bytes());
         let said = stdout(&output);
         assert_eq!(output.status.code(), Some(code), "{said}");
         assert!(said.contains("StorageClass/a is not rendered: ${P}; "), "{said}");
     }
+    Ok(())
+}
+
+/// What holds the volumes of a Pod may be filled in, too: it is named, and not skipped.
+fn stands_for_volumes() -> Result<(), Failed> {
+    let workload = |kind: &str, rest: &str| {
+        format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: a}}\nspec: {rest}\n")
+    };
+    let objects = [
+        workload("Pod", "${SPEC}"),
+        workload("Pod", "{volumes: $(VOLUMES)}"),
+        workload("Pod", "\n  volumes:\n  - ${VOLUME}\n  - {name: b, emptyDir: {}}"),
+        workload("Deployment", "${SPEC}").replace(": v1", ": apps/v1"),
+        workload("Deployment", "{template: $(TEMPLATE)}").replace(": v1", ": apps/v1"),
+        workload("CronJob", "{jobTemplate: $(TEMPLATE)}").replace(": v1", ": batch/v1"),
+        workload("PersistentVolume", "${SPEC}"),
+    ];
+    for text in &objects {
+        let output = pipe(&["check", "--no-policy", "--require-match", "-"], text.as_bytes());
+        let said = stdout(&output);
+        assert!(said.contains(" is not rendered: "), "{text}: {said}");
+        assert_eq!(output.status.code(), Some(0), "{text}: {said}");
+        assert!(said.contains(" 0 skipped, 0 unreadable, 1 not rendered"), "{text}: {said}");
+    }
+    // One elsewhere is no volume.
+    let text = workload("Pod", "{nodeName: $(NODE), volumes: [{name: b, emptyDir: {}}]}");
+    let said = stdout(&pipe(&["check", "--no-policy", "-"], text.as_bytes()));
+    assert!(said.contains("1 skipped (1 without inline CSI volumes)"), "{said}");
     Ok(())
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Facts<'m> {
     pub(crate) is_in_file: bool,
     /// True if a program may still fill in placeholders: no API server has stored the object.
     pub(crate) takes_placeholders: bool,
+    /// The placeholder for annotations of which one may replace the list, or exempt the object.
+    pub(crate) unrendered_annotation: Option<&'m str>,
     /// True if the driver's name is one of these placeholders.
     pub(crate) may_be_any_driver: bool,
     pub(crate) is_class: bool,

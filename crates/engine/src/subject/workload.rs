@@ -7,6 +7,7 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::manifest::{CsiSource, Manifest, Metadata, Spec, Text};
 use crate::kind::PodSpec;
+use crate::nfs::placeholder::has_placeholder;
 
 /// A Pod, or what holds a template of one. Where the Pod is specified the kind
 /// says; the fields of the others are simply absent.
@@ -107,6 +108,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Volume<'a> {
                     match &*key {
                         "name" => volume.name = map.next_value()?,
                         "csi" => volume.csi = map.next_value()?,
+                        // The whole volume is still to be filled in, and may be of any driver.
+                        _ if has_placeholder(&key) => {
+                            map.next_value::<IgnoredAny>()?;
+                            volume.csi = Some(CsiSource { driver: Some(key), ..CsiSource::default() });
+                        }
                         _ => {
                             let is_there = map.next_value::<Option<IgnoredAny>>()?.is_some();
                             if is_there && OTHER_SOURCES.contains(&&*key) {

@@ -73,8 +73,9 @@ pub(crate) fn lay_out<'m>(
                 !is_elsewhere && key.role.holds_options()
             })
     };
-    options.has_unrendered |=
-        facts.may_be_any_driver || facts.unrendered_keys().next().is_some() && reads_keys();
+    options.has_unrendered |= facts.may_be_any_driver
+        || facts.is_in_tree_nfs && facts.unrendered_annotation.is_some()
+        || facts.unrendered_keys().next().is_some() && reads_keys();
     (options, defaults)
 }
 
@@ -385,9 +386,8 @@ impl<'m> Assembly<'m> {
         for word in tokens.iter().filter(|token| token.is_written()).filter_map(Token::id) {
             words.insert(word);
         }
-        let may_be_read = !driver.known.is_read();
-        let has_unrendered =
-            tokens.iter().any(|token| token.is_unrendered && (token.in_force || may_be_read));
+        let may_reach = |token: &Token<'_>| token.in_force || !driver.known.is_read();
+        let has_unrendered = tokens.iter().any(|token| token.is_unrendered && may_reach(token));
         let mut options = Options {
             tokens,
             order,

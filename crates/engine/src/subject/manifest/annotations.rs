@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{EXEMPT_ANNOTATION, PROVISIONED_BY_ANNOTATION, STORAGE_CLASS_ANNOTATION, Text};
+use crate::nfs::placeholder::has_placeholder;
 use crate::site::MOUNT_OPTIONS_ANNOTATION;
 use crate::subject::Misplaced;
 use crate::subject::unread::{may_be_stray, stray_annotation};
@@ -25,6 +26,8 @@ pub struct Annotations<'a> {
     pub provisioned_by: Option<Text<'a>>,
     /// Value of [`EXEMPT_ANNOTATION`].
     pub exempt: Option<Text<'a>>,
+    /// The placeholder for a key, or for all of them.
+    pub unrendered: Option<Text<'a>>,
     /// Those of another name that hold options, which nothing reads.
     pub strays: Vec<Misplaced>,
 }
@@ -64,6 +67,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
                         continue;
                     }
                     match &*key {
+                        name if name.starts_with(['$', '{']) && has_placeholder(name) => {
+                            map.next_value::<IgnoredAny>()?;
+                            found.unrendered = Some(key);
+                        }
                         name if found.strays.len() < MOST_STRAYS && may_be_stray(name) => {
                             let Lenient(value) = map.next_value()?;
                             found.strays.extend(value.and_then(|value| stray_annotation(name, &value)));
