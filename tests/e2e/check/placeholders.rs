@@ -134,7 +134,7 @@ nfs: {{server: a, path: /a}}\n"
     Ok(())
 }
 
-/// What holds the volumes of a Pod may be filled in, too: it is named, and not skipped.
+/// The volumes of a Pod may be filled in, and the fields that they are in: each is named, and not skipped.
 fn stands_for_volumes() -> Result<(), Failed> {
     let workload = |kind: &str, rest: &str| {
         format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: a}}\nspec: {rest}\n")
