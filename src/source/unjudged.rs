@@ -226,7 +226,7 @@ impl Search<'_> {
                     } else if self.only_texts && name != LAST_APPLIED {
                         self.visit(*value);
                     } else if self.only_tests(node, name) {
-                        // What is tested is not written.
+                        // No object gets it.
                     } else if self.is_schema(*value) && names_mount_options(name) {
                         // Nothing is mounted with a default or an example.
                     } else if described.is_some_and(|found| found.index == index)

@@ -242,7 +242,7 @@ fn a_template_that_is_exempt_warns_of_its_pods_that_are_not() {
         (exempt("kind: Pod, name: web, namespace: shop"), web.clone(), Some("; set name: web-*")),
         (exempt(&format!("name: {long}")), json!({"name": long}), Some("; set kind: Pod and their names")),
         (exempt("name: 'web*'"), web.clone(), None),
-        // What the warning says covers both.
+        // The advice of the warning covers both.
         (exempt("kind: Pod, name: web-*"), web.clone(), None),
         (exempt("namespace: shop"), web.clone(), None),
         (exempt("driver: nfs.csi.k8s.io"), web.clone(), None),
