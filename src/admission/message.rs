@@ -15,7 +15,7 @@ use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use nfs_mount_guard_json::length_within;
 pub use warning::{WARNING_LENGTH, fitted, of_finding};
-use warning::{exemption_ends, warning};
+use warning::{exempt_without_its_pods, exemption_ends, warning};
 
 /// Most warnings of one answer.
 const MOST_WARNINGS: usize = 20;
@@ -293,10 +293,12 @@ fn exempt_templates(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
     let exempt = exempt_without_pods(policy, subject, &verdict.evaluation, today).into_iter();
     exempt
         .map(|(rule, by)| match by {
-            Exempt::ByPolicy(_) => format!(
-                "{} {}: exempt, but its Pods {denied}: no exemption covers them; set kind: Pod",
-                rule.code, rule.name
-            ),
+            Exempt::ByPolicy(index) => {
+                let exemption = policy.exemptions().get(index);
+                let keys = exemption.map(|exemption| exemption.keys_for_pods(subject)).unwrap_or_default();
+                let head = format!("{} {}: exempt, but its Pods {denied}", rule.code, rule.name);
+                exempt_without_its_pods(&head, &keys)
+            }
             Exempt::ByAnnotation => format!(
                 "{} {}: exempt, but its Pods {denied} without the annotation in their template",
                 rule.code, rule.name

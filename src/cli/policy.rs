@@ -171,8 +171,11 @@ pub fn warnings(policy: &Policy, today: Date) -> Vec<String> {
         }
         let template = exemption.kind.filter(|kind| kind.row().reach == Reach::Warns);
         if let Some(kind) = template {
+            // An exact name is not that of the Pods.
+            let exact = exemption.name.as_ref().filter(|name| !name.contains('*'));
+            let names = exact.map(|name| format!(", name: {name}-*")).unwrap_or_default();
             warnings.push(format!(
-                "{which} covers the {kind} alone, not the Pods that it creates; for both set kind: Pod"
+                "{which} covers the {kind} alone, not the Pods that it creates; for both set kind: Pod{names}"
             ));
         }
         if let Some(cause) = exemption.contradiction() {

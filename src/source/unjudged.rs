@@ -4,6 +4,7 @@
 
 mod arguments;
 mod commands;
+mod conditions;
 mod descriptions;
 mod expressions;
 mod found;
@@ -28,7 +29,9 @@ pub(super) use misplaced::{has_others_in_source, in_volume, keys_like_options, m
 use system_files::{background_of, text_of_url};
 pub use terraform::{is_terraform, of_terraform};
 pub(super) use texts::may_hold_options;
-use texts::{Embedded, assigns_options, decoded, has_key, is_prose, mentions_background};
+use texts::{
+    Embedded, assigns_options, decoded, has_field, has_key, is_for_people, is_prose, mentions_background,
+};
 
 /// Most nodes of a document that are looked at, and how deep.
 const MOST_NODES: usize = 500_000;
@@ -83,8 +86,8 @@ pub(super) fn may_have_options_in_text(part: &str) -> bool {
     let has_mark = |mark: &&str| memmem::find(part.as_bytes(), mark.as_bytes()).is_some();
     MARKS.iter().any(has_mark)
         || memmem::find_iter(part.as_bytes(), "ptions").any(|at| {
-            let after = part.as_bytes().get(at + "ptions".len());
-            after.is_some_and(|after| matches!(after, b':' | b'='))
+            let after = part.as_bytes().get(at + "ptions".len()..).unwrap_or_default();
+            [&b":"[..], b"=", b" ="].iter().any(|sign| after.starts_with(sign))
         })
 }
 
@@ -222,6 +225,8 @@ impl Search<'_> {
                         // An option of it may look like an assignment.
                     } else if self.only_texts && name != LAST_APPLIED {
                         self.visit(*value);
+                    } else if self.only_tests(node, name) {
+                        // No object gets it.
                     } else if self.is_schema(*value) && names_mount_options(name) {
                         // Nothing is mounted with a default or an example.
                     } else if described.is_some_and(|found| found.index == index)
@@ -334,14 +339,16 @@ impl Search<'_> {
         if !has_lines && assigns_options(text) {
             return Some(mentions_background(text));
         }
+        let is_for_people = || self.path.last().is_some_and(|key| is_for_people(key));
+        let is_code = || has_field(text) && !is_for_people();
         if !has_lines && is_prose(text) {
-            return None;
+            return is_code().then(|| mentions_background(text));
         }
         match Embedded::read(text) {
             Embedded::Documents(documents) => {
                 documents.trees().filter_map(|tree| self.in_tree(&tree)).reduce(|one, other| one || other)
             }
-            Embedded::Other => (has_lines && has_key(text)).then(|| mentions_background(text)),
+            Embedded::Other => (has_lines && has_key(text) || is_code()).then(|| mentions_background(text)),
         }
     }
 

@@ -231,12 +231,18 @@ fn template(metadata: &Value, of_pods: &Value) -> Value {
 fn a_template_that_is_exempt_warns_of_its_pods_that_are_not() {
     let exempt = |keys: &str| format!("exemptions: [{{rules: [NMG001], {keys}, reason: known}}]");
     let web = json!({"name": "web", "namespace": "shop"});
+    let long = "a".repeat(60);
     for (policy, metadata, said) in [
         (exempt("kind: Deployment"), web.clone(), Some("set kind: Pod")),
-        (exempt("kind: Deployment, name: web"), web.clone(), Some("set kind: Pod")),
-        (exempt("name: web"), web.clone(), Some("set kind: Pod")),
-        (exempt("kind: Deployment, name: web, namespace: shop"), web.clone(), Some("set kind: Pod")),
+        (exempt("kind: Deployment, name: 'web*'"), web.clone(), Some("; set kind: Pod")),
+        // The Pods have other names.
+        (exempt("kind: Pod, name: web"), web.clone(), Some("; set name: web-*")),
+        (exempt("kind: Deployment, name: web"), web.clone(), Some("; set kind: Pod, name: web-*")),
+        (exempt("name: web"), web.clone(), Some("; set kind: Pod, name: web-*")),
+        (exempt("kind: Pod, name: web, namespace: shop"), web.clone(), Some("; set name: web-*")),
+        (exempt(&format!("name: {long}")), json!({"name": long}), Some("; set kind: Pod and their names")),
         (exempt("name: 'web*'"), web.clone(), None),
+        // The advice of the warning covers both.
         (exempt("kind: Pod, name: web-*"), web.clone(), None),
         (exempt("namespace: shop"), web.clone(), None),
         (exempt("driver: nfs.csi.k8s.io"), web.clone(), None),

@@ -80,6 +80,18 @@ pub(super) fn exemption_ends(name: &str, days: impl Display, reason: &str) -> St
     if fits(&whole) { whole } else { short }
 }
 
+/// `HEAD: no exemption covers them; set KEYS`, with fewer words if that is too long: a name may be.
+pub(super) fn exempt_without_its_pods(head: &str, keys: &[String]) -> String {
+    let set = keys.join(", ");
+    let forms = [
+        format!("{head}: no exemption covers them; set {set}"),
+        format!("{head}; set {set}"),
+        format!("{head}; set kind: Pod and their names"),
+    ];
+    let shortest = format!("{head}: no exemption covers them");
+    forms.into_iter().find(|text| !keys.is_empty() && fits(text)).unwrap_or(shortest)
+}
+
 /// `head` and as much of a sentence as one warning has room for. Drops first the element around an
 /// option, then parts from the end, then the middle of a quotation: no other word is cut in two.
 pub fn fitted(head: &str, sentence: &str) -> String {

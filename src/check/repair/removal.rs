@@ -26,6 +26,8 @@ pub(super) fn options(subject: &Subject<'_>, moved: &[Place], after: &[Vec<Cow<'
     for field in subject.misplaced.iter().filter(|field| !stays(&Place::Field(field.path.clone()))) {
         gone.add(field.texts.iter().map(String::as_str));
     }
+    // The annotation of a volume that takes none is no carrier of its options.
+    gone.add(subject.unread_annotation.into_iter().filter(|_| !stays(&Place::Annotation)));
     let mut come = Counts::default();
     for (_, after) in carriers().filter(|(carrier, _)| stays(&carrier.place)) {
         come.add(after.iter().map(|text| &**text));

@@ -38,7 +38,8 @@ pub fn relocate(layout: &Layout<'_>, relocation: Relocation<'_>) -> Option<Resul
     }
     let (map, key, value) = entry(layout, from)?;
     let Content::List { items, .. } = &layout.tree.written(value)?.content else { return None };
-    if items.len() != old.len() {
+    let is_flat = items.iter().all(|item| layout.tree.text(*item).is_some());
+    if !is_flat || items.len() != old.len() {
         return None;
     }
     let key = layout.tree.written(key)?.span.clone();

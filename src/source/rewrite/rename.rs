@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::field::{Field, FieldValue, add_below};
 use super::remove::remove_moving;
-use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, quoted, sequence, string};
+use super::{
+    Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, quoted, sequence, single_quoted, string,
+};
 use crate::finding::Renaming;
 use crate::site::Place;
 use crate::source::object::Layout;
@@ -35,7 +37,9 @@ pub fn rename(
     }
     let (key, value) = named(from_name)?;
     let Content::List { items, .. } = &layout.tree.written(value)?.content else { return None };
-    if items.len() != texts.len() {
+    // A mapping or a list in it is written as a text, in another place.
+    let is_flat = items.iter().all(|item| layout.tree.text(*item).is_some());
+    if !is_flat || items.len() != texts.len() {
         return None;
     }
     let key = layout.tree.written(key)?.span.clone();
@@ -49,11 +53,14 @@ pub fn rename(
     }))
 }
 
-/// Returns the name of a key as it is written in the place of the key at `written`: JSON has its keys in
-/// quotes.
+/// Returns the name of a key as it is written in the place of the key at `written`, in the same quotes.
 pub(super) fn name_like(layout: &Layout<'_>, written: &Range<usize>, name: &str) -> String {
-    let is_quoted = layout.text.get(written.clone()).is_some_and(|key| key.starts_with(['"', '\'']));
-    if is_quoted { quoted(name) } else { name.to_owned() }
+    let first = layout.text.get(written.clone()).and_then(|key| key.chars().next());
+    match first {
+        Some('\'') => single_quoted(name).unwrap_or_else(|| quoted(name)),
+        Some('"') => quoted(name),
+        _ => name.to_owned(),
+    }
 }
 
 /// Gives a key another name, in the same quotes, and its value another text. A field that is no

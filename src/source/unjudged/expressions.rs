@@ -1,5 +1,5 @@
 //! Expressions in CEL that write mount options: those of a `MutatingAdmissionPolicy` and of a Kyverno
-//! `MutatingPolicy`, as JSON patches and as applied configurations.
+//! `MutatingPolicy` or `GeneratingPolicy`, as JSON patches, as applied configurations and as mappings.
 
 use super::is_background;
 use super::texts::leads_to_options;
@@ -9,12 +9,9 @@ use crate::subject::driver::names_mount_options;
 /// one that validates reads them only.
 pub(super) fn background_of(text: &str) -> Option<bool> {
     let literals = literals(text);
-    let writes_path = || {
-        text.contains("JSONPatch")
-            && literals.iter().any(|literal| literal.is_path() && !is_taken_away(text, literal.start))
-    };
-    let writes_field = || ["JSONPatch", "Object"].iter().any(|word| text.contains(word)) && has_field(text);
-    if !writes_path() && !writes_field() {
+    let writes_path =
+        || literals.iter().any(|literal| literal.is_path(text) && !is_taken_away(text, literal.start));
+    if !writes_path() && !has_field(text) {
         return None;
     }
     Some(literals.iter().any(|literal| literal.is_written(text) && is_background(literal.text)))
@@ -29,9 +26,12 @@ struct Literal<'t> {
 }
 
 impl Literal<'_> {
-    /// Returns true for a JSON pointer to mount options, or the rest of one.
-    fn is_path(&self) -> bool {
-        self.text.starts_with('/') && leads_to_options(self.text)
+    /// Returns true for a JSON pointer to mount options, or a part of one: of a patch, or escaped for one.
+    fn is_path(&self, text: &str) -> bool {
+        let before = text.get(..self.start).unwrap_or_default().trim_end();
+        let is_escaped = before.strip_suffix('(').is_some_and(|before| before.trim_end().ends_with(ESCAPES));
+        let is_whole = || text.contains("JSONPatch") && (self.text.starts_with('/') || is_of_path(before));
+        leads_to_options(self.text) && (is_escaped || is_whole())
     }
 
     /// Returns true if it is a value or an element, not an operand of a comparison or of a call.
@@ -39,8 +39,26 @@ impl Literal<'_> {
         let before = text.get(..self.start).unwrap_or_default().trim_end();
         let behind = text.get(self.end..).unwrap_or_default().trim_start();
         let is_operand = behind.starts_with("in ") || behind.starts_with(['=', '!']);
-        before.ends_with(['[', ',', ':', '?', '+']) && !is_operand
+        without_types(before).ends_with(['[', ',', ':', '?', '+']) && !is_operand
     }
+}
+
+/// The function that escapes a key for a JSON pointer.
+const ESCAPES: &str = "jsonpatch.escapeKey";
+
+/// Returns true if a text ends within the path of a patch, after a `+`.
+fn is_of_path(before: &str) -> bool {
+    before.ends_with('+')
+        && before.rsplit_once("path:").is_some_and(|(_, path)| !path.contains([',', '{', '}']))
+}
+
+/// Returns the text before a value without the calls around that value which only give it a type.
+fn without_types(mut before: &str) -> &str {
+    const CALLS: [&str; 3] = ["dyn(", "string(", "optional.of("];
+    while let Some(rest) = CALLS.iter().find_map(|call| before.strip_suffix(call)) {
+        before = rest.trim_end();
+    }
+    before
 }
 
 /// Returns the texts in quotes.
@@ -119,6 +137,22 @@ mod tests {
                 Some(true),
             ),
             ("Object{?mountOptions: optional.of(['hard'])}", Some(false)),
+            // A path that is made of parts.
+            (
+                "[JSONPatch{op: 'add', path: '/metadata/annotations/' + jsonpatch.escapeKey('volume.beta.kubernetes.io/mount-options'), value: 'hard,bg'}]",
+                Some(true),
+            ),
+            ("[JSONPatch{op: 'add', path: '/spec/' + 'mountOptions', value: ['hard']}]", Some(false)),
+            ("'/metadata/annotations/' + jsonpatch.escapeKey( 'a.b/mount-options')", Some(false)),
+            (
+                "[JSONPatch{op: 'remove', path: '/metadata/annotations/' + jsonpatch.escapeKey('a.b/mount-options')}]",
+                None,
+            ),
+            ("[JSONPatch{op: 'add', path: '/metadata/labels/a', value: 'x' + 'mountOptions'}]", None),
+            // A mapping that becomes an object.
+            ("[{\"kind\": dyn(\"StorageClass\"), \"mountOptions\": dyn([\"hard\", \"bg\"])}]", Some(true)),
+            ("[{'kind': 'StorageClass', 'mountOptions': [dyn('hard'), dyn('bg')]}]", Some(true)),
+            ("generator.Apply('', [{'mountOptions': ['hard']}])", Some(false)),
             ("!('bg' in object.mountOptions)", None),
             ("has(object.mountOptions) ? object.mountOptions : []", None),
             ("Object{allowVolumeExpansion: has(object.mountOptions) ? object.mountOptions : []}", None),

@@ -73,6 +73,15 @@ impl Search<'_> {
             }
             // Crossplane
             "targetPath" | "toFieldPath" => leads_to_options(text()),
+            // Without another path the value goes to the same one.
+            "fromFieldPath" => {
+                let is_patch = self.path.iter().nth_back(2).is_some_and(|parent| parent == "patches");
+                is_patch && beside("toFieldPath").is_none_or(str::is_empty) && leads_to_options(text())
+            }
+            "patchesFrom" => {
+                let from = tree.get(value, "fieldPath").and_then(|from| tree.text(from));
+                beside("toFieldPath").is_none_or(str::is_empty) && from.is_some_and(leads_to_options)
+            }
             // Gatekeeper
             "location" => {
                 let operation =

@@ -4,7 +4,7 @@ use std::cell::LazyCell;
 use std::ops::Range;
 use std::path::Path;
 
-use super::texts::mentions_background;
+use super::texts::{is_for_people, mentions_background};
 use super::{Unjudged, UnjudgedPlace};
 use crate::nfs::option;
 use crate::subject::driver::{is_option_key, names_mount_options};
@@ -25,11 +25,15 @@ pub fn of_terraform(text: &str) -> Vec<Unjudged> {
     let mut found = Vec::new();
     let mut offset = 0;
     let mut in_block = false;
+    let mut spared = 0;
     let blocks = LazyCell::new(|| Blocks::of(text));
     for line in text.split_inclusive('\n') {
         let code = without_comments(line, &mut in_block);
         let behind = text.get(offset + line.len()..).unwrap_or_default();
-        if let Some((at, key)) = assigned(&code).or_else(|| variable(&code, behind)) {
+        spared = spared.max(offset + unwritten(&code, text.get(offset..).unwrap_or_default()));
+        if offset < spared {
+            // Nothing of it is given to a mount.
+        } else if let Some((at, key)) = assigned(&code).or_else(|| variable(&code, behind)) {
             let value = text.get(offset + at..).map(statement).unwrap_or_default();
             // A path is the name of a value that stands beside it.
             let is_name = is_named_by(&code, at);
@@ -74,6 +78,31 @@ fn statement(text: &str) -> &str {
         }
     }
     text
+}
+
+/// Returns how many bytes at the beginning of `text`, from the line on, are a condition, or a text of
+/// several lines that people read.
+fn unwritten(line: &str, text: &str) -> usize {
+    let Some((key, value)) = line.split_once('=') else { return 0 };
+    let value = value.trim();
+    if key.trim() == "condition" {
+        return line.len().max(statement(text).len());
+    }
+    let Some(end) = value.strip_prefix("<<").filter(|_| is_for_people(key)) else { return 0 };
+    let end = end.trim_start_matches('-');
+    let is_within = |line: &&str| line.trim() != end;
+    text.split_inclusive('\n').take_while(is_within).map(str::len).sum()
+}
+
+/// Returns true if what stands at `at` of a line is in a text in quotes that people read.
+fn is_said(line: &str, at: usize) -> bool {
+    let before = line.get(..at).unwrap_or_default().replace("\\\"", "  ");
+    let quotes: Vec<usize> = before.match_indices('"').map(|(place, _)| place).collect();
+    let open = quotes.last().filter(|_| quotes.len() % 2 == 1);
+    let key = open.and_then(|open| before.get(..*open)).map(str::trim_end);
+    key.and_then(|key| key.strip_suffix(['=', ':']))
+        .and_then(|key| key.trim_end_matches([' ', '"']).rsplit([' ', '\t', '{', ',', '"']).next())
+        .is_some_and(is_for_people)
 }
 
 /// Returns true if what stands at `at` of a line is the value of `name`, as in `set` of
@@ -201,7 +230,8 @@ fn assigned(line: &str) -> Option<(usize, String)> {
         let is_path = word.contains('.')
             && (behind.starts_with('[') || behind.is_empty() || line.get(rest..)?.starts_with('"'));
         let is_named = names_mount_options(word) && (is_key || is_path);
-        if is_named || is_key && is_option_key(word) && are_nfs_options(value) {
+        let is_given = is_named || is_key && is_option_key(word) && are_nfs_options(value);
+        if is_given && !is_said(line, start) {
             return Some((start, word.to_owned()));
         }
     }
@@ -246,6 +276,16 @@ mod tests {
             ("/* a */ mount_options = [\"bg\"] # b\n", Some("mount_options")),
             ("a = 1 // mount_options = [\"bg\"]\n", None),
             ("path = \"/a/*\"\nmount_options = [\"bg\"]\n", Some("mount_options")),
+            ("description = \"mount_options = [bg]\"\n", None),
+            ("variable \"a\" { description = \"by default mount_options = [bg]\" }\n", None),
+            ("error_message = \"a \\\"b\\\" mount_options = [bg]\"\n", None),
+            ("description = \"a\", mount_options = [\"bg\"]\n", Some("mount_options")),
+            ("value = \"mount_options = [bg]\"\n", Some("mount_options")),
+            ("description = <<-EOT\n  mount_options = [bg]\nEOT\n", None),
+            ("description = <<-EOT\n  a\nEOT\nmount_options = [\"bg\"]\n", Some("mount_options")),
+            ("condition = alltrue([\n  for o in var.mount_options : o != \"bg\"\n])\n", None),
+            ("condition = var.mount_options[0] != \"bg\"\n", None),
+            ("condition = a != \"b\"\nmount_options = [\"bg\"]\n", Some("mount_options")),
             ("a = \"\\\"/*\" \n mount_options = [\"bg\"]\n", Some("mount_options")),
         ] {
             let found = of_terraform(text);

@@ -23,6 +23,31 @@ pub(super) fn has_key(text: &str) -> bool {
     })
 }
 
+/// Returns true if code gives a list, a text or a mapping to a field of mount options or to such an argument,
+/// wherever on a line: `[{mountOptions = ["bg"]}]` of KCL, `{mountOptions: ['bg']}` of Jsonnet.
+pub(super) fn has_field(text: &str) -> bool {
+    text.match_indices([':', '=']).any(|(at, sign)| {
+        let value = text.get(at + 1..).unwrap_or_default().trim_start();
+        let marks: &[char] = &['"', '\'', ' ', ':', '+', '?'];
+        let before = text.get(..at).unwrap_or_default().trim_end_matches(marks);
+        let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
+        let rest = before.trim_end_matches(is_of_name);
+        let name = before.get(rest.len()..).unwrap_or_default();
+        let rest = rest.trim_end_matches(['"', '\'']).trim_end();
+        value.starts_with(['[', '"', '\'', '{'])
+            && names_mount_options(name)
+            && (rest.ends_with('{')
+                || rest.ends_with('(') && sign == "="
+                || rest.ends_with(',') && rest.contains(['{', '(']))
+    })
+}
+
+/// Returns true for a key of a text that people read.
+pub(super) fn is_for_people(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["description", "message"].iter().any(|word| key.contains(word))
+}
+
 /// Returns true if a path leads to mount options, or to one of them: a JSON pointer, or keys with a
 /// dot between them as Helm writes them.
 pub(super) fn leads_to_options(path: &str) -> bool {

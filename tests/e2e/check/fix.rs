@@ -371,7 +371,7 @@ fn moves() -> Result<(), Failed> {
             stray(
                 "",
                 &format!(
-                    "  # kept\n{nfs}  \"mountOptions\": [nfsvers=4.1, hard, fg, timeo=600, retrans=2] # c\n"
+                    "  # kept\n{nfs}  'mountOptions': [nfsvers=4.1, hard, fg, timeo=600, retrans=2] # c\n"
                 ),
             ),
         ),

@@ -146,6 +146,8 @@ fn renamed_list() -> Result<(), Failed> {
     for (field, list) in [
         ("mountoptions: [\"nfsvers=4.1,hard\",\" noatime\"]\n", json!(["nfsvers=4.1", "hard", "noatime"])),
         ("mountOption:\n- hard,bg # ours\n- \"noatime \"\n", json!(["hard", "fg", "noatime"])),
+        ("mountoptions:\n- hard\n- nfsvers: 4.1\n", json!(["hard", "nfsvers=4.1"])),
+        ("mountoptions: [hard, {nfsvers: 4.1}]\n", json!(["hard", "nfsvers=4.1"])),
     ] {
         let text = fixed(&class(field));
         let new: Value = serde_saphyr::from_str(&text)?;
@@ -154,6 +156,15 @@ fn renamed_list() -> Result<(), Failed> {
         assert!(found.starts_with(&wanted), "{field}: {new}");
         assert_eq!(text.contains("# ours"), field.contains("# ours"), "{text}");
         assert!(new.get("mountoptions").or(new.get("mountOption")).is_none(), "{new}");
+    }
+    // The quotes of a key are part of its style.
+    for [wrong, right] in [
+        ["mountOption", "mountOptions"],
+        ["'mountoptions'", "'mountOptions'"],
+        ["\"mount_options\"", "\"mountOptions\""],
+    ] {
+        let list = ": [hard, fg, timeo=600, retrans=2]\n";
+        assert_eq!(fixed(&class(&format!("{wrong}{list}"))), class(&format!("{right}{list}")));
     }
     Ok(())
 }
@@ -168,6 +179,17 @@ fn annotation() -> Result<(), Failed> {
     let new: Value = serde_saphyr::from_str(&fixed(&text))?;
     assert_eq!(new["metadata"]["annotations"], json!({}));
     assert_eq!(new["mountOptions"], json!(["nconnect=4", "hard", "fg", "timeo=600", "retrans=2"]));
+    // A bg that goes away is named, if the list has fg or not.
+    for list in ["", "[hard]", "[fg, timeo=600]", "[hard, fg, timeo=600, retrans=2]"] {
+        let text = format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata:\n  name: a\n  annotations: \
+             {{volume.beta.kubernetes.io/mount-options: 'hard,bg'}}\nspec:\n  accessModes: [ReadWriteMany]\n  mountOptions: {list}\n  \
+             csi: {{driver: nfs.csi.k8s.io, volumeHandle: h, volumeAttributes: {{server: s, share: /e}}}}\n"
+        );
+        let output = pipe(&["fix", "--no-policy", "--unsafe-fixes", "--diff", "-"], text.as_bytes());
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(words.contains("-bg, without metadata.annotations"), "{list}: {words}");
+    }
     Ok(())
 }
 
@@ -189,7 +211,7 @@ fn renamed_key() -> Result<(), Failed> {
         text.replace("\"mountOption\": \"nfsvers=4.1,bg\"", "\"mountOptions\": \"nfsvers=4.1,fg\"")
     );
     let new = fixed(SNAPSHOTS);
-    assert_eq!(new, SNAPSHOTS.replace("'mountOption'", "\"mountOptions\"").replace("bg", "fg"));
+    assert_eq!(new, SNAPSHOTS.replace("'mountOption'", "'mountOptions'").replace("bg", "fg"));
     // Nothing is left to say of it.
     let checked = pipe(&["check", "--no-policy", "-"], new.as_bytes());
     assert!(!stdout(&checked).contains("NMG020"), "{}", stdout(&checked));

@@ -98,6 +98,18 @@ impl Exemption {
             && matches(&self.driver, subject.driver_name)
     }
 
+    /// Returns the keys that are to be set so that it selects the Pods of the template `subject` as well as the
+    /// template, which it selects: `kind: Pod, name: web-*`. Empty if it selects them already.
+    pub fn keys_for_pods(&self, subject: &Subject<'_>) -> Vec<String> {
+        let is_of_pods = self.kind == Some(Kind::Pod);
+        let of_name = format!("{}-0", subject.name);
+        let names_them = self.name.as_ref().is_none_or(|pattern| glob(pattern, &of_name));
+        let kind = !is_of_pods && (self.kind.is_some() || !names_them);
+        // With the names of Pods only an exemption for Pods selects the template, too.
+        let name = (!names_them).then(|| format!("name: {}-*", subject.name));
+        kind.then(|| "kind: Pod".to_owned()).into_iter().chain(name).collect()
+    }
+
     /// Returns true if it is about `finding`, given that it selects the subject.
     pub fn covers(&self, subject: &Subject<'_>, finding: &Finding) -> bool {
         if !self.rules.contains(&finding.code) {
