@@ -90,6 +90,15 @@ impl Pods {
         folder.join("mount")
     }
 
+    /// The same of an inline volume.
+    fn inline(&self, pod: &str, volume: &str, driver: &str) -> PathBuf {
+        let folder = self.csi(pod, volume, driver);
+        let file = folder.with_file_name("vol_data.json");
+        let note = fs::read_to_string(&file).expect("a note").replace("Persistent", "Ephemeral");
+        fs::write(file, note).expect("a file");
+        folder
+    }
+
     /// A volume of a `FlexVolume` driver, by the kubelet's directory for the driver; gives its
     /// directory.
     fn flex(&self, pod: &str, volume: &str, driver: &str) -> PathBuf {

@@ -201,7 +201,7 @@ fn twin_steps() -> Result<(), Failed> {
     ] {
         let pods = Pods::new();
         fs::write(pods.nfs("u", "data").join("ledger"), "in-tree")?;
-        fs::write(pods.csi("u", "data", "nfs.csi.k8s.io").join("ledger"), "csi")?;
+        fs::write(pods.inline("u", "data", "nfs.csi.k8s.io").join("ledger"), "csi")?;
         let file = pods.path().join("u/objects.json");
         let items = [volume(of_volume), pod(of_pod)];
         fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string())?;

@@ -498,19 +498,11 @@ fn not_compared() -> Result<(), Failed> {
     schema::fits("node-check.schema.json", &report)
 }
 
-/// Notes as the kubelet does that a volume of csi-driver-nfs is an inline one.
-fn note_inline(node: &Recorded, pod: &str, volume: &str) -> Result<(), Failed> {
-    let note =
-        json!({"driverName": "nfs.csi.k8s.io", "specVolID": volume, "volumeLifecycleMode": "Ephemeral"});
-    let file = node.pods.csi(pod, volume, "nfs.csi.k8s.io").with_file_name("vol_data.json");
-    Ok(fs::write(file, note.to_string())?)
-}
-
 fn inline_volumes() -> Result<(), Failed> {
     let uid = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
     let mut node = Recorded::new();
     node.csi(uid, "data", "nfs.csi.k8s.io", 901, V42);
-    note_inline(&node, uid, "data")?;
+    node.pods.inline(uid, "data", "nfs.csi.k8s.io");
     node.csi("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "data", "nfs.csi.k8s.io", 902, V42);
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "writer", "namespace": "shop", "uid": uid},
@@ -539,7 +531,7 @@ fn inline_volumes() -> Result<(), Failed> {
     let hash = "55aa55aa55aa55aa55aa55aa55aa55aa";
     let mut node = Recorded::new();
     node.csi(hash, "data", "nfs.csi.k8s.io", 901, V42);
-    note_inline(&node, hash, "data")?;
+    node.pods.inline(hash, "data", "nfs.csi.k8s.io");
     for (own, mirrored, count) in [(hash, "", 1), (uid, hash, 1), (uid, "", 0)] {
         let mut pod = pod.clone();
         pod["metadata"]["uid"] = json!(own);
