@@ -201,13 +201,11 @@ impl Args {
         if self.alone.is_some() { Ok(None) } else { alone::run(self.limit(), reads_stdin) }
     }
 
-    /// Returns the longest time of a look; the process that waits for this one has it.
+    /// Returns the longest time of a look. The process that waits for this one has a shorter one; if it
+    /// was killed, this one ends as well.
     const fn limit(&self) -> Duration {
-        match (&self.alone, self.format.is_plugin()) {
-            (Some(_), _) => Duration::MAX,
-            (None, true) => PLUGIN_LIMIT,
-            (None, false) => LIMIT,
-        }
+        let limit = if self.format.is_plugin() { PLUGIN_LIMIT } else { LIMIT };
+        if self.alone.is_some() { limit.saturating_mul(2) } else { limit }
     }
 
     /// Looks from a thread of its own, so that the port answers and the process ends

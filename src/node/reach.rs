@@ -391,7 +391,8 @@ mod tests {
             ("hangs/pods", true),
             ("link", true),
             ("far/y", true),
-            ("gone/../link/u", true),
+            // There is no such directory.
+            ("gone/../link/u", false),
             ("hangs2", false),
             ("disk/hangs", false),
             ("loop", false),

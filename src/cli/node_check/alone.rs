@@ -13,7 +13,7 @@ use anyhow::bail;
 
 use super::ask::PAUSE;
 use super::watch;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, InputError};
 use crate::cli::{color, terminal};
 
 /// This program, also if its file was replaced.
@@ -75,7 +75,7 @@ pub(super) fn run(limit: Duration, reads_stdin: bool) -> anyhow::Result<Option<E
         .spawn();
     let Ok(mut child) = started else {
         if is_read {
-            bail!("the system starts no process to look from");
+            return Err(InputError("the system starts no process that looks".to_owned()).into());
         }
         return Ok(None);
     };
@@ -100,7 +100,8 @@ pub(super) fn run(limit: Duration, reads_stdin: bool) -> anyhow::Result<Option<E
         }
         thread::sleep(PAUSE);
     };
-    io::stderr().write_all(&errors)?;
+    // A closed standard error leaves no place for them.
+    let _ = io::stderr().write_all(&errors);
     let mut out = io::stdout().lock();
     out.write_all(&output)?;
     out.flush()?;

@@ -158,7 +158,7 @@ impl Names {
             let logs_dir = silent.as_deref().map_or(Ok(&*self.logs_dir), Err);
             let now = OffsetDateTime::now_utc();
             let (lost, problem) = self.seen.of(&report, logs_dir, now, &self.counts);
-            // A directory that does not answer is told of once.
+            // Says once that a directory does not answer.
             if let Some(problem) = problem.filter(|_| silent.is_none() || silent != said) {
                 let _ = exit::say(&format!("event not created, the Pod has no name: {problem}"));
             }

@@ -73,7 +73,7 @@ fn any_file() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The directory that names Pods for Events never answers: looks go on, and it is told of once.
+/// The directory that names Pods for Events never answers: looks go on, and the log says it once.
 fn pod_logs() -> Result<(), Failed> {
     let pods = Pods::new();
     pods.nfs("u", "pv");
