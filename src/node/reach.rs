@@ -346,6 +346,16 @@ mod tests {
     }
 
     #[test]
+    fn an_overlay_may_wait_for_what_no_table_shows() {
+        for (line, may) in [("/o rw - overlay o rw,lowerdir=/link/low", true), ("/t rw - tmpfs t rw", false)]
+        {
+            let table =
+                MountTable::parse(format!("1 0 0:5 / / rw - overlay o rw\n2 1 0:8 / {line}\n").as_bytes());
+            assert_eq!(Ways { table, waiting: Waiting::default() }.may_wait(), may, "{line}");
+        }
+    }
+
+    #[test]
     fn a_layer_that_cannot_be_followed_waits() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let base = folder.path().canonicalize().expect("a path");

@@ -35,10 +35,10 @@ struct Asked {
 impl Asker {
     /// Waits until each path has answered, or one has not in time: the error says which.
     pub(super) fn ask(&mut self, paths: &[PathBuf]) -> Result<(), String> {
-        if let Some(mut left) = self.0.take() {
-            if !left.has_ended() {
-                return Err(self.silent(left));
-            }
+        if let Some(mut left) = self.0.take()
+            && !left.has_ended()
+        {
+            return Err(self.silent(left));
         }
         // Without the mounts a look fails, and says why.
         if !Ways::read().is_ok_and(|ways| ways.may_wait()) {

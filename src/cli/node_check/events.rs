@@ -106,7 +106,7 @@ impl EventFlags {
         let counts = Arc::new(Counts::default());
         let say = |text: &str| drop(exit::say(text));
         tokio::spawn(events::create(client, node, receiver, Arc::clone(&counts), say));
-        let (reports, received) = mpsc::sync_channel(1);
+        let (reports, looked) = mpsc::sync_channel(1);
         let names = Names {
             logs_dir: flags.pod_logs_dir.clone(),
             asker: Asker::default(),
@@ -114,7 +114,7 @@ impl EventFlags {
             counts: Arc::clone(&counts),
             sender,
         };
-        thread::Builder::new().name("names".to_owned()).spawn(move || names.find(&received))?;
+        thread::Builder::new().name("names".to_owned()).spawn(move || names.find(&looked))?;
         Ok(Some(Events { reports, counts, is_held: false }))
     }
 }
