@@ -42,7 +42,7 @@ use look::Look;
 use moment::Moment;
 use mounts::{Location, MountTable};
 use objects::{Given, Seen};
-pub use reach::{Way, ways};
+pub use reach::{Way, Ways};
 use readers::Readers;
 use report::{ConfReport, NodeReport, ReadError};
 use usage::Counter;

@@ -1,5 +1,7 @@
 //! `node-check`: finds volumes on a node that only look mounted.
 
+mod alone;
+mod ask;
 #[cfg(feature = "serve")]
 mod events;
 mod watch;
@@ -8,7 +10,7 @@ use std::io::{self, Write as _};
 #[cfg(feature = "serve")]
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,13 +21,10 @@ use clap::ValueEnum;
 #[cfg(feature = "serve")]
 use time::OffsetDateTime;
 
-use super::color;
 use super::duration;
 use super::exit::{self, Exit};
-use super::policy;
 #[cfg(feature = "serve")]
 use super::status_port;
-use super::terminal;
 use crate::node::FirstMounts;
 use crate::node::report::{NodeReport, npd, text};
 #[cfg(feature = "serve")]
@@ -33,6 +32,7 @@ use crate::node::status::{self, Looks};
 use crate::policy::Policy;
 #[cfg(feature = "serve")]
 use crate::server::status::LastRun;
+use alone::Style;
 #[cfg(feature = "serve")]
 use events::EventFlags;
 use watch::{Task, Watch};
@@ -99,9 +99,12 @@ pub struct Args {
         value_parser = super::serve::address
     )]
     status_listen: Option<SocketAddr>,
-    /// Look at this path alone, for another process that must not wait for it
+    /// Look at these paths alone, for another process that must not wait for them
     #[arg(long, value_name = "PATH", env = "NFS_MOUNT_GUARD_REACH", hide = true)]
-    reach: Option<PathBuf>,
+    reach: Vec<PathBuf>,
+    /// Look in this process, which another one waits for; the value is the style of its text
+    #[arg(long, value_name = "STYLE", env = alone::VARIABLE, hide = true)]
+    alone: Option<String>,
     #[cfg(feature = "serve")]
     #[command(flatten)]
     events: EventFlags,
@@ -140,23 +143,23 @@ impl Args {
     ///
     /// On wrong use, and when the node cannot be looked at.
     pub fn run(self) -> anyhow::Result<Exit> {
-        if let Some(path) = &self.reach {
-            return Ok(watch::reach(path));
+        if !self.reach.is_empty() {
+            return Ok(ask::reach(&self.reach));
         }
         if self.format.is_plugin() {
             return self.plugin();
         }
-        if self.interval.is_some() && self.objects.as_deref() == Some(Path::new("-")) {
-            bail!("--objects -: standard input can be read once only; with --interval, give a file");
-        }
-        let policy = match &self.policy_file {
-            Some(file) => policy::load(file)?,
-            None => Policy::default(),
-        };
+        let reads_stdin = self.objects.as_deref() == Some(Path::new("-"));
         if let Some(interval) = self.interval {
-            return self.again_and_again(policy, interval);
+            if reads_stdin {
+                bail!("--objects -: standard input can be read once only; with --interval, give a file");
+            }
+            return self.again_and_again(interval);
         }
-        let report = self.look_once(policy)?;
+        if let Some(exit) = self.elsewhere(reads_stdin)? {
+            return Ok(exit);
+        }
+        let report = self.look_once()?;
         self.write(&report)?;
         Ok(match &report {
             report if report.has_findings() => Exit::Findings,
@@ -174,11 +177,12 @@ impl Args {
         if self.objects.is_some() {
             bail!("--objects: a plugin of node-problem-detector compares no objects; choose text or json");
         }
-        let policy = match &self.policy_file {
-            Some(file) => policy::load(file),
-            None => Ok(Policy::default()),
+        let report = match self.elsewhere(false) {
+            Ok(Some(exit)) => return Ok(exit),
+            Ok(None) => self.look_once(),
+            Err(error) => Err(error),
         };
-        let (answer, line) = match policy.and_then(|policy| self.look_once(policy)) {
+        let (answer, line) = match report {
             Ok(report) if self.format == Format::NpdSettings => npd::settings(&report),
             Ok(report) => npd::mounts(&report),
             Err(error) => (npd::Answer::Unknown, npd::message(&format!("unknown: {error:#}"))),
@@ -192,10 +196,22 @@ impl Args {
         })
     }
 
+    /// Looks in another process; `None` if this one has to.
+    fn elsewhere(&self, reads_stdin: bool) -> anyhow::Result<Option<Exit>> {
+        if self.alone.is_some() { Ok(None) } else { alone::run(self.limit(), reads_stdin) }
+    }
+
+    /// Returns the longest time of a look. The process that waits for this one has a shorter one; if it
+    /// was killed, this one ends as well.
+    const fn limit(&self) -> Duration {
+        let limit = if self.format.is_plugin() { PLUGIN_LIMIT } else { LIMIT };
+        if self.alone.is_some() { limit.saturating_mul(2) } else { limit }
+    }
+
     /// Looks from a thread of its own, so that the port answers and the process ends
     /// whatever a look waits for.
     #[cfg(feature = "serve")]
-    fn again_and_again(self, policy: Policy, interval: Duration) -> anyhow::Result<Exit> {
+    fn again_and_again(self, interval: Duration) -> anyhow::Result<Exit> {
         let shown = LastRun::new("no check of the node has ended yet\n");
         let (address, router) = (self.status_listen, shown.clone().router());
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -208,7 +224,7 @@ impl Args {
             let looks = move || {
                 let counts = events.as_ref().map(|events| events.counts.all());
                 let mut looks = Looks { interval, events: counts, ..Looks::default() };
-                let error = self.look_until_error(policy, interval, |report, took, has_failed| {
+                let error = self.look_until_error(interval, |report, took, has_failed| {
                     looks.took = took;
                     looks.has_failed = has_failed;
                     if report.errors.is_empty() && !has_failed {
@@ -216,7 +232,7 @@ impl Args {
                     }
                     if let Some(events) = events.as_mut().filter(|_| !has_failed) {
                         looks.events = Some(events.counts.all());
-                        events.hand_on(report);
+                        events.hand_on(report.clone());
                     }
                     shown.show(status::text(report, looks));
                 });
@@ -230,8 +246,8 @@ impl Args {
 
     /// Looks until the process ends.
     #[cfg(not(feature = "serve"))]
-    fn again_and_again(self, policy: Policy, interval: Duration) -> anyhow::Result<Exit> {
-        Err(self.look_until_error(policy, interval, |_, _, _| {}))
+    fn again_and_again(self, interval: Duration) -> anyhow::Result<Exit> {
+        Err(self.look_until_error(interval, |_, _, _| {}))
     }
 
     /// Looks until the first look fails, or a report cannot be written. A later look that
@@ -239,11 +255,10 @@ impl Args {
     /// and that it is not of this look.
     fn look_until_error(
         &self,
-        policy: Policy,
         interval: Duration,
         mut ended: impl FnMut(&NodeReport, Duration, bool),
     ) -> anyhow::Error {
-        let policy = Arc::new(policy);
+        let policy = Arc::default();
         let mut watch = Watch::new(LIMIT);
         let mut last: Option<NodeReport> = None;
         loop {
@@ -261,27 +276,32 @@ impl Args {
                     last = Some(report);
                 }
                 Err(error) => {
-                    let Some(report) = &last else { return error };
+                    // A process with a look that waits cannot end: it stays, and is not ready.
+                    if last.is_none() && !watch.has_left() {
+                        return error;
+                    }
                     let _ = exit::report(&error);
-                    ended(report, begun.elapsed(), true);
+                    if let Some(report) = &last {
+                        ended(report, begun.elapsed(), true);
+                    }
                 }
             }
             thread::sleep(interval);
         }
     }
 
-    fn look_once(&self, policy: Policy) -> anyhow::Result<NodeReport> {
-        let limit = if self.format.is_plugin() { PLUGIN_LIMIT } else { LIMIT };
-        Watch::new(limit).look(self.task(Arc::new(policy), None))
+    fn look_once(&self) -> anyhow::Result<NodeReport> {
+        Watch::new(self.limit()).look(self.task(Arc::default(), None))
     }
 
     /// One look; `first` has the mounts of the first one.
-    fn task(&self, policy: Arc<Policy>, first: Option<FirstMounts>) -> Task {
+    fn task(&self, policy: Arc<OnceLock<Policy>>, first: Option<FirstMounts>) -> Task {
         // Standard input may take any time: another command writes it.
         let is_stdin = self.objects.as_deref() == Some(Path::new("-"));
         Task {
             pods_dir: self.pods_dir.clone(),
             proc_dir: self.proc_dir.clone(),
+            policy_file: self.policy_file.clone(),
             policy,
             nfsmount_conf: self.nfsmount_conf.clone(),
             first,
@@ -294,7 +314,8 @@ impl Args {
         let mut out = io::stdout().lock();
         match (self.format, self.interval) {
             (Format::Text, _) => {
-                out.write_all(text::write(report, color::wanted(), terminal::width()).as_bytes())?;
+                let style = self.alone.as_deref().map_or_else(Style::own, Style::read);
+                out.write_all(text::write(report, style.has_color, style.width).as_bytes())?;
             }
             (Format::Json, None) => writeln!(out, "{}", report.json())?,
             (Format::Json, Some(_)) => writeln!(out, "{}", report.json_line())?,

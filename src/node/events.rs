@@ -97,7 +97,7 @@ impl Seen {
     pub fn of(
         &mut self,
         report: &NodeReport,
-        logs_dir: &Path,
+        logs_dir: Result<&Path, &str>,
         now: OffsetDateTime,
         counts: &Counts,
     ) -> (Vec<Lost>, Option<String>) {
@@ -108,9 +108,12 @@ impl Seen {
         if found.is_empty() {
             return (Vec::new(), None);
         }
-        let (names, mut problem) = match pod_names(logs_dir) {
-            Ok(names) => (names, None),
-            Err(error) => (BTreeMap::new(), Some(format!("--pod-logs-dir: {}: {error}", logs_dir.display()))),
+        let read = logs_dir.map_err(ToOwned::to_owned).and_then(|dir| {
+            pod_names(dir).map_err(|error| format!("{}: {error}", dir.display())).map(|names| (dir, names))
+        });
+        let (dir, names, mut problem) = match read {
+            Ok((dir, names)) => (dir, names, None),
+            Err(error) => (Path::new(""), BTreeMap::new(), Some(format!("--pod-logs-dir: {error}"))),
         };
         let mut lost = Vec::new();
         for volume in found {
@@ -119,11 +122,7 @@ impl Seen {
             let Some(pod) = names.get(&volume.pod) else {
                 counts.unnamed.fetch_add(1, Ordering::Relaxed);
                 problem.get_or_insert_with(|| {
-                    format!(
-                        "no directory in {} has the name of Pod {}",
-                        logs_dir.display(),
-                        plain(&volume.pod)
-                    )
+                    format!("no directory in {} has the name of Pod {}", dir.display(), plain(&volume.pod))
                 });
                 continue;
             };

@@ -4,6 +4,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -36,7 +37,7 @@ impl Waiting {
         // An overlay may be a layer of another one.
         loop {
             let (found, others): (Vec<_>, Vec<_>) =
-                rest.into_iter().partition(|(_, layers)| waiting.of_layers(layers).is_some());
+                rest.into_iter().partition(|(_, layers)| waiting.of_layers(layers, None).is_some());
             if found.is_empty() {
                 return waiting;
             }
@@ -46,39 +47,47 @@ impl Waiting {
         }
     }
 
-    /// Returns the mount that one of the layers of an overlay is on.
-    fn of_layers(&self, layers: &[PathBuf]) -> Option<&Path> {
-        layers.iter().find_map(|layer| self.of_layer(layer))
+    /// Returns why a look through an overlay with these layers may wait. `own` is the table of this
+    /// process, if that is the node's, so that it may follow links.
+    fn of_layers(&self, layers: &[PathBuf], own: Option<&MountTable>) -> Option<Layer> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let found = || layers.iter().filter_map(|layer| self.of_layer(layer, own));
+        found().find(|layer| matches!(layer, Layer::On(_))).or_else(|| found().next())
     }
 
     /// Returns a layer that is no full path starts where the runtime was when it mounted, which nothing
     /// shows: each mount that ends with its first steps may be it. One step alone says too little:
     /// snapshots of containerd have numbers.
-    fn of_layer(&self, layer: &Path) -> Option<&Path> {
+    fn of_layer(&self, layer: &Path, own: Option<&MountTable>) -> Option<Layer> {
+        let unclear = || Layer::Unclear(layer.to_owned());
         if layer.is_absolute() {
-            return layer.ancestors().find_map(|folder| self.0.get(folder)).map(PathBuf::as_path);
+            if let Some(point) = layer.ancestors().find_map(|folder| self.0.get(folder)) {
+                return Some(Layer::On(point.clone()));
+            }
+            return match own.map(|own| self.first_on_way(layer, own)) {
+                Some(Followed::Waits(way)) => Some(Layer::On(way.point)),
+                Some(Followed::Through) => None,
+                Some(Followed::Unclear) => Some(unclear()),
+                None => leads_elsewhere(layer).then(unclear),
+            };
         }
         let is_at_end = |point: &&PathBuf| {
             let mut heads = layer.ancestors();
             heads.any(|head| (head == layer || head.components().count() > 1) && point.ends_with(head))
         };
-        self.0.iter().find(is_at_end).map(PathBuf::as_path)
+        let on = self.0.iter().find(is_at_end).map(|point| Layer::On(point.clone()));
+        on.or_else(|| (!is_snapshot(layer)).then(unclear))
     }
 
-    /// Returns the mount that a layer in these options of an overlay is on; `own` is the table of this
-    /// process, if that is the node's, so that it may follow links.
-    fn of_options(&self, options: &str, own: Option<&MountTable>) -> Option<PathBuf> {
-        let layers = layers_of(options);
-        let linked = |layer: &PathBuf| Some(self.first_on_way(layer, own?)?.point);
-        let is_full = |layer: &&PathBuf| layer.is_absolute();
-        self.of_layers(&layers).map(Path::to_owned).or_else(|| layers.iter().filter(is_full).find_map(linked))
+    /// Returns why an overlay with these options may wait.
+    fn of_options(&self, options: &str, own: Option<&MountTable>) -> Option<Layer> {
+        self.of_layers(&layers_of(options), own)
     }
 
-    /// Returns the first of these mounts on the way to a path.
-    fn first_on_way(&self, path: &Path, table: &MountTable) -> Option<Way> {
-        if self.0.is_empty() {
-            return None;
-        }
+    /// Follows a path to the first of these mounts.
+    fn first_on_way(&self, path: &Path, table: &MountTable) -> Followed {
         let mut left: VecDeque<OsString> = steps(path).into();
         let (mut at, mut links) = (PathBuf::from("/"), 0);
         while let Some(step) = left.pop_front() {
@@ -88,24 +97,76 @@ impl Waiting {
                 Some(Component::Normal(name)) => at.push(name),
                 _ => continue,
             }
-            let mount = table.mount_of(&at)?;
+            let Some(mount) = table.mount_of(&at) else { return Followed::Unclear };
             if self.0.contains(&mount.point) {
-                return Some(Way { point: mount.point.clone(), kind: mount.kind.clone() });
+                return Followed::Waits(Way { point: mount.point.clone(), kind: mount.kind.clone() });
             }
-            // A directory has no target, and the look reports one that cannot be read.
-            if let Ok(target) = fs::read_link(&at) {
-                links += 1;
-                if links > LINKS {
-                    return None;
+            // Its links are other ones for another process.
+            if mount.kind == "proc" {
+                return Followed::Unclear;
+            }
+            match fs::read_link(&at) {
+                Ok(target) => {
+                    links += 1;
+                    if links > LINKS {
+                        return Followed::Unclear;
+                    }
+                    at.pop();
+                    for step in steps(&target).into_iter().rev() {
+                        left.push_front(step);
+                    }
                 }
-                at.pop();
-                for step in steps(&target).into_iter().rev() {
-                    left.push_front(step);
-                }
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                Err(_) => return Followed::Unclear,
             }
         }
-        None
+        Followed::Through
     }
+}
+
+/// The end of following a path.
+#[derive(Debug, PartialEq, Eq)]
+enum Followed {
+    Waits(Way),
+    /// No mount on it waits.
+    Through,
+    /// Nothing shows the place that it leads to.
+    Unclear,
+}
+
+/// The layer for which an overlay may wait.
+#[derive(Debug, PartialEq, Eq)]
+enum Layer {
+    /// It is on this mount.
+    On(PathBuf),
+    /// Nothing shows the place that it leads to.
+    Unclear(PathBuf),
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::On(point) => write!(formatter, "an overlay with a layer on {}", point.display()),
+            Self::Unclear(layer) => {
+                write!(formatter, "an overlay whose layer {} cannot be followed", layer.display())
+            }
+        }
+    }
+}
+
+/// Returns true if the text of a full path is not its place: that depends on links, or on the process
+/// that mounted.
+fn leads_elsewhere(layer: &Path) -> bool {
+    layer.components().any(|step| step == Component::ParentDir)
+        || layer.starts_with("/proc")
+        || layer.starts_with("/dev")
+}
+
+/// Returns true for a directory of a snapshot as containerd names it, `12/fs`, which is never a link.
+/// Docker's `l/NAME` is one.
+fn is_snapshot(layer: &Path) -> bool {
+    let text = layer.to_str().and_then(|layer| layer.strip_suffix("/fs"));
+    text.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn steps(path: &Path) -> Vec<OsString> {
@@ -118,11 +179,10 @@ impl Holder {
         let own = moment.is_seen_with(own).then_some(own);
         let obstacle = || {
             self.overlays.iter().find_map(|(point, options)| {
-                let on = moment.waiting().of_options(options, own)?;
+                let layer = moment.waiting().of_options(options, own)?;
                 Some(format!(
-                    "the way leads through the mount at {}, an overlay with a layer on {}, which may wait for a server",
+                    "the way leads through the mount at {}, {layer}, which may wait for a server",
                     point.display(),
-                    on.display()
                 ))
             })
         };
@@ -196,16 +256,43 @@ pub struct Way {
     pub kind: String,
 }
 
-/// Returns for each path the first mount on the way to it that may wait, by the mounts of this process;
-/// `None` for a path that is safe to look at. Touches nothing but what is before that mount.
-///
-/// # Errors
-///
-/// When the mounts cannot be read.
-pub fn ways(paths: &[&Path]) -> io::Result<Vec<Option<Way>>> {
-    let table = MountTable::parse(&fs::read(OWN_MOUNTS)?);
-    let waiting = Waiting::of(std::iter::once(&table));
-    paths.iter().map(|path| Ok(waiting.first_on_way(&std::path::absolute(path)?, &table))).collect()
+/// The mounts of this process.
+#[derive(Debug)]
+pub struct Ways {
+    table: MountTable,
+    waiting: Waiting,
+}
+
+impl Ways {
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    pub fn read() -> io::Result<Self> {
+        let table = MountTable::parse(&fs::read(OWN_MOUNTS)?);
+        let waiting = Waiting::of(std::iter::once(&table));
+        Ok(Self { table, waiting })
+    }
+
+    /// Returns true if a path may wait: one of the mounts is no local file system, or is an overlay,
+    /// because its layers may be on any mount, also of another namespace. The root is in use by this
+    /// process.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        let others = || self.table.mounts().filter(|mount| mount.point != Path::new("/"));
+        others().any(|mount| mount.overlay.is_some() || !mount.is_local())
+    }
+
+    /// Returns the first mount on the way to a path that is known to wait. Reads the links before it,
+    /// and so may wait itself.
+    #[must_use]
+    pub fn first(&self, path: &Path) -> Option<Way> {
+        match self.waiting.first_on_way(&std::path::absolute(path).ok()?, &self.table) {
+            Followed::Waits(way) => Some(way),
+            Followed::Through | Followed::Unclear => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -230,6 +317,13 @@ mod tests {
             ("rw,lowerdir=2/fs:1/fs/a/b,upperdir=/u,workdir=/w", true),
             ("rw,lowerdir=fs,upperdir=/u,workdir=/w", true),
             ("rw,lowerdir=/o,upperdir=/u", true),
+            // The place of these is not known.
+            ("rw,lowerdir=l/ABCDEF,upperdir=/u,workdir=/w", true),
+            ("rw,lowerdir=./d/../d/low,upperdir=/u,workdir=/w", true),
+            ("rw,lowerdir=/l/2/fs,lowerdir+=../../d/low", true),
+            ("rw,lowerdir=/x/../d/low,upperdir=/u", true),
+            ("rw,lowerdir=/proc/self/fd/9,upperdir=/u", true),
+            ("rw,lowerdir=/dev/fd/9,upperdir=/u", true),
             ("rw,lowerdir=/l/2/fs:/l/10/fs,upperdir=/u,workdir=/w", false),
             ("rw,lowerdir=2/fs:10/fs,upperdir=/u,workdir=/w", false),
             ("rw,lowerdir=/a\\134:/l/1/fs,upperdir=/u", false),
@@ -252,6 +346,43 @@ mod tests {
     }
 
     #[test]
+    fn an_overlay_may_wait_for_what_no_table_shows() {
+        for (line, may) in [("/o rw - overlay o rw,lowerdir=/link/low", true), ("/t rw - tmpfs t rw", false)]
+        {
+            let table =
+                MountTable::parse(format!("1 0 0:5 / / rw - overlay o rw\n2 1 0:8 / {line}\n").as_bytes());
+            assert_eq!(Ways { table, waiting: Waiting::default() }.may_wait(), may, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_layer_that_cannot_be_followed_waits() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let base = folder.path().canonicalize().expect("a path");
+        for name in ["hangs", "disk", "fds"] {
+            fs::create_dir(base.join(name)).expect("a folder");
+        }
+        std::os::unix::fs::symlink("hangs", base.join("link")).expect("a link");
+        let text = format!(
+            "1 0 8:1 / / rw - ext4 d rw\n2 1 0:9 / {0}/hangs rw - fuse f rw\n3 1 0:4 / {0}/fds rw - proc p rw\n",
+            base.display()
+        );
+        let table = MountTable::parse(text.as_bytes());
+        let waiting = Waiting::of(std::iter::once(&table));
+        let unclear = |path: &str| Some(Layer::Unclear(base.join(path)));
+        for (path, expected) in [
+            ("link/low", Some(Layer::On(base.join("hangs")))),
+            ("disk/../link/low", Some(Layer::On(base.join("hangs")))),
+            ("disk", None),
+            ("link/../disk", Some(Layer::On(base.join("hangs")))),
+            ("fds/self/fd/9", unclear("fds/self/fd/9")),
+            ("gone/low", unclear("gone/low")),
+        ] {
+            assert_eq!(waiting.of_layers(&[base.join(path)], Some(&table)), expected, "{path}");
+        }
+    }
+
+    #[test]
     fn a_path_is_followed_as_far_as_nothing_waits() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let base = folder.path().canonicalize().expect("a path");
@@ -270,13 +401,15 @@ mod tests {
             ("hangs/pods", true),
             ("link", true),
             ("far/y", true),
-            ("gone/../link/u", true),
+            // There is no such directory.
+            ("gone/../link/u", false),
             ("hangs2", false),
             ("disk/hangs", false),
             ("loop", false),
             ("gone/there", false),
         ] {
             let way = waiting.first_on_way(&base.join(path), &table);
+            let way = if let Followed::Waits(way) = way { Some(way) } else { None };
             let expected = waits.then(|| Way { point: base.join("hangs"), kind: "fuse".to_owned() });
             assert_eq!(way, expected, "{path}");
         }

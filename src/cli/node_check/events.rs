@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::thread;
 
 use anyhow::Context as _;
 use clap::error::ErrorKind;
@@ -11,6 +13,7 @@ use clap::{ArgMatches, Command, FromArgMatches};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use super::ask::Asker;
 use crate::cli::exit;
 use crate::cluster::connect::{Where, connect};
 use crate::node::events::{self, Counts, Lost, Seen};
@@ -103,27 +106,65 @@ impl EventFlags {
         let counts = Arc::new(Counts::default());
         let say = |text: &str| drop(exit::say(text));
         tokio::spawn(events::create(client, node, receiver, Arc::clone(&counts), say));
-        Ok(Some(Events { sender, counts, seen: Seen::default(), logs_dir: flags.pod_logs_dir.clone() }))
+        let (reports, looked) = mpsc::sync_channel(1);
+        let names = Names {
+            logs_dir: flags.pod_logs_dir.clone(),
+            asker: Asker::default(),
+            seen: Seen::default(),
+            counts: Arc::clone(&counts),
+            sender,
+        };
+        thread::Builder::new().name("names".to_owned()).spawn(move || names.find(&looked))?;
+        Ok(Some(Events { reports, counts, is_held: false }))
     }
 }
 
 /// The way from looks to Events.
 pub(super) struct Events {
-    sender: watch::Sender<Vec<Lost>>,
+    reports: SyncSender<NodeReport>,
     pub(super) counts: Arc<Counts>,
-    seen: Seen,
-    logs_dir: PathBuf,
+    /// True if the last report was not taken.
+    is_held: bool,
 }
 
 impl Events {
-    /// Hands on what a look has found.
-    pub(super) fn hand_on(&mut self, report: &NodeReport) {
-        let now = OffsetDateTime::now_utc();
-        let (lost, problem) = self.seen.of(report, &self.logs_dir, now, &self.counts);
-        if let Some(problem) = problem {
-            let _ = exit::say(&format!("event not created, the Pod has no name: {problem}"));
+    /// Hands on what a look has found, and waits for nothing: while the names of Pods are still being
+    /// read, a report is passed over.
+    pub(super) fn hand_on(&mut self, report: NodeReport) {
+        let is_held = matches!(self.reports.try_send(report), Err(TrySendError::Full(_)));
+        if is_held && !self.is_held {
+            let _ = exit::say("no Event is created until --pod-logs-dir answers");
         }
-        // Without who receives it, the process ends.
-        let _ = self.sender.send(lost);
+        self.is_held = is_held;
+    }
+}
+
+/// A thread of its own that finds the names of Pods, because their directory may not answer.
+struct Names {
+    logs_dir: PathBuf,
+    asker: Asker,
+    seen: Seen,
+    counts: Arc<Counts>,
+    sender: watch::Sender<Vec<Lost>>,
+}
+
+impl Names {
+    fn find(mut self, reports: &Receiver<NodeReport>) {
+        let mut said = None;
+        for report in reports {
+            let has_lost = report.volumes.iter().any(|volume| volume.lost);
+            let silent =
+                if has_lost { self.asker.ask(std::slice::from_ref(&self.logs_dir)).err() } else { None };
+            let logs_dir = silent.as_deref().map_or(Ok(&*self.logs_dir), Err);
+            let now = OffsetDateTime::now_utc();
+            let (lost, problem) = self.seen.of(&report, logs_dir, now, &self.counts);
+            // Says once that a directory does not answer.
+            if let Some(problem) = problem.filter(|_| silent.is_none() || silent != said) {
+                let _ = exit::say(&format!("event not created, the Pod has no name: {problem}"));
+            }
+            said = silent;
+            // Without who receives it, the process ends.
+            let _ = self.sender.send(lost);
+        }
     }
 }

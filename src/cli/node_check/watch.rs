@@ -1,38 +1,30 @@
 //! Looks at a node that end. A look reads files that may lie on a mount whose server does not answer, and
 //! nothing wakes a thread that the kernel holds there, so no look is waited for indefinitely.
 
-use std::fs;
-use std::io;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::anyhow;
 
-use crate::cli::exit::{Exit, InputError};
-use crate::cli::input;
+use super::ask::Asker;
+use crate::cli::exit::InputError;
+use crate::cli::{input, policy};
 use crate::node::objects::Given;
 use crate::node::report::NodeReport;
-use crate::node::{self, FirstMounts, NFSMOUNT_CONF, Node, Way};
+use crate::node::{FirstMounts, NFSMOUNT_CONF, Node};
 use crate::policy::Policy;
-
-/// The longest time that a mount on the way has for an answer.
-const ANSWER: Duration = Duration::from_secs(3);
-
-/// Time between two questions whether it has answered.
-const PAUSE: Duration = Duration::from_millis(10);
-
-/// This program, also if its file was replaced.
-const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// One look.
 pub(super) struct Task {
     pub(super) pods_dir: PathBuf,
     pub(super) proc_dir: PathBuf,
-    pub(super) policy: Arc<Policy>,
+    /// The file of the policy; the first look reads it.
+    pub(super) policy_file: Option<PathBuf>,
+    pub(super) policy: Arc<OnceLock<Policy>>,
     pub(super) nfsmount_conf: Option<PathBuf>,
     /// The mounts of the first look.
     pub(super) first: Option<FirstMounts>,
@@ -44,11 +36,19 @@ pub(super) struct Task {
 
 impl Task {
     fn look(self) -> anyhow::Result<NodeReport> {
+        let policy = match (self.policy.get(), &self.policy_file) {
+            (Some(policy), _) => policy,
+            (None, Some(file)) => {
+                let policy = policy::load(file)?;
+                self.policy.get_or_init(|| policy)
+            }
+            (None, None) => self.policy.get_or_init(Policy::default),
+        };
         let objects = self.given.or_else(|| self.objects.as_deref().map(|file| given(Some(file))));
         let node = Node {
             pods_dir: &self.pods_dir,
             proc_dir: &self.proc_dir,
-            policy: &self.policy,
+            policy,
             nfsmount_conf: self.nfsmount_conf.as_deref(),
             first: self.first.as_ref(),
             objects: objects.as_ref(),
@@ -57,10 +57,13 @@ impl Task {
     }
 
     /// Returns the paths that it begins at.
-    fn paths(&self) -> Vec<&Path> {
+    fn paths(&self) -> Vec<PathBuf> {
         let conf = self.nfsmount_conf.as_deref().unwrap_or(Path::new(NFSMOUNT_CONF));
-        let mut paths = vec![&*self.pods_dir, &*self.proc_dir, conf];
-        paths.extend(self.objects.as_deref());
+        let mut folder: OsString = conf.into();
+        folder.push(".d");
+        let mut paths = vec![self.pods_dir.clone(), self.proc_dir.clone(), conf.to_owned(), folder.into()];
+        paths.extend(self.objects.clone());
+        paths.extend(self.policy_file.clone().filter(|_| self.policy.get().is_none()));
         paths
     }
 }
@@ -71,18 +74,22 @@ pub(super) fn given(file: Option<&Path>) -> Given {
     Given::new(name, input::one(file, None).map_err(|error| error.to_string()))
 }
 
-/// Limits looks in time. At most one that waits is left, and one process for each path.
+/// Limits looks in time. At most one that waits is left, and one process that asks.
 pub(super) struct Watch {
     limit: Duration,
     /// The look that still waits.
     left: Option<Receiver<anyhow::Result<NodeReport>>>,
-    /// The processes that still wait, by path.
-    asking: Vec<(PathBuf, Child)>,
+    asker: Asker,
 }
 
 impl Watch {
-    pub(super) const fn new(limit: Duration) -> Self {
-        Self { limit, left: None, asking: Vec::new() }
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, left: None, asker: Asker::default() }
+    }
+
+    /// Returns true if a look waits, so that this process cannot end by itself.
+    pub(super) const fn has_left(&self) -> bool {
+        self.left.is_some()
     }
 
     /// Looks once.
@@ -101,13 +108,8 @@ impl Watch {
             }
             self.left = None;
         }
-        let paths = task.paths();
-        // Without the mounts the look fails, and says why.
-        for (path, way) in paths.iter().zip(node::ways(&paths).unwrap_or_default()) {
-            if let Some(way) = way {
-                self.ask(path, &way)?;
-            }
-        }
+        let silent = |text: String| InputError(format!("{text}, so the node is not looked at"));
+        self.asker.ask(&task.paths()).map_err(silent)?;
         let (sender, receiver) = mpsc::channel();
         thread::Builder::new().name("look".to_owned()).spawn(move || {
             let _ = sender.send(task.look());
@@ -116,75 +118,31 @@ impl Watch {
             Ok(result) => result,
             Err(RecvTimeoutError::Timeout) => {
                 self.left = Some(receiver);
-                Err(InputError(format!(
-                    "the check did not end in {} s: a file system here does not answer, such as of FUSE or NFS",
-                    self.limit.as_secs()
-                ))
-                .into())
+                Err(not_ended(self.limit))
             }
             Err(RecvTimeoutError::Disconnected) => Err(anyhow!("the thread that checks has ended")),
         }
     }
-
-    /// Asks a mount on the way to a path for an answer. A process of its own does, because one that
-    /// waits for a daemon that has read its request cannot be ended.
-    fn ask(&mut self, path: &Path, way: &Way) -> anyhow::Result<()> {
-        let silent = || {
-            InputError(format!(
-                "{}: the file system at {} ({}) does not answer within {} s, so the node is not looked at",
-                path.display(),
-                way.point.display(),
-                way.kind,
-                ANSWER.as_secs()
-            ))
-        };
-        if let Some(index) = self.asking.iter().position(|(asked, _)| asked == path) {
-            let (path, mut child) = self.asking.swap_remove(index);
-            if matches!(child.try_wait(), Ok(None)) {
-                self.asking.push((path, child));
-                return Err(silent().into());
-            }
-        }
-        let asking = Command::new(OWN_PROGRAM)
-            .args(["node-check", "--reach"])
-            .arg(path)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        // Without it the look is only limited in time.
-        let Ok(mut child) = asking else { return Ok(()) };
-        let begun = Instant::now();
-        while matches!(child.try_wait(), Ok(None)) {
-            if begun.elapsed() > ANSWER {
-                let _ = child.kill();
-                self.asking.push((path.to_owned(), child));
-                return Err(silent().into());
-            }
-            thread::sleep(PAUSE);
-        }
-        Ok(())
-    }
 }
 
-/// Looks at a path, for a process that asks. Any end is an answer.
-pub(super) fn reach(path: &Path) -> Exit {
-    let look = || -> io::Result<()> {
-        if fs::metadata(path)?.is_dir() {
-            fs::read_dir(path)?.next().transpose()?;
-        }
-        Ok(())
-    };
-    match look() {
-        Ok(()) => Exit::Success,
-        Err(_) => Exit::Unreadable,
-    }
+/// Returns the error of a look that has not ended.
+pub(super) fn not_ended(limit: Duration) -> anyhow::Error {
+    InputError(format!(
+        "the check did not end in {} s: a file system here does not answer, such as of FUSE or NFS",
+        limit.as_secs()
+    ))
+    .into()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::process::Command;
+    use std::time::Instant;
+
     use super::*;
+
+    const PAUSE: Duration = Duration::from_millis(10);
 
     #[test]
     fn no_look_begins_while_one_waits() {
@@ -195,7 +153,8 @@ mod tests {
         let task = || Task {
             pods_dir: folder.path().to_owned(),
             proc_dir: "/proc".into(),
-            policy: Arc::new(Policy::default()),
+            policy_file: None,
+            policy: Arc::default(),
             nfsmount_conf: None,
             first: None,
             given: None,

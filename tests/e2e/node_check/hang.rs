@@ -27,6 +27,16 @@ pub(super) const HANG: &str = "
 hang() { exec {fd}<>/dev/fuse; command mount -i -t fuse -o fd=$fd,rootmode=40000,user_id=0,group_id=0 \"${2:-nas:/x}\" \"$1\" >&2; }
 ";
 
+/// `swallow DIR` mounts what reads each request and answers none but the first: SIGKILL ends no process that
+/// waits for it. Only the reader holds the connection, so that its end ends the mount.
+pub(super) const SWALLOW: &str = r#"
+swallow() { hang "$1"
+  unique=$(dd bs=128K count=1 <&$fd 2>$dir/dd | od -An -tx1 -j8 -N8 | sed 's/ /\\x/g')
+  printf "\\x50\\0\\0\\0\\0\\0\\0\\0$unique\\7\\0\\0\\0\\x1f\\0\\0\\0\\0\\0\\1\\0\\0\\0\\0\\0\\xc\\0\\xa\\0\\0\\0\\1\\0\\1\\0\\0\\0" >$dir/answer
+  head -c 36 /dev/zero >>$dir/answer; dd bs=128K if=$dir/answer >&$fd 2>>$dir/dd
+  dd bs=128K of=/dev/null <&$fd 2>>$dir/dd & exec {fd}>&-; }
+"#;
+
 pub(super) fn trials() -> Vec<Trial> {
     let trial = |name: &str, test: fn() -> Result<(), Failed>| {
         component::trial(format!("node_check::hang::{name}"), fuse, move |()| test())

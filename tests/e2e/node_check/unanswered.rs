@@ -7,7 +7,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::json;
 
 use super::Pods;
-use super::hang::{HANG, fuse};
+use super::hang::{HANG, SWALLOW, fuse};
 use super::mounts::{namespaces, script_as_it_is};
 use crate::cluster::free_port;
 use crate::component;
@@ -19,6 +19,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("a_directory_of_pods_that_never_answers_is_unknown", pods_dir),
         trial("a_check_that_does_not_end_is_unknown", any_file),
+        trial("names_of_pods_that_are_not_given_hold_no_check_up", pod_logs),
         component::trial(
             "node_check::unanswered::what_was_lost_stays_so_while_something_covers_it",
             || fuse().and_then(|()| namespaces()),
@@ -38,16 +39,17 @@ fn pods_dir() -> Result<(), Failed> {
     pods.nfs("u", "pv");
     // An overlay is made before its layer stops to answer: here its table alone says so.
     let text = format!(
-        "{HANG} {PLUGIN} mkdir -p $dir/k/pods $dir/other; hang $dir/k; ln -s k $dir/link
+        "{HANG} {SWALLOW} {PLUGIN} mkdir -p $dir/k/pods $dir/other; swallow $dir/k; ln -s k $dir/link
          for path in $dir/k $dir/k/pods $dir/link/pods $dir/other/../link; do plugin --pods-dir $path; done
          plugin --pods-dir $pods --nfsmount-conf $dir/k/nfsmount.conf
+         plugin --pods-dir $pods --policy $dir/k/policy.yaml
          # Nothing that hangs is on the way of this one.
          plugin --pods-dir $pods; said"
     );
     let (report, _) = script_as_it_is(&pods, &text);
     let said: Vec<&str> = report.as_array().into_iter().flatten().filter_map(|line| line.as_str()).collect();
-    assert_eq!(said.len(), 6, "{report:#}");
-    for line in said.iter().take(5) {
+    assert_eq!(said.len(), 7, "{report:#}");
+    for line in said.iter().take(6) {
         assert!(line.starts_with("2 unknown: "), "{report:#}");
     }
     assert_eq!(said.last(), Some(&"1 1 volume not mounted: Pod u, pv"), "{report:#}");
@@ -59,8 +61,8 @@ fn any_file() -> Result<(), Failed> {
     let pods = Pods::new();
     pods.nfs("u", "pv");
     let text = format!(
-        "{HANG} {PLUGIN} mkdir $dir/proc; for pid in $(ls /proc | grep '^[0-9]*$'); do ln -s /proc/$pid $dir/proc/$pid; done
-         mkdir $dir/proc/4000000; hang $dir/proc/4000000
+        "{HANG} {SWALLOW} {PLUGIN} mkdir $dir/proc; for pid in $(ls /proc | grep '^[0-9]*$'); do ln -s /proc/$pid $dir/proc/$pid; done
+         mkdir $dir/proc/4000000; swallow $dir/proc/4000000
          plugin --pods-dir $pods --proc-dir $dir/proc; said"
     );
     let (report, _) = script_as_it_is(&pods, &text);
@@ -68,6 +70,30 @@ fn any_file() -> Result<(), Failed> {
         report[0],
         "2 unknown: the check did not end in 15 s: a file system here does not answer, s..."
     );
+    Ok(())
+}
+
+/// The directory that names Pods for Events never answers: looks go on, and the log says it once.
+fn pod_logs() -> Result<(), Failed> {
+    let pods = Pods::new();
+    pods.nfs("u", "pv");
+    let port = free_port();
+    let config = "{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: c}}], \
+                  clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}], users: [{name: c, user: {token: t}}]}";
+    let text = format!(
+        "{HANG} {SWALLOW} echo \"{config}\" >$dir/config; mkdir $dir/logs; swallow $dir/logs
+         $program node-check --pods-dir $pods --interval 1s --status-listen 127.0.0.1:{port} --events --node-name n \
+           --kubeconfig $dir/config --pod-logs-dir $dir/logs >$dir/out 2>$dir/err &
+         check=$!
+         get() {{ exec {{web}}<>/dev/tcp/127.0.0.1/{port}; printf 'GET /metrics HTTP/1.0\r\n\r\n' >&$web; cat <&$web; exec {{web}}>&-; }}
+         bare() {{ get | sed -n 's/^nfs_mount_guard_node_volumes{{state=\"bare\"}} //p' | tr -d '\r'; }}
+         until_it_is() {{ for try in $(seq 100); do [ \"$(bare 2>/dev/null)\" = $1 ] && return; sleep 0.1; done; }}
+         until_it_is 1; sleep 5; mkdir -p $pods/w/volumes/kubernetes.io~nfs/later; until_it_is 2; bare=$(bare)
+         kill $check; (sleep 5; kill -KILL $check 2>/dev/null) & code=0; wait $check || code=$?
+         echo \"[\\\"$bare\\\", $code, $(grep -c 'logs (fuse) does not answer within 3 s' $dir/err || true)]\""
+    );
+    let (report, _) = script_as_it_is(&pods, &text);
+    assert_eq!(report, json!(["2", 0, 1]), "{report:#}");
     Ok(())
 }
 
