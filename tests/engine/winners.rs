@@ -129,6 +129,83 @@ proptest! {
     }
 }
 
+/// The words of joined elements that an `fg` in place of a `bg` brings to another place of a sorted list.
+const WORDS: [&str; 16] = [
+    "bg", "bg", "fg", "hard", "soft", "ro", "rw", "cto", "nocto", "exec", "noexec", "users", "dev",
+    "sec=sys", "sec=krb5", "acregmin=9",
+];
+
+fn volume(options: &[String]) -> serde_json::Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a"},
+        "spec": {
+            "accessModes": ["ReadWriteMany"], "capacity": {"storage": "1Gi"}, "mountOptions": options,
+            "nfs": {"server": "s", "path": "/e"},
+        },
+    })
+}
+
+/// The options that the mount gets, but for `bg` and `fg`: by group the value that counts, the flags that `users`
+/// implies, and the flavours in their order.
+fn gets(subject: &Subject<'_>) -> String {
+    let settings = subject.options.settings();
+    let options: Vec<_> = subject.options.effective().map(|token| token.option.text()).collect();
+    let last = |words: &[&str]| options.iter().rfind(|option| words.contains(option)).copied();
+    let flag = |on: &str, off: &str| {
+        let word = last(&[on, off, "users"]);
+        word.is_none_or(|word| word == on)
+    };
+    let mut flavours: Vec<&str> =
+        options.iter().copied().filter(|option| option.starts_with("sec=")).collect();
+    let mut seen = BTreeSet::new();
+    flavours.retain(|flavour| seen.insert(*flavour));
+    format!(
+        "{:?} {:?} {:?} {} {} {flavours:?} {:?}",
+        last(&["hard", "soft"]),
+        last(&["ro", "rw"]),
+        last(&["cto", "nocto"]),
+        flag("exec", "noexec"),
+        flag("dev", "nodev"),
+        settings.versions,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, rng_seed: RngSeed::Fixed(2), ..ProptestConfig::default() })]
+
+    /// Neither the webhook nor `fix` lets another option win, and both are done at once.
+    #[test]
+    fn a_bg_of_a_sorted_list_goes_alone(
+        elements in prop::collection::vec(prop::collection::vec(prop::sample::select(&WORDS[..]), 1..4), 1..4),
+    ) {
+        let mut options: Vec<String> = elements.iter().map(|words| words.join(",")).collect();
+        options.extend(["timeo=600", "retrans=2", "nfsvers=4.1"].map(ToOwned::to_owned));
+        let policy = Policy::default();
+        let foreground = |element: &String| {
+            let words = element.split(',').map(|word| if word == "bg" { "fg" } else { word });
+            Cow::Owned(words.collect::<Vec<_>>().join(","))
+        };
+        judge(&volume(&options).to_string(), &policy, |subject, _| {
+            // The webhook repairs each list that it can.
+            let all = vec![options.iter().map(foreground).collect::<Vec<_>>()];
+            if gets(&subject.with_elements(&all)) == gets(subject) {
+                let patched = fix_all(&policy, subject, TODAY, Scope::WEBHOOK).concat();
+                assert!(!patched.iter().any(|element| element.split(',').any(|word| word == "bg")), "{patched:?}");
+            }
+            for scope in [Scope::WEBHOOK, Scope::FILE] {
+                let fixed = fix_all(&policy, subject, TODAY, scope);
+                let after = subject.with_elements(&fixed);
+                assert_eq!(gets(subject), gets(&after), "{options:?}: {fixed:?}");
+                let list: Vec<String> = fixed.concat().into_iter().map(Cow::into_owned).collect();
+                judge(&volume(&list).to_string(), &policy, |subject, _| {
+                    let again = fix_all(&policy, subject, TODAY, scope);
+                    assert_eq!(again, unchanged(subject), "{options:?}: {list:?}");
+                });
+            }
+        });
+    }
+}
+
 /// The list after `fix`, and the string that `mount -o` gets of it.
 fn fixed(options: &[&str]) -> (Vec<String>, String) {
     let volume = json!({

@@ -188,7 +188,7 @@ impl<'m> Subject<'m> {
             .filter(|_| takes_placeholders)
             .and_then(|annotations| annotations.unrendered.as_deref());
         let facts =
-            Facts { is_in_file, takes_placeholders, may_be_any_driver, unrendered_annotation, ..facts };
+            Facts { is_in_file, takes_placeholders, unrendered_annotation, may_be_any_driver, ..facts };
         let is_script = facts.is_flex_volume;
         let driver_setting = settings
             .iter()

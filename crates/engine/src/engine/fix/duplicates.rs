@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Plan;
+use super::foregrounds::keeps_place;
 use crate::nfs::acceptance::contradict;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading;
@@ -27,7 +28,11 @@ pub(super) fn merge(plan: &mut Plan<'_>, subject: &Subject<'_>) {
         let Some(with) = with.as_deref().filter(|with| option::is_plain(with)) else { continue };
         let is_read = subject.options.at(site).is_some_and(|token| token.in_force && !token.is_unrendered);
         let new = MountOption::new(with);
-        if !is_read || new.entry().is_none() || has_trap.get(site.carrier) != Some(&false) {
+        if !is_read
+            || new.entry().is_none()
+            || keeps_place(subject, site)
+            || has_trap.get(site.carrier) != Some(&false)
+        {
             continue;
         }
         let stays = others.iter().any(|token| {

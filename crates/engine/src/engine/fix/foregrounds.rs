@@ -31,6 +31,10 @@ pub(super) fn merge(plan: &mut Plan<'_>, subject: &Subject<'_>) {
         if !is_option || !is_split_alike(subject, carrier) {
             continue;
         }
+        if keeps_place(subject, site) {
+            has_one = true;
+            continue;
+        }
         if has_one {
             let text = with.take().unwrap_or_default();
             let others: Vec<&str> = option::pieces(&text).filter(|piece| *piece != WORD).collect();
@@ -53,8 +57,17 @@ pub fn is_repeated(subject: &Subject<'_>, site: &Site) -> bool {
         })
     };
     token.is_background(subject.may_fold())
+        && !keeps_place(subject, site)
         && subject.options.tokens().iter().filter(reaches_mount).any(says_it)
         && is_split_alike(subject, site.carrier)
+}
+
+/// Returns true if an option that is written at `site` stays although the list has it: without it its
+/// element of a sorted list would come elsewhere, and another option may win.
+pub(super) fn keeps_place(subject: &Subject<'_>, site: &Site) -> bool {
+    let carrier = subject.carriers.get(site.carrier);
+    let element = carrier.and_then(|carrier| carrier.elements.get(site.element));
+    subject.driver.sorts() && element.is_some_and(|element| site.range != (0..element.len()))
 }
 
 fn is_in(text: &str) -> bool {

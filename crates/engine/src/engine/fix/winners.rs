@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Plan, Scope, emptied, fix_alone};
+use super::{Elements, Plan, Scope, emptied, fix_alone, with_fixes};
 use crate::engine::Judged;
 use crate::finding::{Applicability, Code, Edit, Finding, Fix};
 use crate::nfs::acceptance::{implied_flags, names_version, transport};
@@ -35,8 +35,9 @@ pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) 
     if !before.have_rivals {
         return;
     }
+    demote_applied(subject, findings, &before, reorders);
     let fixes = findings.iter_mut().map(|judged| &mut judged.finding);
-    let tried = fixes.filter(|finding| finding.fix.as_ref().is_some_and(reorders));
+    let tried = fixes.filter(|finding| finding.fix.as_ref().is_some_and(is_offered));
     for (index, finding) in tried.enumerate() {
         let Some(fix) = &mut finding.fix else { continue };
         if index < MOST_TRIED && before.survive(subject, fix) {
@@ -44,7 +45,28 @@ pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) 
         }
         leave_to_a_person(finding);
     }
-    demote_together(subject, findings, &before, is_offered);
+    demote_together(subject, findings, &before, reorders);
+}
+
+/// Leaves what the webhook writes to `--unsafe-fixes`, all or nothing, where another option would win.
+fn demote_applied(
+    subject: &Subject<'_>,
+    findings: &mut [Judged],
+    before: &Winners,
+    reorders: impl Fn(&Fix) -> bool,
+) {
+    let is_applied = |fix: &Fix| fix.applicability == Applicability::Apply && reorders(fix);
+    let applied = findings.iter().filter_map(|judged| judged.finding.fix.as_ref());
+    let edits: Vec<Edit> = applied.filter(|fix| is_applied(fix)).flat_map(|fix| fix.edits.clone()).collect();
+    let together = Fix { applicability: Applicability::Apply, edits };
+    if together.edits.is_empty() || before.survive_in_place(subject, &together) {
+        return;
+    }
+    for finding in findings.iter_mut().map(|judged| &mut judged.finding) {
+        if finding.fix.as_ref().is_some_and(is_applied) {
+            leave_to_a_person(finding);
+        }
+    }
 }
 
 /// Leaves the fix of a finding to `--unsafe-fixes`.
@@ -70,14 +92,15 @@ fn demote_together(
     subject: &Subject<'_>,
     findings: &mut [Judged],
     before: &Winners,
-    is_offered: impl Fn(&Fix) -> bool,
+    reorders: impl Fn(&Fix) -> bool,
 ) {
+    let is_offered = |fix: &Fix| fix.applicability == Applicability::Offer && reorders(fix);
     // The splits first: without them most of what is written otherwise stays in its place.
     for is_demoted in [is_split as fn(&Fix) -> bool, |_| true] {
         let together = one_round(findings);
-        let count =
-            findings.iter().filter(|judged| judged.finding.fix.as_ref().is_some_and(&is_offered)).count();
-        if count < 2 || before.survive(subject, &together) {
+        let fixes = || findings.iter().filter_map(|judged| judged.finding.fix.as_ref());
+        let is_alone = fixes().filter(|fix| reorders(fix)).nth(1).is_none();
+        if is_alone || !fixes().any(is_offered) || before.survive(subject, &together) {
             return;
         }
         for finding in findings.iter_mut().map(|judged| &mut judged.finding) {
@@ -190,9 +213,18 @@ impl Winners {
         ours.eq(after.flavours.iter().filter(|flavour| self.flavours.contains(flavour)))
     }
 
-    /// Returns true if a fix changes no winner but those that it touches.
+    /// Returns true if a fix changes no winner but those that it touches, as `fix` carries it out.
     fn survive(&self, subject: &Subject<'_>, fix: &Fix) -> bool {
-        let Some(fixed) = fix_alone(subject, fix, Scope::FILE_UNSAFE) else { return true };
+        let fixed = fix_alone(subject, fix, Scope::FILE_UNSAFE);
+        fixed.is_none_or(|fixed| self.stay_with(subject, fix, &fixed.elements))
+    }
+
+    /// Returns true if a fix changes none, as the webhook carries it out: it takes nothing away.
+    fn survive_in_place(&self, subject: &Subject<'_>, fix: &Fix) -> bool {
+        self.stay_with(subject, fix, &with_fixes(subject, &[fix]))
+    }
+
+    fn stay_with(&self, subject: &Subject<'_>, fix: &Fix, elements: &Elements<'_>) -> bool {
         let touched: Vec<&Site> = fix
             .edits
             .iter()
@@ -201,7 +233,7 @@ impl Winners {
                 Edit::Split { .. } | Edit::Append { .. } | Edit::Rename(_) => None,
             })
             .collect();
-        let after = Self::of(&subject.with_elements(&fixed.elements));
+        let after = Self::of(&subject.with_elements(elements));
         self.agrees_on_flavours(&after)
             && self.by_word.iter().all(|(word, winner)| {
                 let stays = after.by_word.get(word).is_some_and(|after| {
