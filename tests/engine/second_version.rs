@@ -48,8 +48,10 @@ fn a_remedy_leaves_one_version() {
         assert_eq!(found.first().map(|(_, remedy)| remedy.as_str()), Some(wanted), "{options:?}: {found:?}");
         assert!(found.iter().all(|(_, remedy)| !remedy.starts_with("use nfsvers=")), "{found:?}");
     }
-    // Alone, it is what to write.
-    for (written, wanted) in [("nfsvers 4.1", "use nfsvers=4.1"), ("vers=v4.1", "use vers=4.1")] {
+    // Alone, it is what to write; seconds in their unit are certain.
+    for (written, wanted) in
+        [("timeout=60s", "use timeo=600"), ("nfsvers 4.1", "use nfsvers=4.1"), ("vers=v4.1", "use vers=4.1")]
+    {
         let found = remedies(&[&[written], &rest[..]].concat());
         assert_eq!(found.first().map(|(_, remedy)| remedy.as_str()), Some(wanted), "{written}: {found:?}");
     }

@@ -8,6 +8,7 @@ use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::{MOST_PIECES, meant, whole_options, words};
 use crate::nfs::intended::intended;
 use crate::nfs::option::MountOption;
+use crate::nfs::placeholder::{has_placeholder, masked};
 use crate::nfs::reading::mentions_background;
 use crate::source::rewrite::{Replacement, element};
 use crate::source::scalar::{Meaning, resolve};
@@ -68,6 +69,9 @@ pub(super) fn of_options(
                 other.map_or_else(|| format!("write {version}"), |other| one_of(&version, &other)),
             );
         }
+        if item.is_some() && resolve(number) == Meaning::Null {
+            return uncertain("remove the empty element".to_owned());
+        }
         let is_number =
             matches!(resolve(number), Meaning::Unsigned(_) | Meaning::Signed(_) | Meaning::Float(_));
         let advice = item.filter(|_| is_number).map(|_| "no option is a number alone: write NAME=VALUE");
@@ -78,13 +82,17 @@ pub(super) fn of_options(
     let all = raw.as_deref().map(proposed).unwrap_or_default();
     let is_said = !all.is_empty()
         && !all.iter().any(|option| option.contains(',') && mentions_background(option))
-        && all.iter().all(|option| is_plain(option) && (all.len() == 1 || is_known(option)));
+        && all.iter().all(|option| is_plain(&masked(option)) && (all.len() == 1 || is_known(option)));
     let Some(raw) = raw.filter(|_| is_said) else {
         let is_list = wanted == Wanted::Texts || item.is_some() && value.tree.text(node).is_none();
         return is_list.then(|| format!("write one option per element{instead}")).and_then(uncertain);
     };
+    // A value that is still to be filled in may be any.
     let is_refused = |option: &&String| {
-        judge(&MountOption::new(option.as_str())).refusal.is_some_and(|refusal| refusal != Refusal::Unknown)
+        !has_placeholder(option)
+            && judge(&MountOption::new(option.as_str()))
+                .refusal
+                .is_some_and(|refusal| refusal != Refusal::Unknown)
     };
     if let Some(refused) = all.iter().find(is_refused) {
         let refusal = judge(&MountOption::new(refused.as_str())).refusal?;
@@ -120,7 +128,9 @@ pub(super) fn of_options(
         return Some(Hint { advice, replacement });
     }
     // The API server takes no such object, so a soft mount would be a new one: a person decides.
-    let replacement = if raw.iter().any(|option| is_soft(option)) {
+    let replacement = if raw.iter().any(|option| has_placeholder(option)) {
+        Err(Obstacle::Uncertain)
+    } else if raw.iter().any(|option| is_soft(option)) {
         Err(Obstacle::Soft)
     } else {
         respelt(value, node, item, wanted, &raw)

@@ -1,16 +1,16 @@
 //! Arguments of a container with mount options: those of a flag, and of a command that mounts NFS.
 
+use super::texts::names_options;
 use super::{Search, commands};
 use crate::nfs::option;
 use crate::source::tree::NodeId;
-use crate::subject::driver::names_mount_options;
 
 impl Search<'_> {
     /// Returns true if the item of a list is the value of the flag before it: `--mount-options`.
     pub(super) fn is_argument(&self, before: Option<NodeId>, item: NodeId) -> bool {
         let flag = before.and_then(|before| self.tree.text(before));
-        let is_flag = flag
-            .is_some_and(|flag| flag.starts_with('-') && names_mount_options(flag.trim_start_matches('-')));
+        let is_flag =
+            flag.is_some_and(|flag| flag.starts_with('-') && names_options(flag.trim_start_matches('-')));
         is_flag && self.tree.text(item).is_some_and(option::are_options)
     }
 

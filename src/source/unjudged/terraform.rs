@@ -4,10 +4,11 @@ use std::cell::LazyCell;
 use std::ops::Range;
 use std::path::Path;
 
+use super::texts::names_options;
 use super::texts::{is_for_people, mentions_background};
 use super::{Unjudged, UnjudgedPlace};
 use crate::nfs::option;
-use crate::subject::driver::{is_option_key, names_mount_options};
+use crate::subject::driver::is_option_key;
 
 /// The extensions of files in Terraform's own language: those of `OpenTofu`, and values of
 /// variables, too.
@@ -160,7 +161,7 @@ impl Blocks {
 fn variable(line: &str, behind: &str) -> Option<(usize, String)> {
     let rest = line.trim_start().strip_prefix("variable")?.trim_start().strip_prefix('"')?;
     let (name, block) = rest.split_once('"')?;
-    let block = block.trim_start().strip_prefix('{').filter(|_| names_mount_options(name))?;
+    let block = block.trim_start().strip_prefix('{').filter(|_| names_options(name))?;
     let mut in_block = false;
     let lines = std::iter::once(block).chain(behind.lines());
     let mut entries =
@@ -229,7 +230,7 @@ fn assigned(line: &str) -> Option<(usize, String)> {
         let is_key = !is_nothing && behind.starts_with(['=', ':']) && !behind.starts_with("==");
         let is_path = word.contains('.')
             && (behind.starts_with('[') || behind.is_empty() || line.get(rest..)?.starts_with('"'));
-        let is_named = names_mount_options(word) && (is_key || is_path);
+        let is_named = names_options(word) && (is_key || is_path);
         let is_given = is_named || is_key && is_option_key(word) && are_nfs_options(value);
         if is_given && !is_said(line, start) {
             return Some((start, word.to_owned()));
@@ -258,6 +259,9 @@ mod tests {
             ("manifest = { kind = \"StorageClass\", mountOptions = [\"bg\"] }\n", Some("mountOptions")),
             ("  set { name = \"storageClass.mountOptions[0]\" }\n", Some("storageClass.mountOptions")),
             ("volume_attributes = { \"mountOptions\" = \"bg\" }\n", Some("mountOptions")),
+            ("storage_class_mount_options = [\n  \"bg\",\n]\n", Some("storage_class_mount_options")),
+            ("variable \"efs_mount_opts\" {\n  default = [\"bg\"]\n}\n", Some("efs_mount_opts")),
+            ("smb_mount_options = [\"bg\"]\n", None),
             ("variable \"mount_options\" {}\n", None),
             ("variable \"mount_options\" {\n  type = list(string)\n}\ndefault = [\"bg\"]\n", None),
             ("variable \"mount_options\" {\n  default = []\n}\n", None),

@@ -8,7 +8,7 @@ use memchr::memmem;
 use super::super::text::Lines;
 use super::super::tree::Tree;
 use super::super::trees;
-use crate::subject::driver::names_mount_options;
+use crate::subject::driver::{ends_with_mount_options, names_mount_options};
 
 /// Returns true if a text, such as a patch or a manifest in another one, has a line `mountOptions:`
 /// with something after it or below.
@@ -52,7 +52,12 @@ pub(super) fn is_for_people(key: &str) -> bool {
 /// dot between them as Helm writes them.
 pub(super) fn leads_to_options(path: &str) -> bool {
     let is_path = !path.contains(char::is_whitespace);
-    is_path && path.replace("~1", "/").split(['.', '/', '[', ']']).any(names_mount_options)
+    is_path && path.replace("~1", "/").split(['.', '/', '[', ']']).any(names_options)
+}
+
+/// Returns true for the name of a parameter, a variable or a flag of mount options.
+pub(super) fn names_options(name: &str) -> bool {
+    names_mount_options(name) || ends_with_mount_options(name)
 }
 
 /// Returns a key of Helm's without the index after it: `storageClass.mountOptions[0]`.
@@ -81,10 +86,10 @@ pub(super) fn assigns_options(text: &str) -> bool {
     let words = text.split([' ', '\t', ',', '"', '\'', '?', '&']).map(|word| word.trim_start_matches('-'));
     words.filter_map(|word| word.split_once('=')).any(|(mut key, mut value)| {
         // `--set=key=value`
-        if let Some((inner, of_inner)) = value.split_once('=').filter(|_| !names_mount_options(key)) {
+        if let Some((inner, of_inner)) = value.split_once('=').filter(|_| !names_options(key)) {
             (key, value) = (inner, of_inner);
         }
-        !value.is_empty() && !value.starts_with('=') && names_mount_options(without_index(key))
+        !value.is_empty() && !value.starts_with('=') && names_options(without_index(key))
     })
 }
 

@@ -37,6 +37,9 @@ fn shows_what_was_meant() -> Result<(), Failed> {
         ),
         ("mountOptions:\n- hard\n- timeo: 600\n", "[1] must be a string, not a map; write timeo=600"),
         ("mountOptions:\n- hard:\n", "not a map; write hard"),
+        ("mountOptions:\n- nfsvers: $(VERSION)\n- hard", "not a map; write nfsvers=$(VERSION)"),
+        ("mountOptions:\n- timeo: ${T}\n- hard", "not a map; write timeo=${T}"),
+        ("mountOptions:\n- hard\n-\n- fg", "[1] must be a string, not null; remove the empty element"),
         ("mountOptions: {vers: 3, soft: }", "must be a list of strings, not a map; write [vers=3, soft]"),
         (
             "mountOptions: hard,bg",

@@ -2,13 +2,14 @@
 //! answers, or be covered while the process runs. It says so, and ends.
 
 use std::fs;
+use std::process::Output;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::json;
 
-use super::Pods;
 use super::hang::{HANG, SWALLOW, fuse};
 use super::mounts::{namespaces, script_as_it_is};
+use super::{Pods, run};
 use crate::cluster::free_port;
 use crate::component;
 
@@ -20,6 +21,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_directory_of_pods_that_never_answers_is_unknown", pods_dir),
         trial("a_check_that_does_not_end_is_unknown", any_file),
         trial("names_of_pods_that_are_not_given_hold_no_check_up", pod_logs),
+        Trial::test("node_check::unanswered::the_processes_that_look_say_the_same", processes),
         component::trial(
             "node_check::unanswered::what_was_lost_stays_so_while_something_covers_it",
             || fuse().and_then(|()| namespaces()),
@@ -94,6 +96,29 @@ fn pod_logs() -> Result<(), Failed> {
     );
     let (report, _) = script_as_it_is(&pods, &text);
     assert_eq!(report, json!(["2", 0, 1]), "{report:#}");
+    Ok(())
+}
+
+/// A check looks in a process of its own, and has another one ask whether a path answers.
+fn processes() -> Result<(), Failed> {
+    let pods = Pods::new();
+    fs::write(pods.nfs("u", "pv").join("ledger"), "lost")?;
+    let check = ["--pods-dir", &pods.name()];
+    let (whole, alone) = (run(&check), run(&[&check[..], &["--alone", "plain"]].concat()));
+    assert_eq!(whole.status.code(), Some(1), "{whole:?}");
+    // Moments differ from one look to the next.
+    let facts = |output: &Output| -> Vec<String> {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().filter(|line| line.contains("Pod u")).map(ToOwned::to_owned).collect()
+    };
+    assert!(!facts(&whole).is_empty(), "{whole:?}");
+    assert_eq!((facts(&whole), whole.status), (facts(&alone), alone.status), "{alone:?}");
+    for (path, code) in [(pods.name(), 0), (format!("{}/gone", pods.name()), 3)] {
+        let output = run(&["--reach", &path]);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.starts_with(&format!("{path}: a file system on the way\0")), "{said:?}");
+    }
     Ok(())
 }
 

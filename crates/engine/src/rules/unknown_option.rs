@@ -129,10 +129,15 @@ fn in_tenths(token: &Token<'_>) -> Option<String> {
     let keyword = token.option.keyword();
     // Most words differ in their beginning already.
     keyword.get(..4).filter(|start| start.eq_ignore_ascii_case("time"))?;
-    let seconds: u64 = token.option.value()?.parse().ok()?;
+    let value = token.option.value()?;
+    let in_seconds = ["seconds", "secs", "sec", "s"].iter().find_map(|unit| value.strip_suffix(unit));
+    let seconds: u64 = in_seconds.unwrap_or(value).trim_end().parse().ok()?;
     let keyword = keyword.to_ascii_lowercase().replace(['_', '-'], "");
     let tenths = seconds.checked_mul(10)?;
-    (keyword == "timeout").then(|| format!("timeo counts tenths of a second: {seconds} s are timeo={tenths}"))
+    (keyword == "timeout").then(|| match in_seconds {
+        Some(_) => format!("use timeo={tenths}"),
+        None => format!("timeo counts tenths of a second: {seconds} s are timeo={tenths}"),
+    })
 }
 
 /// Returns the option that was probably meant, value included: one keyword of the

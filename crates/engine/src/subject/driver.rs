@@ -30,8 +30,8 @@ use refusal::Refused;
 pub use inline::Inline;
 pub(crate) use lookup::is_no_script;
 pub use lookup::{find, find_script, glob, scripts};
+pub use option_key::{ends_with_mount_options, is_option_key, names_mount_options, speaks_of_options};
 pub use option_key::{generic_keys, is_same_key, names_directory, names_version, resembles_mount_options};
-pub use option_key::{is_option_key, names_mount_options, speaks_of_options};
 
 use crate::kind::Holds;
 use crate::nfs::reading;

@@ -33,6 +33,24 @@ pub fn names_mount_options(key: &str) -> bool {
     is_option_key(key) && !last_segment(key).eq_ignore_ascii_case("options")
 }
 
+/// Words in names of mount options of other file systems.
+const OTHER_FILE_SYSTEMS: [&str; 10] =
+    ["blob", "ceph", "cifs", "ext4", "fuse", "gluster", "lustre", "s3", "smb", "xfs"];
+
+/// Returns true if the name of a variable, a parameter or a flag ends as mount options do, and names no
+/// other file system than NFS: each program has its own words before that.
+///
+/// ```
+/// # use nfs_mount_guard_engine::subject::driver::ends_with_mount_options;
+/// assert!(ends_with_mount_options("efs_storage_class_mount_options"));
+/// assert!(!ends_with_mount_options("smbMountOptions") && !ends_with_mount_options("mountOptionsOwner"));
+/// ```
+pub fn ends_with_mount_options(name: &str) -> bool {
+    let name: String = letters(last_segment(name)).collect();
+    ["mountoptions", "mountopts", "mountflags"].iter().any(|end| name.ends_with(end))
+        && !OTHER_FILE_SYSTEMS.iter().any(|other| name.contains(other))
+}
+
 /// Returns true if a key is `mountOptions` but for one letter.
 pub fn resembles_mount_options(key: &str) -> bool {
     const WORD: &str = "mountoptions";
