@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::driver::{self, UnknownParameters};
 use super::{LONGEST_OPTIONS, Misplaced, Subject};
 use crate::kind::Holds;
+use crate::nfs::acceptance;
 use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised;
 use crate::nfs::option::{MountOption, are_options, has_nfs_option, split};
@@ -204,6 +205,8 @@ fn word(key: &str, value: &str) -> Option<String> {
     }
     MountOption::new(&*keyword).entry()?;
     Some(match value {
+        // A flag has no value; without one any other option says nothing.
+        "" if acceptance::judge(&MountOption::new(&*keyword)).refusal.is_none() => keyword.into_owned(),
         "" => String::new(),
         _ if value.eq_ignore_ascii_case("true") => keyword.into_owned(),
         _ => format!("{keyword}={value}"),
@@ -222,6 +225,7 @@ mod tests {
             ("timeo", "600", Some("timeo=600")),
             ("hard", "true", Some("hard")),
             ("nfsVersion", "", Some("")),
+            ("soft", "", Some("soft")),
             ("timeo", "", Some("")),
             ("extra", "hard,nfsvers=4.1", Some("hard,nfsvers=4.1")),
             ("flags", "timeo=600", Some("timeo=600")),
