@@ -4,8 +4,7 @@ use std::cell::LazyCell;
 use std::ops::Range;
 use std::path::Path;
 
-use super::texts::names_options;
-use super::texts::{is_for_people, mentions_background};
+use super::texts::{is_for_people, mentions_background, names_options};
 use super::{Unjudged, UnjudgedPlace};
 use crate::nfs::option;
 use crate::subject::driver::is_option_key;
