@@ -73,21 +73,27 @@ mod tests {
 
     #[test]
     fn a_bg_beside_an_fg_is_removed_as_fix_removes_it() {
-        for (options, remedies) in [
-            (r#""bg""#, vec!["replace it with \"fg\""]),
-            (r#""bg", "fg""#, vec!["remove it"]),
-            (r#""bg", "hard,bg""#, vec!["replace it with \"fg\"", "remove it"]),
+        let in_tree = r#""nfs": {"server": "s", "path": "/"}"#;
+        let csi = r#""csi": {"driver": "nfs.csi.k8s.io", "volumeHandle": "h",
+            "volumeAttributes": {"server": "s", "share": "/"}}"#;
+        let (replaced, removed) = ("replace it with \"fg\"", "remove it");
+        for (source, options, remedies) in [
+            (in_tree, r#""bg""#, vec![replaced]),
+            (in_tree, r#""bg", "fg""#, vec![removed]),
+            (csi, r#""bg", "hard,bg""#, vec![replaced, removed]),
+            // The kubelet sorts the list: "hard" alone would come behind other elements.
+            (in_tree, r#""bg", "hard,bg""#, vec![replaced, replaced]),
         ] {
             let json = format!(
-                r#"{{"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {{"name": "a"}}, "spec": {{"nfs":
-                {{"server": "s", "path": "/"}}, "mountOptions": [{options}, "udp", "timeo=600", "retrans=2"]}}}}"#
+                r#"{{"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {{"name": "a"}}, "spec":
+                {{{source}, "mountOptions": [{options}, "udp", "timeo=600", "retrans=2"]}}}}"#
             );
             let manifest: Manifest<'_> = serde_json::from_str(&json).expect("a manifest");
             let subject = Subject::new(&manifest, &[]).expect("a subject");
             let findings = evaluate(&Policy::default(), &subject, date!(2026 - 03 - 01)).findings;
             let backgrounds = findings.iter().filter(|judged| judged.rule == BACKGROUND_MOUNT);
             let said: Vec<String> = backgrounds.map(|judged| advice(&subject, judged)).collect();
-            assert_eq!(said, remedies, "{options}");
+            assert_eq!(said, remedies, "{source} {options}");
         }
     }
 
