@@ -41,14 +41,16 @@ pub fn trials() -> Vec<Trial> {
         long_options_repaired,
     ));
     trials.push(mutating::trial("a_difference_an_update_of_the_access_modes_alone", access_modes_alone));
+    trials.push(mutating::trial("a_difference_another_winner_of_a_sorted_list", another_winner));
     trials
 }
 
 /// The beginnings of the rows in the docs, one a test.
-const LISTED: [&str; 9] = [
+const LISTED: [&str; 10] = [
     "an option that becomes bg in a shell",
     "bg in another notation than mount's",
     "bg in a setting that its driver refuses",
+    "bg that begins an element of several options",
     "an update of the access modes alone",
     "an update that gives effect to bg",
     "more than 4,096 bytes under a key that its driver does not read",
@@ -198,6 +200,19 @@ fn access_modes_alone(cluster: &mut Cluster) -> Result<(), Failed> {
     let said = api.send(Call::try_replace(&update.new));
     assert_eq!(said.body["spec"]["mountOptions"], json!(["hard,bg"]));
     cluster.delete(&object);
+    Ok(())
+}
+
+fn another_winner(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    let object = nfs_volume("sorted", &["bg,nocto", "cto"]);
+    let answer = ask(&background_mount_only(), Endpoint::Mutate, &object, None);
+    assert!(answer["patch"].is_null(), "{answer}");
+    assert!(refuses(&background_mount_only(), &object, None));
+    install(&api, &mutating::generated());
+    let said = api.send(Call::try_create(&object));
+    // The kubelet sorts "fg,nocto" behind "cto".
+    assert_eq!(said.body["spec"]["mountOptions"], json!(["fg,nocto", "cto"]));
     Ok(())
 }
 
