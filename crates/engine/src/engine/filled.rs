@@ -9,13 +9,14 @@ use super::fix::{Elements, with_fixes};
 use super::{Evaluation, Judged, evaluate_as_written};
 use crate::finding::{Action, Code, Edit, Fix};
 use crate::policy::Policy;
-use crate::rules::{About, RULES};
+use crate::rules::About;
 use crate::subject::Subject;
 
 /// Takes the fix from each finding of a missing option that cannot be filled in without another
 /// denial. The finding stays, and its remedy names the rule that the value breaks.
 pub(super) fn withhold(policy: &Policy, subject: &Subject<'_>, today: Date, evaluation: &mut Evaluation) {
-    if !may_harm(policy, subject) {
+    // Most lists are complete: the policy's numbers are looked at for the others only.
+    if evaluation.findings.is_empty() || !may_harm(policy, subject) {
         return;
     }
     let filled: Vec<(usize, Fix)> = evaluation
@@ -68,6 +69,5 @@ fn key(judged: &Judged) -> (Code, usize, Cow<'static, str>) {
 /// the kernel's, with which a list does what it did without them.
 fn may_harm(policy: &Policy, subject: &Subject<'_>) -> bool {
     let has_own = |setting: &crate::subject::DriverSetting| setting.timeo.or(setting.retrans).is_some();
-    subject.driver_setting.is_some_and(has_own)
-        || RULES.iter().any(|rule| policy.own_numbers(rule).iter().any(Option::is_some))
+    subject.driver_setting.is_some_and(has_own) || policy.has_own_numbers()
 }
