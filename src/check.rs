@@ -1,5 +1,6 @@
 //! Judges the objects of files by a policy, as the webhook would.
 
+mod actions;
 pub mod baseline;
 pub mod before;
 pub mod exposed;
@@ -20,7 +21,7 @@ use time::Date;
 
 use crate::engine::Judged;
 use crate::engine::fix::Scope;
-use crate::engine::judge::{Case, Endpoint, Treatment, judge};
+use crate::engine::judge::{Case, Endpoint, judge};
 use crate::finding::{Action, Severity};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
@@ -35,6 +36,7 @@ use crate::source::suspect::{may_hold_pods, speaks_of_volumes};
 use crate::source::text::{self, Lines};
 use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
 use crate::source::{Fault, Item, Problem, Skip, visit_each};
+use actions::actions;
 use finding::{Places, finding};
 use proposed::Proposed;
 pub use walked::{is_foreign, is_in_templates, passed_over};
@@ -209,8 +211,7 @@ impl Checker<'_> {
             is_status: object.is_status,
         };
         let verdict = judge(&case);
-        let actions: Vec<Reported> =
-            verdict.treatments.iter().map(|treatment| reported(*treatment, verdict.is_enforced)).collect();
+        let actions = actions(&verdict);
         let decision = match actions.iter().max() {
             Some(Reported::Deny) => "deny",
             _ if actions.contains(&Reported::Patch) => "patch",
@@ -295,19 +296,6 @@ fn version(written: &str) -> Cow<'static, str> {
         .into_iter()
         .find(|usual| *usual == written)
         .map_or_else(|| Cow::Owned(written.to_owned()), Cow::Borrowed)
-}
-
-/// Returns the reported treatment of a finding: a denial that the old object had already, or that
-/// is only observed, is a warning.
-const fn reported(treatment: Treatment, is_enforced: bool) -> Reported {
-    match treatment {
-        Treatment::Denied if is_enforced => Reported::Deny,
-        Treatment::Repaired if is_enforced => Reported::Patch,
-        Treatment::Denied | Treatment::Repaired | Treatment::AlreadyPresent | Treatment::Warned => {
-            Reported::Warn
-        }
-        Treatment::Audited => Reported::Audit,
-    }
 }
 
 /// A text that is being read.

@@ -174,6 +174,9 @@ const HIDDEN: &[&[&str]] = &[
     &["hard,'bg,x'"],
     &["\" bg \""],
     &["-o bg"],
+    &["-obg"],
+    &["-vobg=1"],
+    &["--options=bg"],
     &["-o \"bg\"=1", "hard"],
     &["bg=\"fg,fg\""],
 ];
@@ -221,10 +224,68 @@ fn what_a_drivers_shell_would_make_of_an_element_is_refused() {
     }
 }
 
+/// Options of a volume that its provisioner made: there only what may be a background mount is denied.
+fn provisioned(driver: &str, attributes: Value, options: &[&str]) -> Value {
+    let source = json!({"csi": {"driver": driver, "volumeHandle": "a", "volumeAttributes": attributes}});
+    let object = with_annotation(volume(source, options), PROVISIONED_BY, driver);
+    sent(PROVISIONER, &object, None)
+}
+
+#[test]
+fn what_the_script_of_a_mount_helper_would_make_of_an_element_is_refused() {
+    let good = ["fg", "timeo=600", "retrans=2"];
+    let (files, blob) = ("file.csi.azure.com", "blob.csi.azure.com");
+    for (driver, protocol, element, is_bg) in [
+        (blob, "aznfs", r"notls=-sec=a.*/\x2cbg/;#", true),
+        (blob, "nfs", r"clean=-sec=a.*/\x2cbg/;#", true),
+        (blob, "nfsv3", "configfile=/etc/a,sec=sys/x", true),
+        (blob, "aznfs", "sec=s[a-z]*", true),
+        (files, "nfs", "btls=1.2", true),
+        (files, "nfs", "bnotls", true),
+        (files, "nfs", "x-a$(b)", true),
+        (files, "nfs", "notls", false),
+        (files, "nfs", "actimeo=30", false),
+        (files, "nfs", "xprtsec=mtls", false),
+        (files, "nfs", "tls=1.2", false),
+        (blob, "aznfs", "configfile=/etc/aznfs/a.conf", false),
+    ] {
+        let mut list = good.to_vec();
+        list.extend(element.split(','));
+        let attributes = json!({"protocol": protocol});
+        let mut object = class(driver, &list);
+        object["parameters"] = attributes.clone();
+        for body in [created(&object), provisioned(driver, attributes, &list)] {
+            assert_eq!(codes(&body).contains(&"NMG001".to_owned()), is_bg, "{body} {:?}", codes(&body));
+        }
+    }
+}
+
+#[test]
+fn bg_is_refused_with_what_any_language_takes_off_its_ends() {
+    for blank in ["\u{1c}", "\u{1d}", "\u{1e}", "\u{1f}", "\u{85}", "\u{2028}"] {
+        for text in [format!("{blank}bg"), format!("bg{blank}")] {
+            let list = ["fg", "timeo=600", "retrans=2", &text];
+            for body in [
+                provisioned("csi.vastdata.com", json!({}), &list),
+                created(&class("files.example.com", &[&text])),
+            ] {
+                assert!(codes(&body).contains(&"NMG001".to_owned()), "{body} {:?}", codes(&body));
+                assert!(!patched(&body).to_string().contains("bg"), "{body}");
+            }
+        }
+    }
+    for blank in ["\u{1}", "\u{feff}", "\u{200b}"] {
+        let body = created(&class("files.example.com", &[&format!("{blank}bg")]));
+        assert!(codes(&body).contains(&"NMG001".to_owned()), "{body}");
+    }
+}
+
 #[test]
 fn what_only_looks_like_it_passes() {
     let good = ["nfsvers=4.1", "fg", "timeo=600", "retrans=2"];
-    for element in ["context=\"system_u:object_r:x:s0:c1,c2\"", "comment=a\\b", "x-bg", "comment=bg"] {
+    for element in
+        ["context=\"system_u:object_r:x:s0:c1,c2\"", "comment=a\\b", "x-bg", "comment=bg", "x--obg"]
+    {
         let mut list = good.to_vec();
         list.push(element);
         for object in [class("nfs.csi.k8s.io", &list), nfs(&list), csi(&list)] {

@@ -306,15 +306,20 @@ const SPELLINGS: &str = r"variables.keepsCase ? [r'b[\x22\x27\\]*g'] :
 variables.foldsCase ? [r'(?i:b[\x22\x27\\]*g)'] :
 [r'b[\x22\x27\\]*g', r'B[\x22\x27\\]*G', r'B[\x22\x27\\]*g', r'b[\x22\x27\\]*G']";
 
-/// Returns the characters that may surround the keyword: quotes and backslashes, and white space,
-/// that of Unicode's `White_Space`, where it is not known to stay or where they are.
+/// The switch of mount(8) for options, as `reading::background_word` has it.
+const SWITCH: &str = "(-([a-np-zA-Z]*o|-options)[ =]*)?";
+
+/// Returns the characters that may surround the keyword: quotes and backslashes, and blanks, as
+/// `reading::is_blank` has it, where these are not known to stay or where quotes are.
 fn around(text: &str) -> String {
     around_in(text, "variables.keepsCase")
 }
 
 /// Like [`around`], where `keeps_case` says whether white space stays.
 pub(super) fn around_in(text: &str, keeps_case: &str) -> String {
-    format!(r"({keeps_case} && !{text}.matches(r'[\x22\x27\\]') ? '' : r'[\s\v\x{{85}}\pZ\x22\x27\\]*')")
+    format!(
+        r"({keeps_case} && !{text}.matches(r'[\x22\x27\\]') ? '' : r'[\x00-\x20\x{{85}}\x{{200b}}\x{{feff}}\pZ\x22\x27\\]*')"
+    )
 }
 
 /// Returns CEL that is true if `bg` may be in a text at all: a cheap test, nearly always false,
@@ -332,7 +337,7 @@ fn is_spelled(text: &str) -> String {
 /// Returns CEL that is true if an option of the text is `spelling`, with the characters that may be
 /// `around` it.
 pub(super) fn spelled(text: &str, around: &str, spelling: &str) -> String {
-    format!("{text}.matches('(^|,)(-o )?' + {around} + {spelling} + {around} + '(=|,|$)')")
+    format!("{text}.matches('(^|,){SWITCH}' + {around} + {spelling} + {around} + '(=|,|$)')")
 }
 
 fn list_of(object: &str) -> String {
@@ -354,7 +359,7 @@ fn repaired(texts: &str, all: &str) -> String {
     format!(
         r#"{texts}.map(e, !({}) ? e :
   e.split(',').map(option,
-    !option.matches('^(-o )?' + {around} + (variables.keepsCase ? r'b[\x22\x27\\]*g' : r'(?i:b[\x22\x27\\]*g)') + {around} + '(=|$)') ?
+    !option.matches('^{SWITCH}' + {around} + (variables.keepsCase ? r'b[\x22\x27\\]*g' : r'(?i:b[\x22\x27\\]*g)') + {around} + '(=|$)') ?
       option :
     (!option.contains('\\') || !option.contains('"') && !option.contains("'") && !option.endsWith('\\')) &&
       option.split('"').size() % 2 == 1 && (!e.contains(',') || option.split("'").size() % 2 == 1) ? 'fg' :

@@ -298,8 +298,10 @@ impl<'m> Subject<'m> {
             token.site.is_some() && token.entry().is_some_and(|entry| entry.nfs_only)
                 || self.may_fold() && token.is_background(true)
         }) || self.irregular_elements().any(|(_, element)| {
-            reading::every_piece(element)
-                .any(|piece| MountOption::new(piece.text).entry().is_some_and(|entry| entry.nfs_only))
+            // A quote or a backslash within bg hides it from some layer.
+            reading::mentions_background(element)
+                || reading::every_piece(element)
+                    .any(|piece| MountOption::new(piece.text).entry().is_some_and(|entry| entry.nfs_only))
         }) || self.may_hold_any_option()
     }
 

@@ -94,7 +94,18 @@ pub fn is_rewritten(object: &Value) -> bool {
     of_script.any(|value| is_changed(value.as_str().unwrap_or_default()))
         || runs_a_shell && (elements.clone().any(adds) || values.any(adds))
         || driver.contains(&&json!("csi.huawei.com"))
-            && elements.any(|element| element.as_str().unwrap_or_default().contains(['\\', '$', '"', '\'']))
+            && elements
+                .clone()
+                .any(|element| element.as_str().unwrap_or_default().contains(['\\', '$', '"', '\'']))
+        || ["file.csi.azure.com", "blob.csi.azure.com"].iter().any(|name| driver.contains(&&json!(name)))
+            && elements.any(|element| is_edited(element.as_str().unwrap_or_default()))
+}
+
+/// Returns true if the script of Azure's mount helper may change more of a text than its own words.
+fn is_edited(text: &str) -> bool {
+    let words = ["sec=", "tls", "clean", "turbo", "configfile"];
+    text.contains(|letter| "\\*[]^#$`;&|<>(){}\n/".contains(letter))
+        || text.split(',').any(|option| words.iter().any(|word| option.rfind(word).is_some_and(|at| at > 0)))
 }
 
 /// Returns true if the access modes are changed, and the options are not.
@@ -123,7 +134,12 @@ fn rewritten_by_a_shell(cluster: &mut Cluster) -> Result<(), Failed> {
     let object =
         with(class("shell", "csi.huawei.com", &["${X}bg"]), "/parameters", json!({"protocol": "nfs"}));
     let switch = with(class("shell", "nas.csi.cds.net", &[]), "/parameters", json!({"vers": "3 -o bg"}));
-    for object in [object, switch] {
+    let edited = with(
+        class("script", "blob.csi.azure.com", &[r"notls=-sec=a.*/\x2cbg/;#"]),
+        "/parameters",
+        json!({"protocol": "aznfs"}),
+    );
+    for object in [object, switch, edited] {
         assert!(is_rewritten(&object) && refuses(&Policy::default(), &object, None), "{object}");
         assert!(!is_refused(&api, &object), "{object}");
     }

@@ -1,5 +1,7 @@
 //! NMG001: a `bg` anywhere.
 
+mod evaluated;
+
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
@@ -11,7 +13,6 @@ use crate::nfs::reading::Latitude;
 use crate::nfs::{acceptance, disguised, placeholder, reading};
 use crate::site::{Place, Site};
 use crate::subject::carrier::Form;
-use crate::subject::driver::refusal::Refused;
 use crate::subject::driver::{Case, Role};
 use crate::subject::effective::Token;
 
@@ -128,35 +129,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
         is_said_beyond |= carrier.is_beyond && check.findings.len() > findings_before;
     }
     check_rewritten(check);
-    check_shell(check);
-}
-
-/// Reports text of the mount command of which a shell may make anything: a variable, a quote or a further
-/// command in a `volumeHandle` or a path.
-fn check_shell(check: &mut RuleContext<'_, '_>) {
-    let subject = check.subject;
-    for (index, carrier) in subject.carriers.iter().enumerate() {
-        let is_word = carrier.refused.is_some_and(Refused::is_for_shell);
-        let text = carrier.elements.first().copied().unwrap_or_default();
-        let is_told = check.findings.iter().any(|finding| {
-            finding.code == check.rule.code && finding.site.as_ref().is_some_and(|site| site.carrier == index)
-        });
-        if !is_word || is_told || !(reading::is_shell(text) || reading::has_marks(text)) {
-            continue;
-        }
-        let site = Site { carrier: index, element: 0, range: 0..text.len() };
-        let what = "may be a background mount: a shell on the node makes words and commands of it";
-        check.findings.push(Finding {
-            code: check.rule.code,
-            severity: Severity::Proper,
-            carrier: index,
-            place: None,
-            keyword: "bg".into(),
-            message: about(text, None, what).into(),
-            site: Some(site),
-            fix: None,
-        });
-    }
+    evaluated::check_shell(check);
+    evaluated::check_script(check);
 }
 
 /// Reports the `bg` that a program may write in the place of a placeholder, which names it.
@@ -300,7 +274,10 @@ fn report(
     let is_appended =
         carrier.is_some_and(|carrier| carrier.in_force && (carrier.form == Form::Version || is_added));
     let is_in_force = is_appended || subject.options.at(&site).is_some_and(|token| token.in_force);
-    let is_behind_switch = !is_option && piece.trim_start().starts_with("-o");
+    // An element of its own is an argument of its own to a driver that joins none.
+    let is_argument_of_mount = subject.driver.one_element && site.element > 0;
+    let is_behind_switch = !is_option && piece.trim_start().starts_with('-');
+    let later_fg = later_fg.filter(|_| !(is_behind_switch && is_argument_of_mount));
     let token = subject.options.at(&site).filter(|token| token.in_force);
     let is_refused = token.is_some_and(|token| {
         let effective = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
@@ -315,7 +292,7 @@ fn report(
         && token.is_some_and(|token| token.acceptance.refusal.is_some() && !token.is_beside_sloppy);
     let what = if is_clear && is_kept_apart && subject.driver.known.is_read() {
         "fails every mount because of its whitespace; without it, it is a background mount"
-    } else if is_clear && is_behind_switch && subject.driver.known.is_read() {
+    } else if is_clear && is_behind_switch && !is_argument_of_mount && subject.driver.known.is_read() {
         "is no option of mount(8), and every mount fails; without -o it is a background mount"
     } else if is_clear && is_refused && subject.driver.known.is_read() {
         "fails the mount with NFSv4, and makes a background mount with NFSv3"

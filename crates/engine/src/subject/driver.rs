@@ -107,6 +107,8 @@ pub struct Driver {
     pub refuses: &'static [Refused],
     /// The driver's handling of a class parameter that it does not know.
     pub unknown_parameters: UnknownParameters,
+    /// True if a script of its mount helper edits the text of all options together.
+    pub edited_as_text: bool,
     /// True if a list of more than one element cannot be mounted in some setups.
     pub one_element: bool,
     /// Seconds after which the driver or its caller gives up on a mount.
@@ -154,6 +156,7 @@ pub(crate) const PLAIN: Driver = Driver {
     handle: HandleText::Name,
     refuses: &[],
     unknown_parameters: UnknownParameters::Ignored,
+    edited_as_text: false,
     one_element: false,
     deadline: None,
     deletion: None,

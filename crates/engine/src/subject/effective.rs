@@ -9,6 +9,7 @@ use crate::nfs::acceptance::{self, Acceptance};
 use crate::nfs::catalog::{Entry, OptionId, OptionSet};
 use crate::nfs::disguised::Meant;
 use crate::nfs::option::{self, MountOption};
+use crate::nfs::reading::is_blank;
 use crate::nfs::settings::Settings;
 use crate::site::Site;
 use layout::Part;
@@ -90,7 +91,7 @@ impl<'m> Token<'m> {
     /// with blanks around it.
     pub fn is_background(&self, fold: bool) -> bool {
         let keyword = self.option.keyword();
-        keyword == "bg" || fold && keyword.trim().eq_ignore_ascii_case("bg")
+        keyword == "bg" || fold && keyword.trim_matches(is_blank).eq_ignore_ascii_case("bg")
     }
 }
 

@@ -31,7 +31,7 @@ pub enum Step {
     /// Of options with one keyword keeps the first place and the last value
     /// (efs-utils `parse_options`, a Python dictionary).
     OnePerKeyword,
-    /// Trims whitespace around each element.
+    /// Trims around each element what Python's `str.strip` takes for whitespace.
     Trim,
     /// Takes this text off the beginning of the string.
     StripPrefix(&'static str),

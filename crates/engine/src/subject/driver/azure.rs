@@ -43,6 +43,8 @@ static FILES: Driver = Driver {
         refuses(setting("protocol", On::Both, Taken::Like(&["nfs", "smb", ""])), "which takes nfs and smb"),
     ],
     own_words: &["notls", "clean", "tls"],
+    // AZNFS-mount src/nfsv4mountscript.sh takes them out of the text, wherever they stand in it.
+    edited_as_text: true,
     // NodeStageVolume removes it in any case (`removeOptionIfExists`); as one element only.
     own_elements: &["encryptInTransit"],
     advice: "the driver names the version itself, so a vers= or nfsvers= of yours makes every mount fail; it sorts the list, then adds noresvport and actimeo=30",
@@ -66,6 +68,8 @@ static BLOB: Driver = Driver {
     steps: &[Step::List, READ_ONLY, add("sec=sys,vers=3,nolock"), Step::Sort],
     case: Case::Kept,
     own_words: &["turbo", "configfile", "notls", "clean", "tls"],
+    // AZNFS-mount src/nfsv3mountscript.sh, fix_mount_options: a sed command that holds the value of sec=.
+    edited_as_text: true,
     deadline: Some(90),
     advises_local_locks: true,
     advice: "the driver names the version itself, so a vers= or nfsvers= of yours makes every mount fail",

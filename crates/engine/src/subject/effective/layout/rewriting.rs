@@ -124,3 +124,8 @@ impl<'m> Assembly<'m> {
         }
     }
 }
+
+/// Returns true for what Python's `str.strip` takes off: Unicode's white space and four separators.
+pub(super) fn is_python_space(character: char) -> bool {
+    character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
+}
