@@ -317,7 +317,7 @@ impl Builder {
         self
     }
 
-    /// A number of a rule.
+    /// Sets a number of a rule.
     ///
     /// # Errors
     ///
