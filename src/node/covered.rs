@@ -19,7 +19,7 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Returns that of a directory on this mount; `None` on an overlay, whose numbers of inodes may
-    /// change while nobody has the directory open
+    /// change while no process has the directory open
     /// (<https://docs.kernel.org/filesystems/overlayfs.html>, "Inode properties").
     pub(super) fn of(metadata: &Metadata, mount: &Mount) -> Option<Self> {
         mount.overlay.is_none().then(|| Self { device: metadata.dev(), inode: metadata.ino() })

@@ -56,9 +56,9 @@ pub(super) fn unreadable(error: &KubeconfigError) -> String {
         },
         // The message of the library names its types, and shows the text around, which may be a secret.
         KubeconfigError::Parse(error) => {
-            let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
+            let place = error.location().map(|at| format!(" (line {}, column {})", at.line(), at.column()));
             let place = place.unwrap_or_default();
-            format!("is not a kubeconfig: {place}a field is missing or of another type; {COMPARE}")
+            format!("is not a kubeconfig{place}: a field is missing or of another type; {COMPARE}")
         }
         KubeconfigError::MissingClusterUrl => {
             "the cluster of the context has no server; add server: https://HOST:PORT".to_owned()
@@ -263,7 +263,13 @@ fn syntax(bytes: Vec<u8>) -> Option<String> {
     let lines = Lines::new(&text);
     let problem = source::trees(&text, &lines).find_map(Result::err)?;
     let Position { line, column } = lines.position(problem.offset.unwrap_or_default());
-    Some(format!("is not a kubeconfig: line {line}, column {column}: {problem}"))
+    let text = problem.to_string();
+    // The place stands after the fault, so that the sentence has one colon.
+    let (fault, why) = text
+        .split_once(": ")
+        .filter(|(fault, _)| fault.starts_with("is not "))
+        .unwrap_or(("is not a kubeconfig", &text));
+    Some(format!("{fault} (line {line}, column {column}): {why}"))
 }
 
 /// Returns the files of KUBECONFIG, or the one of the home directory.
