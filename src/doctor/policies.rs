@@ -18,7 +18,7 @@ pub const CLASSES: &str = "background-mount.nfs-mount-guard.io";
 /// See [`CLASSES`].
 pub const PODS: &str = "inline-background-mount.nfs-mount-guard.io";
 
-/// Checks D501, that ValidatingAdmissionPolicies of NMG001 are bound and have no type errors.
+/// Checks D501, that the admission policies of NMG001 are bound and have no type errors.
 pub(super) fn bound(facts: &ClusterFacts) -> Outcome {
     let installed = match facts.admission_policies.given(|| Outcome::skipped("none is installed")) {
         Ok(installed) if installed.is_empty() => {

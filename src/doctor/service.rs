@@ -285,7 +285,7 @@ fn fault(pod: &Value, facts: &ClusterFacts) -> Option<Outcome> {
     })
 }
 
-/// Checks D204, the PodDisruptionBudget and the nodes of the Pods.
+/// Checks D204, the disruption budget and the nodes of the Pods.
 pub(super) fn disruption(facts: &ClusterFacts) -> Outcome {
     let pods = match facts.pods.given(|| Outcome::skipped("no Pod")) {
         Ok(pods) if pods.len() < 2 => return Outcome::skipped("fewer than 2 Pods"),
