@@ -69,8 +69,8 @@ pub fn review(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> 
     review_at_most(question, usize::MAX, observe).unwrap_or_else(without_uid)
 }
 
-/// Like [`review`], where that takes no longer than it does for a list as people write it; `None`,
-/// and nothing is observed, where it may.
+/// Reviews as [`review`] does, where that takes no longer than it does for a list as people write it;
+/// `None`, and nothing is observed, where it may.
 pub fn review_quickly(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> Option<Answer> {
     review_at_most(question, QUICK_OPTIONS, observe)
 }
@@ -86,7 +86,7 @@ pub const LONGEST_BODY: usize = 48 * 1024 * 1024;
 /// Longest uid that is repeated; those of an API server have 36 bytes.
 const LONGEST_UID: usize = 1024;
 
-/// Like [`review`]; `None` where the options have more than `most` bytes.
+/// Reviews as [`review`] does; `None` where the options have more than `most` bytes.
 fn review_at_most(
     question: &Question<'_>,
     most: usize,

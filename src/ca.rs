@@ -79,6 +79,7 @@ impl Authority {
         let mut params = CertificateParams::default();
         // Two authorities are trusted at a time: their names tell them apart.
         params.distinguished_name = common_name(&format!("nfs-mount-guard CA of {}", now.date()));
+        // It signs certificates of servers, and no further CA (RFC 5280, 4.2.1.9).
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.not_before = now - BACKDATE;
@@ -118,8 +119,10 @@ impl Authority {
         params.distinguished_name = common_name("nfs-mount-guard");
         params.subject_alt_names =
             names.iter().map(|name| subject_alt_name(name)).collect::<Result<_, _>>()?;
+        // Enough for key exchange by ECDHE; key encipherment is that of RSA (RFC 5280, 4.2.1.3).
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        // Names the key that signed: during a rotation two CAs are trusted (RFC 5280, 4.2.1.1).
         params.use_authority_key_identifier_extension = true;
         params.not_before = now - BACKDATE;
         params.not_after = self.not_after.min(now + CERTIFICATE_LIFE);
@@ -148,6 +151,7 @@ fn subject_alt_name(name: &str) -> Result<SanType, Error> {
     if let Ok(address) = name.parse::<IpAddr>() {
         return Ok(SanType::IpAddress(address));
     }
+    // The limits of DNS (RFC 1035, section 2.3.4); an underscore is in no name of a Service.
     let is_label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63

@@ -3,6 +3,7 @@
 mod actions;
 pub mod baseline;
 pub mod before;
+mod exempt;
 pub mod exposed;
 mod finding;
 mod live;
@@ -68,7 +69,7 @@ impl Checker<'_> {
         self.bytes_with(path, name, bytes, is_explicit, |text| Proposed::of(self, text, is_explicit, scope))
     }
 
-    /// Like [`Checker::bytes`], where each finding has what is proposed.
+    /// Checks as [`Checker::bytes`] does, where each finding has what is proposed.
     pub fn bytes_with(
         &self,
         path: &Path,
@@ -179,6 +180,7 @@ impl Checker<'_> {
                     let tell = if object.parts.len() == 1 { not_judged } else { name_unjudged };
                     tell(found, reading.name, reading.lines, file);
                 }
+                file.notes.extend(exempt::unknown_names(self.policy, &object, reading));
                 let begin = file.subjects.len();
                 let parts = object.parts.iter().enumerate().filter(|(_, part)| !is_named(part));
                 reading.judged.extend(parts.clone().map(|(part, _)| (index, part)));

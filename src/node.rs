@@ -5,8 +5,10 @@
 //! not matter what the namespace it is seen from calls it. A mount is never touched, unless it is in
 //! memory: with a dead server that would hang.
 
+mod apart;
 mod beneath;
 mod conf;
+mod covered;
 #[cfg(feature = "serve")]
 pub mod events;
 mod file_system;
@@ -38,6 +40,7 @@ use crate::policy::Policy;
 use crate::source::io_fault;
 use conf::Conf;
 pub use conf::ConfMounts;
+use covered::Identity;
 use look::Look;
 use moment::Moment;
 use mounts::{Location, MountTable};
@@ -62,6 +65,8 @@ pub struct Node<'a> {
     /// The node's nfsmount.conf; `None` for [`NFSMOUNT_CONF`] where this process sees the
     /// mounts of the node, and none in a container.
     pub nfsmount_conf: Option<&'a Path>,
+    /// A file of nfsmount.conf that does not answer, with the reason: none of them is read then.
+    pub silent_conf: Option<&'a (PathBuf, String)>,
     /// The mounts as the first look found them; `None` for that look.
     pub first: Option<&'a FirstMounts>,
     /// The objects that mounted volumes are compared with.
@@ -73,6 +78,8 @@ pub struct Node<'a> {
 pub struct FirstMounts {
     /// That of the directory of Pods.
     pods: Location,
+    /// The directory itself, which may be renamed on its mount.
+    pods_identity: Option<Identity>,
     /// Those of the node's nfsmount.conf.
     conf: Option<ConfMounts>,
 }
@@ -158,6 +165,8 @@ impl Node<'_> {
             let (kind, point) = (mount.kind.clone(), mount.point.clone());
             return Err(Error::OtherPods { path: pods_dir, kind, point });
         }
+        let metadata = fs::metadata(&pods_dir).map_err(|error| self.pods_error(error))?;
+        let identity = Identity::of(&metadata, mount);
         let points: HashSet<&Path> = own.mounts().map(|mount| &*mount.point).collect();
         let listing = volumes::list(&pods_dir, &points).map_err(|error| self.pods_error(error))?;
         if listing.pods == 0 && listing.errors.is_empty() {
@@ -167,14 +176,7 @@ impl Node<'_> {
         let moment = Moment::read(self.proc_dir, &pods, &pods_dir)?
             .ok_or_else(|| other_node(self.proc_dir.join("1/mountinfo")))?;
         let sees_node = moment.is_seen_with(&own);
-        let conf_mounts = self.nfsmount_conf.map(|path| ConfMounts::of(path, &own));
-        let conf = match (self.nfsmount_conf, &conf_mounts) {
-            (Some(path), Some(now)) => {
-                let first = self.first.and_then(|first| first.conf.as_ref());
-                Some(Conf::read_named(path, now, first))
-            }
-            _ => sees_node.then(|| Conf::read(Path::new(NFSMOUNT_CONF))),
-        };
+        let (conf, conf_mounts) = self.conf(&own, sees_node);
         let gives_options = conf.as_ref().is_some_and(|conf| !conf.settings().is_empty());
         let with_csi = gives_options || self.objects.is_some();
         let readers = Readers::of(&listing.volumes, &pods_dir, &moment, self.policy.drivers(), with_csi);
@@ -210,13 +212,24 @@ impl Node<'_> {
             own: &own,
             said,
         };
+        let first_pods = self.first.and_then(|first| first.pods_identity);
+        let out_of_sight = Identity::replaced(first_pods, identity).or_else(|| moment.covered());
         let mut report = look.report(listing, moment)?;
+        if let Some(message) = out_of_sight {
+            report.unread.push(PathBuf::new());
+            report.errors.push(ReadError { path: report.pods_dir.clone(), message });
+        }
         report.warnings = warnings;
         report.sees_node = sees_node;
         report.has_kernel = kernel.is_some();
         // Those of the first look: whatever changes later is another file.
-        report.first_mounts =
-            Some(self.first.cloned().unwrap_or(FirstMounts { pods: pods.clone(), conf: conf_mounts }));
+        let mut first = self.first.cloned().unwrap_or(FirstMounts {
+            pods: pods.clone(),
+            pods_identity: identity,
+            conf: None,
+        });
+        first.conf = first.conf.or(conf_mounts);
+        report.first_mounts = Some(first);
         if let Some(compared) = compared {
             let asked = compared.asked.iter();
             report.asked = asked.map(|(id, asked)| (id.volume_folder(), asked.report())).collect();
@@ -240,6 +253,21 @@ impl Node<'_> {
         Ok(report)
     }
 
+    /// Reads the node's nfsmount.conf, if this process sees it, and the mounts that lead to it.
+    fn conf(&self, own: &MountTable, sees_node: bool) -> (Option<Conf>, Option<ConfMounts>) {
+        let is_seen = self.nfsmount_conf.is_some() || sees_node;
+        match (self.silent_conf, self.nfsmount_conf) {
+            // Following the links of its path would wait as well.
+            (Some((path, fault)), _) => (is_seen.then(|| Conf::unread(path, fault)), None),
+            (None, Some(path)) => {
+                let now = ConfMounts::of(path, own);
+                let first = self.first.and_then(|first| first.conf.as_ref());
+                (Some(Conf::read_named(path, &now, first)), Some(now))
+            }
+            (None, None) => (is_seen.then(|| Conf::read(Path::new(NFSMOUNT_CONF))), None),
+        }
+    }
+
     fn pods_error(&self, source: io::Error) -> Error {
         let remedy = match source.kind() {
             ErrorKind::PermissionDenied => "root may read it",
@@ -248,8 +276,8 @@ impl Node<'_> {
         Error::PodsDir { path: self.pods_dir.to_owned(), source, remedy }
     }
 
-    /// A node without Pods has an empty directory. Another directory is a mistake that
-    /// must not look like good news.
+    /// Accepts an empty directory: a node without Pods has one. Another directory is a mistake that must
+    /// not look like good news.
     fn expect_none(&self, pods_dir: &Path) -> Result<(), Error> {
         let mut entries = fs::read_dir(pods_dir).map_err(|error| self.pods_error(error))?;
         if entries.next().is_none() {

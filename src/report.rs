@@ -80,6 +80,9 @@ pub struct Report {
     pub complete: bool,
     /// True if everything was read as it was at one moment.
     pub consistent: bool,
+    /// Warnings about the input itself, each with its place.
+    #[serde(skip)]
+    pub notes: Vec<String>,
     /// The exposure of all objects, where only the most harmful ones are in the report.
     #[serde(skip)]
     pub whole_exposure: Option<ExposureSummary>,
@@ -305,6 +308,7 @@ impl Report {
             subjects: Vec::new(),
             errors: Vec::new(),
             not_judged: Vec::new(),
+            notes: Vec::new(),
             statistics: None,
             exposed: Vec::new(),
             whole_exposure: None,
@@ -328,6 +332,7 @@ impl Report {
         self.subjects.extend(file.subjects);
         self.errors.extend(file.errors);
         self.not_judged.extend(file.not_judged);
+        self.notes.extend(file.notes);
         self.pods.extend(file.pods);
         self.sees_pods |= file.sees_pods;
         self.lacks_pods |= file.lacks_pods;
@@ -392,6 +397,8 @@ pub struct FileReport {
     pub errors: Vec<ReadError>,
     /// The mount options that are not evaluated.
     pub not_judged: Vec<NotJudged>,
+    /// Warnings about the input itself, each with its place.
+    pub notes: Vec<String>,
     /// The Pods that mount something and have not ended.
     pub pods: Vec<MountingPod>,
     /// True if there are Pods of a cluster, whatever they mount.

@@ -256,7 +256,7 @@ pub fn visit(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
     visit_documents(text, lines, false, visitor);
 }
 
-/// Like [`visit`], and continues after a document that is no YAML: where documents begin does not
+/// Visits as [`visit`] does, and continues after a document that is no YAML: where documents begin does not
 /// depend on it, so the others are what they are once it is mended.
 pub fn visit_each(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
     visit_documents(text, lines, true, visitor);
@@ -280,7 +280,7 @@ fn is_blank(text: &str) -> bool {
     text.lines().all(|line| matches!(line.trim(), "" | "---" | "..."))
 }
 
-/// Like [`visit`], where a text may hold nothing.
+/// Visits as [`visit`] does, where a text may be empty.
 fn visit_any(text: &str, lines: &Lines<'_>, goes_on: bool, visitor: &mut dyn FnMut(Item<'_>)) {
     let mut begin = 0;
     if text.trim_start().starts_with('{') {

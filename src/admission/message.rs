@@ -10,6 +10,7 @@ use crate::engine::decide::Decision;
 use crate::engine::fix::Elements;
 use crate::engine::judge::{Case, LONGEST_PROPOSAL, Treatment, Verdict, proposal};
 use crate::engine::{Evaluation, Exempt, Judged, exempt_without_pods};
+use crate::policy::exemption::unknown_names;
 use crate::rules::BACKGROUND_MOUNT;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
@@ -153,7 +154,7 @@ pub(super) fn together(causes: &[StatusCause]) -> String {
     sentences.join("; ")
 }
 
-/// `NMG001 background-mount`, with room for a sentence.
+/// Returns `NMG001 background-mount`, with room for a sentence.
 fn named(judged: &Judged) -> String {
     let mut text = String::new();
     judged.finding.code.push_to(&mut text);
@@ -162,7 +163,7 @@ fn named(judged: &Judged) -> String {
     text
 }
 
-/// `NMG001 background-mount (nfs-mount-guard): what is wrong`.
+/// Returns `NMG001 background-mount (nfs-mount-guard): what is wrong`.
 fn headline(judged: &Judged) -> String {
     let mut text = named(judged);
     for part in [" (", WHO, "): ", &judged.finding.message.what] {
@@ -248,6 +249,7 @@ fn warnings(mut before: Vec<String>, told: &[(&Judged, &str)], after: Vec<String
     limited_of(before, all)
 }
 
+/// Returns the warnings of exemptions that end soon, and of names that exempt nothing.
 fn ending_exemptions(case: &Case<'_, '_>, evaluation: &Evaluation) -> Vec<String> {
     let Case { policy, subject, today, .. } = *case;
     let mut used: Vec<usize> = evaluation
@@ -267,6 +269,7 @@ fn ending_exemptions(case: &Case<'_, '_>, evaluation: &Evaluation) -> Vec<String
             let days = exemption.days_left(today)?;
             Some(exemption_ends(subject.name, counted(days, "day"), &exemption.reason))
         })
+        .chain(unknown_names(policy, subject).iter().map(|text| fitted(&format!("{WHO}: "), text)))
         .collect()
 }
 

@@ -24,7 +24,7 @@ fn all_agree(text: &[u8]) -> Result<(), TestCaseError> {
     agrees::<FullReview<'_>>(text)
 }
 
-/// Any JSON value, the schema's own keys among the others.
+/// Makes any JSON value, with the schema's own keys among the others.
 fn value() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         3 => "[a-z]{0,80}".prop_map(String::from),

@@ -275,6 +275,7 @@ fn message(carrier: &str, remedy: &str) -> String {
 
 /// Returns the JSON patch of the mutating policy.
 pub(super) fn repairs() -> String {
+    // A slash inside a step of a JSON pointer (RFC 6901, section 3).
     let annotation = MOUNT_OPTIONS_ANNOTATION.replace('/', "~1");
     format!(
         "(has(request.subResource) && request.subResource == 'status' ||
@@ -315,7 +316,7 @@ fn around(text: &str) -> String {
     around_in(text, "variables.keepsCase")
 }
 
-/// Like [`around`], where `keeps_case` says whether white space stays.
+/// Returns what [`around`] returns, where `keeps_case` says whether white space stays.
 pub(super) fn around_in(text: &str, keeps_case: &str) -> String {
     format!(
         r"({keeps_case} && !{text}.matches(r'[\x22\x27\\]') ? '' : r'[\x00-\x20\x{{85}}\x{{200b}}\x{{feff}}\pZ\x22\x27\\]*')"

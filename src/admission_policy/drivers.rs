@@ -191,8 +191,8 @@ impl<'p> Table<'p> {
         first_is(driver, &self.rows, |fate| matches!(fate, Fate::ByClues(row) if is_divided(row)))
     }
 
-    /// Like [`Self::clues_may_be_nfs`], for what an update of the same object can change about it.
-    /// `None` where it can change nothing.
+    /// Returns what [`Self::clues_may_be_nfs`] returns, for what an update of the same object can change
+    /// about it. `None` where it can change nothing.
     pub(super) fn may_still_be_nfs(&self, names: Names) -> Option<String> {
         let terms = self.divided(names, |row| row.clues.iter().any(|clue| hangs_on_access(&clue.evidence)));
         (!terms.is_empty()).then(|| terms.join(" &&\n"))
@@ -287,8 +287,8 @@ impl<'p> Table<'p> {
         text + &literals(&of_unknown)
     }
 
-    /// Like [`Self::reading`], where a driver reads otherwise than by its row for objects that show
-    /// something; a choice for each, the first that fits.
+    /// Returns what [`Self::reading`] returns, where a driver reads otherwise than by its row for objects
+    /// that show something; a choice for each, the first that fits.
     fn readings_of_variants(&self, names: Names) -> String {
         let mut rows: Vec<(&'static Driver, Vec<&str>)> = Vec::new();
         for (name, row) in self.rows.iter().filter_map(|(name, fate)| Some((*name, fate.row()?))) {
@@ -334,7 +334,7 @@ impl<'p> Table<'p> {
         first_is(driver, &of_each.collect::<Vec<_>>(), |said| *said == Some(nfs))
     }
 
-    /// Like [`Self::is_called_nfs`], of a driver that is a CSI driver for certain.
+    /// Returns what [`Self::is_called_nfs`] returns, of a driver that is a CSI driver for certain.
     fn is_csi_called_nfs(&self, driver: &str, nfs: bool) -> Option<String> {
         first_is(driver, &self.settings, |said| *said == Some(nfs))
     }

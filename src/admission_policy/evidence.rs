@@ -14,6 +14,7 @@ use crate::subject::facts::FS_TYPE_KEYS;
 /// be NFS as soon as one of them says so.
 pub(super) fn may_be_nfs(row: &Driver, names: Names) -> Option<String> {
     let mut rest = if row.nfs == Nfs::No { Some("false".to_owned()) } else { None };
+    // From the last one up, because each clue encloses what decides if it says nothing.
     for clue in row.clues.iter().rev() {
         rest = match (clue.verdict == Nfs::No, rest) {
             (true, None) => Some(not(&shows_surely(&clue.evidence, names))),

@@ -108,6 +108,7 @@ impl Args {
         self.source_root.resolve(&mut report)?;
         report.count(self.statistics);
         input::warn_of_nothing(&self.paths, &report);
+        input::warn_of_input(&report);
         if let Some(file) = &self.write_baseline {
             fs::write(file, Baseline::of(&report).write())
                 .with_context(|| format!("--write-baseline: {} cannot be written", file.display()))?;
@@ -142,7 +143,7 @@ check what they render or create, or drop the flag"
     }
 }
 
-/// `a.yaml:3:5: is not YAML: a value is missing`
+/// Returns `a.yaml:3:5: is not YAML: a value is missing`.
 fn told(error: &ReadError) -> String {
     let place = [error.line, error.column].into_iter().flatten();
     let place = place.fold(error.file.clone(), |place, number| format!("{place}:{number}"));

@@ -11,7 +11,7 @@ pub fn any(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "must be a duration, for example 10s".to_owned())
 }
 
-/// Like [`any`], of a second or more.
+/// Reads what [`any`] reads, of a second or more.
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ pub fn at_least_a_second(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Like [`any`], of an hour at most: a process that waits longer looks as if it hung.
+/// Reads what [`any`] reads, of an hour at most: a process that waits longer looks as if it hung.
 ///
 /// # Errors
 ///

@@ -53,9 +53,12 @@ fn put(path: &Path, content: Content<'_>, prepare: impl FnOnce(&File) -> io::Res
     // The mode that umask allows, as for any new file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    // Beside the file, because rename(2) moves nothing to another file system (EXDEV).
     let mut file = builder.tempfile_in(folder)?;
     content(file.as_file_mut())?;
     prepare(file.as_file())?;
+    // Before the rename, so that after a crash the name leads to the old text or the new one, and to no
+    // empty file.
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())

@@ -157,6 +157,14 @@ pub(super) fn warn_of_nothing(paths: &[PathBuf], report: &Report) {
     let _ = exit::say(&warning);
 }
 
+/// Warns of what is wrong with the input itself, and is no finding.
+pub(super) fn warn_of_input(report: &Report) {
+    for note in &report.notes {
+        // A closed standard error leaves no place to report it.
+        let _ = exit::say(&format!("warning: {note}"));
+    }
+}
+
 fn with_stdin_apart(paths: &[PathBuf]) -> Vec<PathBuf> {
     paths.iter().filter(|path| *path != Path::new("-")).cloned().collect()
 }

@@ -35,7 +35,7 @@ use crate::server::status::LastRun;
 use alone::Style;
 #[cfg(feature = "serve")]
 use events::EventFlags;
-use watch::{Task, Watch};
+use watch::{Silent, Task, Watch};
 
 /// Find Pod volumes on this node whose NFS mount is missing.
 #[derive(Debug, clap::Args)]
@@ -294,7 +294,7 @@ impl Args {
         Watch::new(self.limit()).look(self.task(Arc::default(), None))
     }
 
-    /// One look; `first` has the mounts of the first one.
+    /// Returns one look; `first` has the mounts of the first one.
     fn task(&self, policy: Arc<OnceLock<Policy>>, first: Option<FirstMounts>) -> Task {
         // Standard input may take any time: another command writes it.
         let is_stdin = self.objects.as_deref() == Some(Path::new("-"));
@@ -307,6 +307,7 @@ impl Args {
             first,
             given: is_stdin.then(|| watch::given(None)),
             objects: self.objects.clone().filter(|_| !is_stdin),
+            silent: Silent::default(),
         }
     }
 

@@ -233,6 +233,7 @@ fn put(output: &Output, content: Content<'_>) -> anyhow::Result<()> {
 /// Returns the root of the Git repository, or the working directory outside one.
 fn root() -> anyhow::Result<Root> {
     let working = std::env::current_dir().context("cannot tell the working directory")?;
+    // A directory, or a file in a worktree or submodule (gitrepository-layout(5)).
     let is_root = |folder: &&Path| folder.join(".git").exists();
     let folder = working.ancestors().find(is_root).unwrap_or(&working);
     Ok(Root::new(&working, folder))

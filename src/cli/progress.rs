@@ -27,12 +27,12 @@ impl Progress {
         Self { total, done: AtomicUsize::new(0), ended: AtomicBool::new(false) }
     }
 
-    /// One more file is done.
+    /// Counts one more file as done.
     pub fn advance(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The run is over: [`Self::show`] ends once its thread is woken.
+    /// Ends the run: [`Self::show`] ends once its thread is woken.
     pub fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
     }

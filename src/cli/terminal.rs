@@ -23,6 +23,7 @@ pub fn width_of_errors() -> Option<usize> {
 
 fn columns(size: Option<(Width, Height)>) -> usize {
     let columns = match size {
+        // A serial console says 0 (TIOCGWINSZ).
         Some((Width(columns), _)) if columns > 0 => usize::from(columns),
         _ => std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(USUAL),
     };

@@ -161,8 +161,8 @@ impl Certificates {
         }
     }
 
-    /// One look: serves with what the Secret holds, and, with the Lease, does
-    /// every step that is due as of `now`.
+    /// Looks once: serves with what the Secret contains, and, with the Lease, does every step that is due
+    /// as of `now`.
     ///
     /// # Errors
     ///

@@ -156,6 +156,25 @@ async fn config(at: &Where) -> Result<(Config, Chosen), Error> {
     Ok((config, Chosen { place, user, proxy, has_authority }))
 }
 
+/// Returns the files that a connection is read from first: what else is read is named in them.
+pub fn kubeconfigs(at: &Where) -> Vec<PathBuf> {
+    at.kubeconfig.clone().map_or_else(faults::default_files, |file| vec![file])
+}
+
+/// Returns the files that the kubeconfigs name, as far as these can be read.
+pub fn files_of_kubeconfigs(at: &Where) -> Vec<PathBuf> {
+    let read = kubeconfigs(at).into_iter().filter_map(|file| Kubeconfig::read_from(file).ok());
+    read.flat_map(|config| {
+        let clusters = config.clusters.into_iter().filter_map(|named| named.cluster?.certificate_authority);
+        let users = config.auth_infos.into_iter().filter_map(|named| named.auth_info);
+        let users = users.flat_map(|user| {
+            [user.client_certificate, user.client_key, user.token_file].into_iter().flatten()
+        });
+        clusters.chain(users).map(PathBuf::from).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
 /// Returns the user and the cluster of a context; the client would take a user that does not
 /// exist for one without credentials.
 fn chosen(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<(String, Cluster), String> {

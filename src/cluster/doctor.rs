@@ -121,7 +121,7 @@ async fn gather(asker: &mut Asker, wish: &Wish) -> ClusterFacts {
     facts
 }
 
-/// All webhooks of the cluster: ours, and others for the same objects.
+/// Reads all webhooks of the cluster: ours, and others for the same objects.
 async fn webhooks(asker: &mut Asker, facts: &mut ClusterFacts) {
     const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
     let validating = asker

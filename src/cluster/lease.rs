@@ -96,7 +96,7 @@ impl Lease {
         self.write(Some(lease), wanted).await.map(drop)
     }
 
-    /// `false` if another replica wrote first.
+    /// Writes the Lease; `false` if another replica wrote first.
     async fn write(&self, found: Option<Object>, spec: LeaseSpec) -> Result<bool, Error> {
         let parameters =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };

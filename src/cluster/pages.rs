@@ -161,6 +161,7 @@ impl Pager {
             let (next, page) = match self.finish(begun, &Ask::list(listed, &uri)).await {
                 Answer::Page(bytes) => {
                     let head = serde_json::from_slice::<Head>(&bytes).ok();
+                    // A proxy or a login page may answer 200 as well.
                     let Some(head) = head.filter(|head| head.kind.ends_with("List")) else {
                         return Err(self.gone(listed, "the response is not a JSON list".to_owned(), pages));
                     };
@@ -171,6 +172,7 @@ impl Pager {
                         return Ok(());
                     };
                     let next = uri_of(&token);
+                    // A server that repeats itself would be read without end.
                     if next == uri {
                         let reason = "it returned the same continue token twice".to_owned();
                         return Err(self.gone(listed, reason, pages));
@@ -179,6 +181,8 @@ impl Pager {
                 }
                 // The revision was compacted, by default after 5 min.
                 Answer::Refused(status) if status.code == 410 => {
+                    // With this token the rest is of another moment (Continue of ListOptions in
+                    // k8s.io/apimachinery pkg/apis/meta/v1/types.go).
                     let fresh = status.metadata.as_ref().and_then(|metadata| metadata.continue_.clone());
                     match fresh.filter(|fresh| !fresh.is_empty() && !renewed) {
                         Some(fresh) => {
@@ -207,7 +211,7 @@ impl Pager {
         }
     }
 
-    /// One answer, after some tries where none comes. The request must be idempotent.
+    /// Returns one answer, after some tries where none comes. The request must be idempotent.
     pub(super) async fn ask(&mut self, ask: &Ask<'_>) -> Answer {
         let begun = self.begin(ask).await;
         self.finish(begun, ask).await

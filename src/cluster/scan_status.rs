@@ -60,6 +60,7 @@ impl Counts {
                     1;
             }
         }
+        // Beyond a limit an object whose findings are only audited is counted, and not kept in the report.
         for ((code, kind), count) in &report.live.audited {
             let audited = counts.findings.entry((*code, Reported::Audit.as_str(), kind)).or_default();
             *audited += i64::try_from(*count).unwrap_or(i64::MAX);

@@ -116,6 +116,7 @@ impl Store {
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let written = if let Some(mut secret) = old {
             change(&mut secret);
+            // With the resourceVersion that was read: a write of another replica in between is a conflict.
             self.api.replace(name, &parameters, &secret).await.map(drop)
         } else {
             let label = ("app.kubernetes.io/name".to_owned(), "nfs-mount-guard".to_owned());
@@ -208,11 +209,12 @@ fn update(secret: &mut Secret, chain: &CaState) {
     answer(secret, chain);
 }
 
-/// The certificate, and no key but its own: servers mount it.
+/// Puts the certificate into the Secret that servers mount, and no key but its own.
 fn publish(secret: &mut Secret, chain: &CaState) {
     set(secret, LEAF.0, Some(&chain.leaf.certificate));
     set(secret, LEAF.1, Some(&chain.leaf.key));
     set(secret, AUTHORITY.0, Some(&chain.authority.certificate));
+    // 0.1.0 kept the CA's key and its successor in this Secret, which every server can read.
     for key in [AUTHORITY.1, NEXT.0, NEXT.1, PREVIOUS] {
         set(secret, key, None);
     }
@@ -221,6 +223,7 @@ fn publish(secret: &mut Secret, chain: &CaState) {
 
 /// Takes the wish for a new authority away once it is granted.
 fn answer(secret: &mut Secret, chain: &CaState) {
+    // Not before the new CA is in the same write: a wish that is taken away too early would be lost.
     if chain.next.is_some() && secret.annotations().contains_key(ROTATE) {
         secret.annotations_mut().remove(ROTATE);
     }

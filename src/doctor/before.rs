@@ -13,7 +13,7 @@ use crate::subject::driver::{self, Nfs};
 /// The oldest minor version with matchConditions and ValidatingAdmissionPolicy in v1.
 const OLDEST_MINOR: u64 = 30;
 
-/// D001.
+/// Checks D001, the version of the API server.
 pub(super) fn version(facts: &ClusterFacts) -> Outcome {
     let version = match facts.version.given(|| Outcome::problem("the API server has no /version")) {
         Ok(version) => version,
@@ -34,7 +34,7 @@ pub(super) fn version(facts: &ClusterFacts) -> Outcome {
     }
 }
 
-/// D002.
+/// Checks D002, the rights of the user who installs.
 pub(super) fn rights(facts: &ClusterFacts) -> Outcome {
     match facts.refused_rights.given(|| Outcome::warning("the API server has no SelfSubjectAccessReview")) {
         Ok(refused) if refused.is_empty() => Outcome::ok("the user may create what the chart creates"),
@@ -45,7 +45,7 @@ pub(super) fn rights(facts: &ClusterFacts) -> Outcome {
     }
 }
 
-/// D003.
+/// Checks D003, other mutating webhooks for the same objects.
 pub(super) fn others(facts: &ClusterFacts) -> Outcome {
     let installations = match facts
         .installations
@@ -78,7 +78,7 @@ pub(super) fn others(facts: &ClusterFacts) -> Outcome {
     })
 }
 
-/// D004.
+/// Checks D004, the drivers of the cluster that mount NFS.
 pub(super) fn drivers(facts: &ClusterFacts) -> Outcome {
     let drivers = match facts.drivers.given(|| Outcome::warning("the API server has no CSIDrivers")) {
         Ok(drivers) => drivers,

@@ -58,7 +58,7 @@ fn bundle(webhook: &Webhook) -> Result<Vec<Read>, String> {
     read(&pem)
 }
 
-/// D103.
+/// Checks D103, the caBundle of each webhook.
 pub(super) fn ca_bundle(facts: &ClusterFacts) -> Outcome {
     let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
     let (mut faults, mut ends) = (Vec::new(), Vec::new());
@@ -136,7 +136,7 @@ fn days(left: Duration) -> String {
     counted(left.whole_days().unsigned_abs(), "day").to_string()
 }
 
-/// D301.
+/// Checks D301, the certificate of the Secret.
 pub(super) fn leaf(facts: &ClusterFacts) -> Outcome {
     let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
     let Some(service) = &installation.service else {

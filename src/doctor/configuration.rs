@@ -10,7 +10,7 @@ use super::remedy::to_service;
 use crate::policy::Policy;
 use crate::policy_file;
 
-/// D101.
+/// Checks D101, that the webhook configurations exist.
 pub(super) fn exist(facts: &ClusterFacts) -> Outcome {
     let installations = match facts.installations.given(|| Outcome::problem("no webhook configuration")) {
         Ok(installations) => installations,
@@ -130,7 +130,7 @@ fn nothing(facts: &ClusterFacts) -> Outcome {
     outcome
 }
 
-/// `ValidatingWebhookConfiguration a, MutatingWebhookConfiguration a`
+/// Returns `ValidatingWebhookConfiguration a, MutatingWebhookConfiguration a`.
 fn configurations(installation: &Installation) -> String {
     let all: Vec<String> =
         installation.configurations().iter().map(|(kind, name)| format!("{kind} {name}")).collect();

@@ -41,7 +41,7 @@ enum Cure {
     Without(Vec<String>),
 }
 
-/// D102.
+/// Checks D102, the fields of the webhooks against those of the chart.
 pub(super) fn as_generated(facts: &ClusterFacts) -> Outcome {
     let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
     let policy = configuration::installed_policy(facts).unwrap_or_default();

@@ -74,7 +74,7 @@ impl Webhook {
         number(&self.raw, "/clientConfig/service/port").unwrap_or(443)
     }
 
-    /// Scheme and authority of the URL that it is called by.
+    /// Returns scheme and authority of the URL that it is called by.
     pub(super) fn origin(&self) -> String {
         let url = text(&self.raw, "/clientConfig/url");
         // `https:`, nothing, and the authority.
@@ -89,7 +89,7 @@ impl Webhook {
         }
     }
 
-    /// `Fail` or `Ignore`.
+    /// Returns `Fail` or `Ignore`.
     pub fn failure_policy(&self) -> &str {
         text(&self.raw, "/failurePolicy")
     }
@@ -132,8 +132,8 @@ pub(super) fn removal<'c>(configurations: impl Iterator<Item = (&'c str, &'c str
     format!("kubectl delete {} --ignore-not-found", names.join(" "))
 }
 
-/// Our webhooks among lists of configurations of both kinds, one installation a
-/// place that is called, and the other webhooks that are called for what ours are.
+/// Finds our webhooks among lists of configurations of both kinds, one installation for each place that is
+/// called, and the other webhooks that are called for what ours are.
 pub fn find(validating: &[Value], mutating: &[Value]) -> (Vec<Installation>, Vec<Other>) {
     let (mut found, mut others) = (Vec::<Installation>::new(), Vec::new());
     let kinds = [("ValidatingWebhookConfiguration", validating), ("MutatingWebhookConfiguration", mutating)];

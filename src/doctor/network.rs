@@ -8,7 +8,7 @@ use super::field::{list, name, named, number, selects, text};
 use super::service::called_port;
 use super::{Cause, Outcome};
 
-/// D205.
+/// Checks D205, the network policies of the Pods.
 ///
 /// A Pod that no policy selects for ingress takes everything; one that is selected
 /// takes what any of them lets in. The port is the container's.

@@ -18,7 +18,7 @@ pub const CLASSES: &str = "background-mount.nfs-mount-guard.io";
 /// See [`CLASSES`].
 pub const PODS: &str = "inline-background-mount.nfs-mount-guard.io";
 
-/// D501.
+/// Checks D501, that the admission policies of NMG001 are bound and have no type errors.
 pub(super) fn bound(facts: &ClusterFacts) -> Outcome {
     let installed = match facts.admission_policies.given(|| Outcome::skipped("none is installed")) {
         Ok(installed) if installed.is_empty() => {
@@ -175,7 +175,7 @@ pub(super) fn risen(facts: &ClusterFacts) -> Vec<Count> {
     read(after).into_iter().filter(|count| count.value > was(count)).collect()
 }
 
-/// D601.
+/// Checks D601, the counters of the API server that responded.
 pub(super) fn counts(facts: &ClusterFacts) -> Outcome {
     let latest = if facts.metrics_after.found().is_some() { &facts.metrics_after } else { &facts.metrics };
     let metrics = match latest.given(|| Outcome::skipped("the API server shows no metrics")) {
@@ -207,7 +207,7 @@ pub(super) fn counts(facts: &ClusterFacts) -> Outcome {
     if is_of_probes { outcome.because(Cause::Counted) } else { outcome }
 }
 
-/// D701.
+/// Checks D701, the policy of the ConfigMap.
 pub(super) fn policy(facts: &ClusterFacts) -> Outcome {
     let (place, seen) = &facts.policy;
     let text = match seen {

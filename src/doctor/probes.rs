@@ -68,7 +68,7 @@ fn unsent(facts: &ClusterFacts, answers: &[ProbeResponse]) -> Option<Outcome> {
     answers.is_empty().then(|| Outcome::skipped("not sent"))
 }
 
-/// D401.
+/// Checks D401, that a dry-run StorageClass with bg comes back repaired.
 pub(super) fn repairs(facts: &ClusterFacts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.repair) {
         return outcome;
@@ -140,7 +140,7 @@ fn all_admitted(answers: &[ProbeResponse], is_such: impl Fn(&[String]) -> bool) 
         .all(|answer| matches!(answer.verdict(), ProbeOutcome::Admitted(options) if is_such(&options)))
 }
 
-/// D402.
+/// Checks D402, that a dry-run StorageClass with fg and sloppy is denied.
 pub(super) fn denies(facts: &ClusterFacts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.denial) {
         return outcome;
@@ -176,7 +176,7 @@ pub(super) fn denies(facts: &ClusterFacts) -> Outcome {
     })
 }
 
-/// D403.
+/// Checks D403, that a dry-run StorageClass without NFS is neither changed nor denied.
 pub(super) fn unrelated(facts: &ClusterFacts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.unrelated) {
         return outcome;
@@ -198,7 +198,7 @@ pub(super) fn unrelated(facts: &ClusterFacts) -> Outcome {
     })
 }
 
-/// D404.
+/// Checks D404, the time of a probe against timeoutSeconds.
 pub(super) fn latency(facts: &ClusterFacts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.repair) {
         return outcome;
@@ -222,7 +222,7 @@ pub(super) fn latency(facts: &ClusterFacts) -> Outcome {
     if most > timeout / 2 { Outcome::warning(seen) } else { Outcome::ok(seen) }
 }
 
-/// D502.
+/// Checks D502, that the admission policy denies a dry-run StorageClass that opts out of repairs.
 pub(super) fn policy_denies(facts: &ClusterFacts) -> Outcome {
     if !denies_classes(facts) {
         return Outcome::skipped("no admission policy for classes that denies");

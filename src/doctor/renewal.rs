@@ -103,7 +103,7 @@ pub(super) fn leaf_remedy(facts: &ClusterFacts) -> String {
     filled(&remedy, facts)
 }
 
-/// D302.
+/// Checks D302, that a Pod renews the Lease of the CA.
 pub(super) fn renewal(facts: &ClusterFacts) -> Outcome {
     if facts.service().is_none() {
         return Outcome::skipped("called by URL, without a Service");

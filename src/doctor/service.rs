@@ -22,7 +22,7 @@ const PORT: &str = "webhook";
 /// The observation if webhooks are called by URL.
 const BY_URL: &str = "called by URL, without a Service";
 
-/// D201.
+/// Checks D201, the Service of the configurations.
 pub(super) fn exists(facts: &ClusterFacts) -> Outcome {
     let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
     if installation.service.is_none() {
@@ -137,7 +137,7 @@ pub(super) fn called_port(facts: &ClusterFacts) -> Option<&Value> {
     list(facts.service()?, "/spec/ports").iter().find(|port| number(port, "/port") == Some(number_called))
 }
 
-/// D202.
+/// Checks D202, the ready endpoints of the Service.
 pub(super) fn endpoints(facts: &ClusterFacts) -> Outcome {
     if facts.service().is_none() {
         return Outcome::skipped(BY_URL);
@@ -207,7 +207,7 @@ fn without_endpoints(facts: &ClusterFacts) -> Outcome {
     Outcome::problem(seen).cured_by(filled(remedy, facts)).may_pass(true)
 }
 
-/// D203.
+/// Checks D203, the Pods: one version, ready, without restarts.
 pub(super) fn pods(facts: &ClusterFacts) -> Outcome {
     if facts.service().is_none() {
         return Outcome::skipped(BY_URL);
@@ -285,7 +285,7 @@ fn fault(pod: &Value, facts: &ClusterFacts) -> Option<Outcome> {
     })
 }
 
-/// D204.
+/// Checks D204, the disruption budget and the nodes of the Pods.
 pub(super) fn disruption(facts: &ClusterFacts) -> Outcome {
     let pods = match facts.pods.given(|| Outcome::skipped("no Pod")) {
         Ok(pods) if pods.len() < 2 => return Outcome::skipped("fewer than 2 Pods"),

@@ -53,6 +53,7 @@ impl Document {
                 let index = Index::new(&self.text, encoding);
                 (index.offset(range.start), index.offset(range.end))
             };
+            // The protocol does not keep a client from an end before its start.
             self.text.replace_range(start..end.max(start), &text);
         }
         self.version = version.or(self.version);
@@ -72,6 +73,7 @@ pub(super) fn path_of(uri: &str) -> Option<PathBuf> {
 pub(super) fn uri_of(path: &Path) -> String {
     let mut uri = String::from("file://");
     for byte in path.to_string_lossy().bytes() {
+        // The unreserved characters (RFC 3986, section 2.3), and the slash between steps.
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             uri.push(char::from(byte));
         } else {

@@ -32,6 +32,7 @@ impl<R: BufRead> BufRead for Frames<R> {
         let digits = length.map(|(_, value)| value.trim());
         let is_number =
             |digits: &&str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        // Digits beyond a u64 are too many bytes as well; of what is no number the crate says so.
         if let Some(digits) = digits.filter(is_number)
             && digits.parse::<u64>().map_or(true, |length| length > MOST)
         {

@@ -53,7 +53,7 @@ pub(super) struct Policies<'s> {
 }
 
 impl<'s> Policies<'s> {
-    /// None yet.
+    /// Makes one that has loaded no policy yet.
     pub(super) fn new(source: &'s dyn Source) -> Self {
         Self { source, by_folder: BTreeMap::new(), by_file: BTreeMap::new() }
     }

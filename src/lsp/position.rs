@@ -48,6 +48,7 @@ impl Encoding {
     pub(super) fn negotiate(offered: &[String]) -> Self {
         let known = [Self::Utf8, Self::Utf16, Self::Utf32];
         let find = |name: &String| known.into_iter().find(|encoding| encoding.as_str() == name);
+        // A client that offers none counts in UTF-16 (LSP 3.17, general.positionEncodings).
         offered.iter().find_map(find).unwrap_or_default()
     }
 
@@ -65,7 +66,9 @@ impl Encoding {
     const fn units(self, byte: u8) -> usize {
         match (self, byte) {
             (Self::Utf8, _) => 1,
+            // A byte within a character (RFC 3629, section 3).
             (_, 0x80..0xC0) => 0,
+            // Four bytes of UTF-8 are a character beyond U+FFFF, and so a pair of surrogates.
             (Self::Utf16, 0xF0..) => 2,
             (Self::Utf16 | Self::Utf32, _) => 1,
         }

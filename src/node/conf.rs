@@ -73,6 +73,11 @@ impl Conf {
         conf
     }
 
+    /// Returns what is known if a file does not answer: nothing.
+    pub(super) fn unread(path: &Path, fault: &str) -> Self {
+        Self { problems: vec![(path.to_owned(), fault.to_owned())], ..Self::default() }
+    }
+
     /// Reads the files in /usr/etc that belong to one in /etc.
     fn read_beside(&mut self, path: &Path) {
         if let Ok(rest) = path.strip_prefix("/etc") {

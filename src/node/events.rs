@@ -192,6 +192,7 @@ impl Pace {
     /// Forgets what says nothing of the next Event of any of these volumes.
     fn keep(&mut self, lost: &[Lost], now: Instant) {
         self.0.retain(|key, paced| {
+            // One without an answer keeps its name for as long as it is asked for.
             let is_recent = now.duration_since(paced.at) < PAUSE;
             if paced.is_created { is_recent } else { lost.iter().any(|lost| lost.key == *key) }
         });
@@ -223,6 +224,7 @@ pub async fn create(
         let mut unanswered = 0;
         for lost in &lost {
             let now = OffsetDateTime::now_utc().unix_timestamp();
+            // By the clock, so that a process that was restarted gives the same ten minutes the same name.
             let now = now.div_euclid(i64::try_from(PAUSE.as_secs()).unwrap_or(i64::MAX));
             let Some(window) = pace.due(&lost.key, Instant::now(), now) else { continue };
             let events: Api<Event> = Api::namespaced(client.clone(), &lost.pod.namespace);
@@ -269,6 +271,7 @@ fn is_there(error: &kube::Error) -> bool {
 /// Returns the name of an Event, the same for each request for it: no process may create one twice.
 fn event_name(pod: &str, key: &Key, window: i64) -> String {
     let short: String = pod.chars().take(NAME_LENGTH).collect();
+    // Not the standard library's hasher, which may change with a release: the name must not.
     let mut hasher = fnv::FnvHasher::default();
     (key, window).hash(&mut hasher);
     // A name ends each of its parts with a letter or digit (RFC 1123).

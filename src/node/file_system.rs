@@ -66,6 +66,8 @@ impl Other {
 impl Mount {
     /// Returns true if a look at a directory of it asks no server and no daemon, which may hang.
     pub(super) fn is_local(&self) -> bool {
+        // Major 0 is of file systems without a device, such as NFS (get_anon_bdev of the kernel's
+        // fs/super.c). fuseblk has a device, and a daemon that may hang.
         let has_device = !self.device.starts_with("0:") && !self.kind.starts_with("fuse");
         has_device || LOCAL.contains(&&*self.kind)
     }

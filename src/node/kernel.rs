@@ -14,12 +14,13 @@ const RELEASE: &str = "sys/kernel/osrelease";
 
 /// Returns the kernel that mounts on this node; `None` where its release cannot be read.
 pub(super) fn running(proc_dir: &Path) -> Option<Kernel> {
+    // A container has the kernel of its node, so its own /proc says the same.
     let own = || fs::read_to_string(Path::new("/proc").join(RELEASE)).ok();
     Kernel::parse(&fs::read_to_string(proc_dir.join(RELEASE)).ok().or_else(own)?)
 }
 
-/// Which newer kernels know an option that this one does not; `None` if it does, or none
-/// does. An option that the kernel has given up is no matter of its age.
+/// Returns which newer kernels know an option that this one does not; `None` if it does, or none does. An
+/// option that the kernel has given up is no matter of its age.
 pub(super) fn lacks(kernel: Kernel, option: &MountOption<'_>) -> Option<String> {
     let verdict = acceptance::judge(option);
     let is_lacking = verdict.refusal.is_none() && !verdict.kernels.contains(kernel);

@@ -7,11 +7,13 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use super::apart::{self, Apart};
+use super::covered;
 use super::file_system::Other;
 use super::mounts::{Location, Mount, MountTable};
 use super::processes::{self, Mounter, Namespace, Process};
 use super::reach::Waiting;
-use super::volumes::{Plugin, VolumeId};
+use super::volumes::VolumeId;
 use super::{Error, proc_error};
 
 /// The step in the path of every directory that the kubelet has for a kind of plugins, such as `csi`
@@ -51,15 +53,6 @@ pub(super) struct Moment {
 
 /// Processes that have directories mounted: by device, and by directory on it.
 type Holders = HashMap<String, BTreeMap<PathBuf, Vec<Holder>>>;
-
-/// The mount of a volume that a process sees, and kubelet may not.
-#[derive(Debug)]
-pub(super) struct Apart {
-    /// The first process of its namespace.
-    pub(super) process: Process,
-    /// True if it is NFS.
-    pub(super) is_nfs: bool,
-}
 
 /// A process that has a directory mounted, and where: a container's, or the node's own, for a mount
 /// from which the kubelet gives a container a part of a volume (`subPath`).
@@ -129,7 +122,7 @@ impl Moment {
             }
         }
         let holders = holders(&namespaces, pods, &places_of_others(&namespaces, pods));
-        let apart = apart(&namespaces, pods);
+        let apart = apart::of(&namespaces, pods);
         // kubelet may mount in a namespace of its own, which the first process does not see.
         namespaces.sort_by_key(|namespace| !namespace.processes.iter().any(is_first));
         let references: Vec<Reference> = namespaces
@@ -227,6 +220,12 @@ impl Moment {
         self.references.first().is_some_and(|reference| reference.table.is_same(own))
     }
 
+    /// Returns why volumes are out of sight of the node itself.
+    pub(super) fn covered(&self) -> Option<String> {
+        let of_node = self.references.first()?;
+        covered::covered(&of_node.table, of_node.pods_dirs.first()?)
+    }
+
     /// Returns the node's names for a directory, the best one first.
     pub(super) fn paths_of(&self, location: &Location) -> Vec<PathBuf> {
         self.references.iter().flat_map(|reference| reference.table.paths_of(location)).collect()
@@ -270,34 +269,8 @@ fn is_first(process: &Process) -> bool {
     process.pid == 1
 }
 
-fn is_kubelets(namespace: &Namespace) -> bool {
+pub(super) fn is_kubelets(namespace: &Namespace) -> bool {
     namespace.processes.iter().any(|process| is_first(process) || process.is_kubelet)
-}
-
-/// Returns the mounts of processes that see the directory of Pods and are neither the node nor the
-/// kubelet: a driver without `mountPropagation: Bidirectional` mounts for itself alone.
-fn apart(namespaces: &[Namespace], pods: &Location) -> HashMap<VolumeId, Apart> {
-    let mut found = HashMap::<VolumeId, Apart>::new();
-    for namespace in namespaces {
-        let Some(process) = namespace.processes.first() else { continue };
-        // A driver's container mounts the directory of Pods by a hostPath volume.
-        if is_kubelets(namespace) || !namespace.table.shows(pods) {
-            continue;
-        }
-        let names = namespace.table.paths_of(pods);
-        for mount in namespace.table.mounts().filter(|mount| mount.device != pods.device) {
-            let id = names.iter().find_map(|name| VolumeId::of_path(mount.point.strip_prefix(name).ok()?));
-            let is_whole = |id: &VolumeId| id.plugin == Plugin::Csi && mount.point.ends_with(id.folder());
-            if let Some(id) = id.or_else(|| VolumeId::of_target(&mount.point)).filter(is_whole) {
-                // An NFS mount proves more than another one, in whichever namespace it is.
-                let is_nfs = mount.nfs.is_some();
-                if found.get(&id).is_none_or(|known| is_nfs && !known.is_nfs) {
-                    found.insert(id, Apart { process: process.clone(), is_nfs });
-                }
-            }
-        }
-    }
-    found
 }
 
 /// Returns the devices of what is mounted in the place of volumes, is no NFS, and lies on another file

@@ -45,7 +45,7 @@ pub(super) struct MountTable {
 pub(super) struct Mount {
     /// Its number, which no other mount has at the same time.
     pub(super) id: i32,
-    parent: i32,
+    pub(super) parent: i32,
     /// Major and minor number of its file system's device.
     pub(super) device: String,
     /// The type of its file system.
@@ -262,7 +262,7 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Like [`Path::join`], but nothing joined adds no slash.
+/// Joins as [`Path::join`] does, but nothing joined adds no slash.
 fn joined(base: &Path, rest: &Path) -> PathBuf {
     if rest.as_os_str().is_empty() { base.to_owned() } else { base.join(rest) }
 }

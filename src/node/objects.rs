@@ -166,6 +166,7 @@ type Then<W> = fn(&mut W, usize, &Subject<'_>, Option<&str>);
 
 impl Work<'_, '_> {
     fn fail(&mut self, path: String, problem: &Problem) {
+        // A file without volumes was read whole: no other part of it has the object of a volume.
         self.is_whole &= *problem == Problem::NoVolume;
         self.outcome.errors.push(ReadError { path, message: problem.to_string() });
     }
@@ -181,6 +182,7 @@ impl Work<'_, '_> {
                 self.each_volume(&by_name, &object, Self::survey);
             }
         });
+        // Only after every object: what a superblock has is explained by the objects of all its mounts.
         self.sharing = Sharing::of(&self.volumes, self.seen.moment, &self.otherwise);
         let (mut has_volumes, mut problems) = (false, Vec::new());
         visit(text, &lines, &mut |item| match item {
@@ -223,7 +225,7 @@ impl Work<'_, '_> {
         true
     }
 
-    /// The volumes of the node that have the name of one of an object.
+    /// Finds the volumes of the node that have the name of one of an object.
     fn each_of_part(&mut self, by_name: &ByName, object: &Object<'_>, part: &Part<'_>, then: Then<Self>) {
         let name = match part.volume {
             Some(_) => part.name.as_deref(),
@@ -245,7 +247,8 @@ impl Work<'_, '_> {
         }
     }
 
-    /// `export` is the path on the server of a volume that the kubelet mounts.
+    /// Compares a volume with its object; `export` is the path on the server of a volume that the kubelet
+    /// mounts.
     fn compare_one(&mut self, index: usize, subject: &Subject<'_>, export: Option<&str>) {
         let pods_dir = self.seen.pods_dir;
         let Some(volume) = self.volumes.get_mut(index) else { return };
@@ -373,7 +376,7 @@ impl Work<'_, '_> {
     }
 }
 
-/// Kind and name of an object, with the path of an inline volume.
+/// Returns kind and name of an object, with the path of an inline volume.
 fn title(subject: &Subject<'_>) -> String {
     let namespace = subject.namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
     let path = subject.volume.map(|volume| format!(" {volume}")).unwrap_or_default();

@@ -87,8 +87,11 @@ impl Process {
     /// Reads `PID (NAME) STATE PARENT GROUP SESSION ...`; a name may hold anything.
     fn parse(pid: i32, stat: &str) -> Option<Self> {
         let (_, rest) = stat.split_once('(')?;
+        // The last parenthesis: the name may have some of its own (proc_pid_stat(5)).
         let (name, rest) = rest.rsplit_once(')')?;
         let mut fields = rest.split_ascii_whitespace();
+        // The mounts of a zombie are gone: its mountinfo cannot be opened (mounts_open_common of the
+        // kernel's fs/proc_namespace.c).
         let is_gone = matches!(fields.next()?, "Z" | "X");
         let parent = fields.next()?.parse().ok()?;
         let session = fields.nth(1)?.parse().ok()?;
@@ -105,6 +108,8 @@ fn is_of_pod(groups: &str) -> bool {
         let name = step.strip_suffix(".slice").unwrap_or(step);
         let uid = name.rsplit_once("pod").map_or("", |(_, uid)| uid);
         let is_uid = |c: char| c.is_ascii_hexdigit() || matches!(c, '-' | '_');
+        // The uid of a static Pod is a hash, 32 digits without dashes (applyDefaults of kubernetes
+        // pkg/kubelet/config/common.go).
         step.contains("kubepods") || uid.len() >= 32 && uid.chars().all(is_uid)
     };
     groups.lines().any(|line| line.split('/').any(is_pod))
@@ -119,6 +124,7 @@ pub(super) fn mounters(
 ) -> Vec<Mounter> {
     processes
         .iter()
+        // The kernel keeps 15 characters of a name (TASK_COMM_LEN), and each of these has fewer.
         .filter(|process| process.name == "mount" || process.name.starts_with("mount."))
         .filter_map(|process| {
             let call = Call::parse(&command_line(proc_dir, process.pid)?)?;
@@ -198,6 +204,7 @@ impl Call {
                 b"--types" | b"--namespace" | b"--label" | b"--uuid" | b"--test-opts" => drop(words.next()),
                 [b'-', b'-', ..] => options.extend(word.strip_prefix(b"--options=")),
                 [b'-', letters @ ..] if !letters.is_empty() => {
+                    // Flags may share a word with the one that takes a value: -rvo bg (getopt(3)).
                     let Some(at) = letters.iter().position(|letter| WITH_VALUE.contains(letter)) else {
                         continue;
                     };
@@ -205,6 +212,7 @@ impl Call {
                     let value = inside.or_else(|| words.next());
                     options.extend(value.filter(|_| letters.get(at) == Some(&b'o')));
                 }
+                // A command line ends with a NUL, after which nothing is (proc_pid_cmdline(5)).
                 [] => {}
                 _ => operands.push(word),
             }

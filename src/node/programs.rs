@@ -27,6 +27,7 @@ enum Fault {
 fn fault(program: &Path) -> Option<Fault> {
     match fs::metadata(program) {
         Ok(metadata) if !metadata.is_file() => Some(Fault::Missing),
+        // Root as well may run only what has one of these bits (generic_permission of fs/namei.c).
         Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => Some(Fault::NotExecutable),
         Ok(_) => None,
         Err(_) => Some(Fault::Missing),

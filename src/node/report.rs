@@ -306,12 +306,12 @@ impl NodeReport {
         self.has_losses() || self.findings().next().is_some() || self.differing() > 0
     }
 
-    /// Lines of nfsmount.conf that make failed mounts of Pods report success.
+    /// Returns the lines of nfsmount.conf that make failed mounts of Pods report success.
     pub fn findings(&self) -> impl Iterator<Item = &Warning> {
         self.warnings.iter().filter(|warning| warning.finding)
     }
 
-    /// Volumes that are mounted otherwise than their object asks.
+    /// Counts volumes that are mounted otherwise than their object asks.
     pub fn differing(&self) -> usize {
         self.objects.as_ref().map_or(0, Objects::differing)
     }
@@ -336,13 +336,13 @@ impl NodeReport {
         self.objects.as_ref().is_some_and(|objects| objects.is_whole)
     }
 
-    /// Inputs that could not be read, without the files of nfsmount.conf.
+    /// Counts inputs that could not be read, without the files of nfsmount.conf.
     pub fn unread_volumes(&self) -> usize {
         let of_conf = self.nfsmount_conf.as_ref().map_or(0, |conf| conf.unread);
         self.errors.len().saturating_sub(of_conf)
     }
 
-    /// Volumes that are mounted, without those reported: one that is mounted late, or from the
+    /// Counts volumes that are mounted, without those reported: one that is mounted late, or from the
     /// node's own disk, has something mounted, and is not mounted all the same.
     pub fn mounted(&self) -> usize {
         let reported = self.volumes.iter().filter(|volume| volume.state != VolumeState::NotMounted);

@@ -26,6 +26,8 @@ pub(super) fn copy(from: &Path, to: &Path, mounts: &[PathBuf]) -> String {
     }
     // cp -x looks at a mount before it leaves it out, and waits for its server; tar looks at nothing
     // that is excluded (dump_dir0 in GNU tar src/create.c).
+    // --anchored and --no-wildcards, because a name may have * and [, and tar takes it for a pattern that
+    // matches after any slash else.
     let mut excluded = String::new();
     for mount in mounts {
         // Writing to a string cannot fail.

@@ -124,7 +124,7 @@ impl OnNode {
         conf.added_to(self.server.as_deref().or(server), &self.point, &own)
     }
 
-    /// Why a line may concern it, if that is not certain.
+    /// Returns why a line may concern it, if that is not certain.
     fn doubt(&self, conf: &Conf, setting: &Setting) -> Option<MayConcern> {
         let server = match &setting.section {
             Section::Server(server) => Some(server.as_str()),
@@ -320,7 +320,7 @@ fn is_unknown(option: &str) -> bool {
     !option.is_empty() && acceptance::judge(&MountOption::new(option)).refusal == Some(Refusal::Unknown)
 }
 
-/// NFSv3 with locks needs rpc.statd where mount.nfs runs: on the node for kubelet's
+/// Warns of NFSv3 with locks if rpc.statd does not run where mount.nfs does: on the node for the kubelet's
 /// volumes, in its container for a driver's. The kernel shows `local_lock=all` for nolock.
 fn without_statd(volumes: &[VolumeId], moment: &Moment) -> Option<Warning> {
     if moment.has_statd {

@@ -71,6 +71,7 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     let counts = bare(report).filter_map(|volume| Some((volume, volume.data?)));
     for (index, (volume, data)) in counts.enumerate() {
         let labels = match index {
+            // Each is a series, and an outage of a server may bring one for each volume of the node.
             0..NAMED => VolumeLabels {
                 uid: plain(&volume.pod).into_owned(),
                 volume: plain(&volume.label).into_owned(),
@@ -169,7 +170,7 @@ fn warnings(report: &NodeReport) -> Family<KindLabel, Gauge> {
     warnings
 }
 
-/// Volumes that are NFS and whose data is on the node's local disk.
+/// Returns the volumes that are NFS and whose data is on the node's local disk.
 fn bare(report: &NodeReport) -> impl Iterator<Item = &super::report::Volume> {
     report.volumes.iter().filter(|volume| volume.lost)
 }

@@ -32,7 +32,7 @@ impl Usage {
         self.files == 0 && self.folders == 0 && !self.is_partial
     }
 
-    /// Both together.
+    /// Adds both together.
     #[must_use]
     pub(super) const fn and(self, other: Self) -> Self {
         Self {
@@ -99,6 +99,8 @@ impl Counter {
                     continue;
                 };
                 let path = entry.path();
+                // Before the stat, which asks the file system that is mounted there, and waits for its
+                // server.
                 if self.closed.contains(&path) {
                     usage.folders += 1;
                     continue;
@@ -110,6 +112,7 @@ impl Counter {
                     }
                     Ok(metadata) => {
                         usage.files += 1;
+                        // Of several names of one file the first counts, as for du(1).
                         let is_new = metadata.nlink() < 2 || linked.insert((metadata.dev(), metadata.ino()));
                         if metadata.is_file() && is_new {
                             usage.bytes = usage.bytes.saturating_add(metadata.len());

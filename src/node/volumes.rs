@@ -99,7 +99,7 @@ impl VolumeId {
         }
     }
 
-    /// kubelet's own directory for the volume.
+    /// Returns the kubelet's own directory for the volume.
     pub(super) fn volume_folder(&self) -> PathBuf {
         Path::new(&self.pod).join("volumes").join(self.plugin.folder()).join(&self.name)
     }
@@ -128,6 +128,7 @@ impl VolumeId {
         }
         let plugin = Plugin::of_folder(steps.next()?)?;
         let name = steps.next()?;
+        // The kubelet mounts one step deeper (GetCSIMounterPath of kubernetes pkg/volume/csi/csi_util.go).
         if plugin == Plugin::Csi && steps.next()? != "mount" {
             return None;
         }
@@ -334,6 +335,7 @@ pub(super) fn csi_note(pods_dir: &Path, volume: &VolumeId) -> io::Result<CsiNote
             }
             found => found?,
         };
+        // Opening a FIFO would wait for a writer (fifo(7)).
         if !metadata.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidData, "is not a file"));
         }

@@ -378,7 +378,7 @@ impl<'t> PolicyReader<'t> {
     }
 }
 
-/// `; use "x"`, if one word is nearer than all others.
+/// Returns `; use "x"`, if one word is nearer than all others.
 fn suggestion(text: &str, words: &[&str]) -> String {
     // More letters than that are another word.
     const FAR: usize = 3;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// `90 s`, `3 min`, `7 days`.
+/// Returns `90 s`, `3 min`, `7 days`.
 pub(super) fn human(duration: Duration) -> String {
     match duration.as_secs() {
         0..120 if duration.subsec_millis() > 0 => format!("{:.1} s", duration.as_secs_f64()),

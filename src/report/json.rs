@@ -20,9 +20,8 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     plain.flush()
 }
 
-/// JSON text in which everything is escaped that is not seen as itself, or that
-/// a runner of jobs would take for a command (`##[error]`). Such characters
-/// stand in strings only, and mean the same with an escape.
+/// Escapes everything in JSON text that is not seen as itself, or that a runner of jobs would take for a
+/// command (`##[error]`). Such characters stand in strings only, and mean the same with an escape.
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     Escape::default().push(text, &mut plain);
@@ -48,7 +47,10 @@ impl Escape {
     fn push(&mut self, text: &str, plain: &mut String) {
         for character in text.chars() {
             let is_command = character == '[' && matches!(self, Self::Hashes | Self::Word);
+            // These two are of the layout: inside a string serde_json has escaped them.
             if is_command || is_unseen(character) && !matches!(character, '\n' | '\t') {
+                // An escape has four digits, so a character beyond U+FFFF has two of them (RFC 8259,
+                // section 7).
                 for unit in character.encode_utf16(&mut [0; 2]) {
                     // Writing to a string cannot fail.
                     let _ = write!(plain, "\\u{unit:04x}");

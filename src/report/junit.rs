@@ -106,10 +106,12 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
+            // A reader makes blanks of both in an attribute (XML 1.0, section 3.3.3).
             '\n' => escaped.push_str("&#10;"),
             '\t' => escaped.push_str("&#9;"),
             // A runner of jobs would take it for a command.
             '#' if escaped.ends_with('#') => escaped.push_str("&#35;"),
+            // XML 1.0 has neither of the two (production 2, Char).
             c if is_unseen(c) || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }

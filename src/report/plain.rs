@@ -36,8 +36,7 @@ pub fn place(file: &str) -> Cow<'_, str> {
     if file.trim_start().starts_with(':') { Cow::Owned(format!("./{shown}")) } else { shown }
 }
 
-/// Lines, each as [`plain`] shows it, and none of them a command of GitHub's
-/// runner.
+/// Shows lines, each as [`plain`] shows it, and none of them a command of GitHub's runner.
 pub fn lines(text: &str) -> String {
     let shown: Vec<_> = text
         .lines()

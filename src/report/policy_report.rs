@@ -204,7 +204,7 @@ fn listed(codes: &[Code]) -> String {
     codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Findings by rule and by what is done about them, of everything that was seen.
+/// Counts findings by rule and by what is done about them, of everything that was seen.
 fn counts(report: &Report) -> BTreeMap<(String, &'static str), usize> {
     let mut counts: BTreeMap<(String, &'static str), usize> = BTreeMap::new();
     for finding in report.findings() {

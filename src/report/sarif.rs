@@ -22,7 +22,7 @@ pub struct Root {
 }
 
 impl Root {
-    /// `folder`, for paths that are relative to `working`; both are absolute.
+    /// Makes the root of `folder`, for paths that are relative to `working`; both are absolute.
     pub fn new(working: &Path, folder: &Path) -> Self {
         Self { working: normal(working), folder: normal(folder) }
     }
@@ -60,6 +60,7 @@ fn normal(path: &Path) -> PathBuf {
 
 /// Returns an absolute path as a URI.
 fn absolute(path: &Path) -> String {
+    // A path of Windows: its drive has a slash before it (RFC 8089, appendix E.2).
     let path = path.to_string_lossy().replace('\\', "/");
     format!("file://{}{}", if path.starts_with('/') { "" } else { "/" }, uri(&path))
 }

@@ -83,9 +83,9 @@ impl Clock {
         }
     }
 
-    /// Since when the caller has been expected to read: when the oldest answer
-    /// was made that is not written whole, or when the stream took no more bytes.
-    /// A response that arrives byte by byte is no progress.
+    /// Returns since when the caller has been expected to read: when the oldest answer was made that is not
+    /// written whole, or when the stream took no more bytes. A response that arrives byte by byte is no
+    /// progress.
     pub fn unread_since(&self) -> Option<Instant> {
         let answer = self.busy().unread.iter().map(|(_, made)| *made).min();
         let blocked = self.blocked.load(Ordering::Relaxed).checked_sub(1);
@@ -93,18 +93,19 @@ impl Clock {
         [answer, blocked].into_iter().flatten().min()
     }
 
-    /// The stream took no more bytes.
+    /// Notes that the stream took no more bytes.
     pub fn blocked(&self) {
         let now = self.elapsed() + 1;
+        // Of several in a row the first counts: since then the caller has not read.
         let _ = self.blocked.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// The stream took all bytes.
+    /// Notes that the stream took all bytes.
     pub fn flushed(&self) {
         self.blocked.store(0, Ordering::Relaxed);
     }
 
-    /// The system gave up sending what was written.
+    /// Notes that the system gave up sending what was written.
     pub fn timed_out(&self) {
         self.timed_out.store(true, Ordering::Relaxed);
     }
@@ -114,17 +115,18 @@ impl Clock {
         self.timed_out.load(Ordering::Relaxed)
     }
 
-    /// Bytes of HTTP/1 came in: between requests they begin a head.
+    /// Notes that bytes of HTTP/1 came in: between requests they begin a head.
     pub fn received(&self) {
         if self.get().0 == Activity::Idle {
             self.set(Activity::Head);
         }
     }
 
-    /// Returns a request came; it is in flight until what is returned is dropped.
+    /// Notes that a request came; it is in flight until what is returned is dropped.
     pub fn answering(self: &Arc<Self>) -> Answering {
         let mut busy = self.busy();
         busy.requests += 1;
+        // Without a time, because no caller uses that of Busy.
         self.state.store(Activity::Busy as u64, Ordering::Relaxed);
         drop(busy);
         Answering { clock: Arc::clone(self), unread: None }
@@ -135,6 +137,7 @@ impl Clock {
     }
 
     fn elapsed(&self) -> u64 {
+        // Leaves room for the state in the two low bits.
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX / 4)
     }
 
@@ -152,7 +155,7 @@ pub struct Answering {
 }
 
 impl Answering {
-    /// The answer is made: from now on the caller is waited for.
+    /// Notes that the answer is made: from now on the caller is waited for.
     pub fn made(&mut self) {
         let mut busy = self.clock.busy();
         let number = busy.next;
@@ -169,6 +172,7 @@ impl Drop for Answering {
             busy.unread.swap_remove(place);
         }
         busy.requests -= 1;
+        // Another request of the connection may be in flight: HTTP/2 has streams, HTTP/1.1 pipelining.
         if busy.requests == 0 {
             self.clock.set(Activity::Idle);
         }

@@ -47,6 +47,7 @@ impl Budget {
     /// Returns a share of so many bytes, in turn; `None` when there is none until then.
     async fn share(&self, bytes: usize, until: Instant) -> Option<Share> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
+        // A longer queue would serve its last ones after their API server has stopped waiting.
         let _turn = self.queue.try_acquire().ok()?;
         let acquired = timeout_at(until, Arc::clone(&self.bytes).acquire_many_owned(units)).await;
         Some(Share(Some(acquired.ok()?.ok()?)))
@@ -122,8 +123,7 @@ impl Times {
         Self { begun, due: begun + patience * 9 / 10 }
     }
 
-    /// Until when there may be waiting for a share: what comes after it takes
-    /// time too.
+    /// Returns until when there may be waiting for a share: what comes after it takes time too.
     fn half(&self) -> Instant {
         self.begun + self.due.duration_since(self.begun) / 2
     }

@@ -65,6 +65,8 @@ fn borne(certificate: &CertificateDer<'_>) -> BTreeSet<String> {
         return BTreeSet::new();
     };
     let mut names = state::names(&certificate);
+    // Kubernetes takes the common name of a client certificate for the user's name
+    // (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates).
     let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
     names.extend(common.map(ToOwned::to_owned));
     names
@@ -82,6 +84,7 @@ pub(super) fn refusal(error: &io::Error) -> &'static str {
             | CertificateError::NotValidYetContext { .. },
         )) => "client_certificate_expired",
         Some(rustls::Error::InvalidCertificate(_)) => "client_certificate_unknown",
+        // The first bytes are no TLS record, such as those of an HTTP probe.
         Some(rustls::Error::InvalidMessage(_)) => "not_tls",
         Some(rustls::Error::PeerIncompatible(_)) => "tls_version_or_suite",
         _ => "handshake",

@@ -273,8 +273,8 @@ struct Watched<S> {
 }
 
 impl<S> Watched<S> {
-    /// The system ends a connection whose caller takes nothing of what was
-    /// written ([`super::listen`]).
+    /// Notes that the system ended a connection whose caller takes nothing of what was written
+    /// ([`super::listen`]).
     fn note_time_out<T>(&self, polled: &Poll<io::Result<T>>) {
         if matches!(polled, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut) {
             self.clock.timed_out();

@@ -12,6 +12,7 @@ const TEXT: &str = "this port serves HTTPS (TLS) only: use https://\n";
 /// letter, TLS does not.
 pub(super) async fn is_http(stream: &TcpStream) -> bool {
     let mut first = [0];
+    // The record of a handshake begins with the byte 22 (RFC 8446, section 5.1).
     matches!(stream.peek(&mut first).await, Ok(1)) && first.iter().all(u8::is_ascii_uppercase)
 }
 

@@ -39,6 +39,7 @@ pub(super) async fn certificate(
         if let Some(not_after) = store.not_after().filter(|end| *end <= OffsetDateTime::now_utc()) {
             tracing::error!(%not_after, folder = %folder.display(), "the serving certificate has expired; API servers will reject it");
         }
+        // After an error it is loaded again even if nothing changed: the pair may have been half written.
         if state == last && last_error.is_empty() {
             continue;
         }

@@ -106,6 +106,7 @@ impl Respond for Webhook {
     fn respond(self: Arc<Self>, request: Request) -> impl Future<Output = Response> + Send {
         let begun = Instant::now();
         let (head, body) = request.into_parts();
+        // HTTP/2 has no such header (RFC 9113, section 8.2.2): GOAWAY ends its connections.
         let is_closed_by_header = head.version < Version::HTTP_2;
         let is_without_body = head.method == Method::HEAD;
         let asked = self.asked(&head, begun);
@@ -343,7 +344,7 @@ fn ask(
     answer.unwrap_or_else(admission::without_uid)
 }
 
-/// Like [`ask`]; `None` where `review` leaves it to another time.
+/// Asks as [`ask`] does; `None` where `review` leaves it to another time.
 fn try_ask(
     shared: &Shared,
     policy: &Policy,

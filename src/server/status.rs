@@ -73,6 +73,7 @@ struct Published {
 impl LastRun {
     /// Shows no run yet; `not_ready` is the response of `/readyz` until then.
     pub fn new(not_ready: &'static str) -> Self {
+        // Without its last line a text is no OpenMetrics, and the scrape fails.
         let text = "# EOF\n".to_owned();
         Self(Arc::new(Mutex::new(Published { not_ready, is_ready: false, text })))
     }
@@ -129,9 +130,8 @@ pub fn router(status: Status) -> Router {
     paths(get(ready), get(metrics)).with_state(status)
 }
 
-/// Ready means: a certificate was loaded, a policy is in use, the port is
-/// open, and the server is not about to stop. The middle two hold before this
-/// port opens.
+/// Responds whether the server is ready: a certificate was loaded, a policy is in use, the port is open,
+/// and the server is not about to stop. The middle two are true before this port opens.
 async fn ready(State(status): State<Status>) -> Response {
     if status.shared.draining.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();

@@ -162,6 +162,8 @@ impl Certificate {
         let key =
             provider().key_provider.load_private_key(key).map_err(|error| bad_key(error.to_string()))?;
         let key = CertifiedKey::new(chain, key);
+        // Only a sure mismatch: of a key without a public part rustls cannot tell
+        // (InconsistentKeys::Unknown).
         if matches!(
             key.keys_match(),
             Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch))
@@ -217,7 +219,7 @@ impl CertificateStore {
         Self(ArcSwapOption::from_pointee(certificate))
     }
 
-    /// The next handshake gets `certificate`.
+    /// Replaces the certificate that the next handshake gets.
     pub fn replace(&self, certificate: Certificate) {
         self.0.store(Some(Arc::new(certificate)));
     }
@@ -234,9 +236,9 @@ impl ResolvesServerCert for CertificateStore {
     }
 }
 
-/// TLS 1.2 and 1.3 with the library's own choice of suites, all of them with
-/// forward secrecy and authenticated encryption; HTTP/2 and HTTP/1.1 by ALPN.
-/// With `clients`, only callers whom they vouch for get through the handshake.
+/// Returns TLS 1.2 and 1.3 with the library's own choice of suites, all of them with forward secrecy and
+/// authenticated encryption; HTTP/2 and HTTP/1.1 by ALPN. With `clients`, only callers whom they vouch for
+/// get through the handshake.
 ///
 /// # Errors
 ///

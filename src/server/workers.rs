@@ -66,6 +66,7 @@ impl Workers {
         F: Future<Output = ()> + Send + 'static,
     {
         let worker = self.others.iter().min_by_key(|worker| worker.load());
+        // On a tie this thread serves it, because another one would have to be woken.
         let Some(worker) = worker.filter(|worker| worker.load() < self.own.load()) else {
             let counted = Arc::clone(&self.own.connections);
             let served = serve(stream);
@@ -93,6 +94,8 @@ fn start_one(mut running: watch::Receiver<()>) -> io::Result<Worker> {
     let worker = Worker::new(event_loop.handle().clone());
     thread::Builder::new().name("worker".to_owned()).spawn(move || {
         event_loop.block_on(async { while running.changed().await.is_ok() {} });
+        // Dropping it would wait for each blocking task, such as a read from a volume that hangs
+        // (tokio::runtime::Runtime).
         event_loop.shutdown_background();
     })?;
     Ok(worker)

@@ -248,8 +248,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         visitor.visit_map(Filled::new(&[], self))
     }
 
-    /// Like [`Self::deserialize_map`]. A placeholder stands for the name by which the structure is known:
-    /// the options beside it are judged. Of any other structure nothing is left to be judged.
+    /// Reads as [`Self::deserialize_map`] does. A placeholder stands for the name by which the structure is
+    /// known: the options beside it are judged. Of any other structure nothing is left to be judged.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,

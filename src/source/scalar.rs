@@ -48,9 +48,11 @@ pub fn resolve(text: &str) -> Meaning {
 }
 
 fn number(text: &str) -> Meaning {
+    // yaml.v2 tries a time stamp before any number (resolve.go).
     if is_day(text) {
         return Meaning::Timestamp;
     }
+    // Underscores group digits, as in 1_000 (resolve.go of yaml.v2).
     let plain = text.replace('_', "");
     let (negative, digits) = match plain.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -60,9 +62,11 @@ fn number(text: &str) -> Meaning {
         [b'0', b'x' | b'X', ..] => (16, digits.get(2..).unwrap_or_default()),
         [b'0', b'o' | b'O', ..] => (8, digits.get(2..).unwrap_or_default()),
         [b'0', b'b' | b'B', ..] => (2, digits.get(2..).unwrap_or_default()),
+        // Base 0 of Go's strconv: 010 is 8, and 09 is no whole number, but a float.
         [b'0', _, ..] => (8, digits.get(1..).unwrap_or_default()),
         _ => (10, digits),
     };
+    // from_str_radix takes a sign of its own, so that -+1 would be a number; it is text for Go.
     let is_number = digits.starts_with(|c: char| c.is_ascii_alphanumeric());
     match u64::from_str_radix(digits, radix) {
         Ok(number) if is_number && !negative => Meaning::Unsigned(number),
@@ -74,6 +78,7 @@ fn number(text: &str) -> Meaning {
 }
 
 fn float(text: &str) -> Option<f64> {
+    // Rust reads inf, infinity and nan as well, which are text for yaml.v2 (yamlStyleFloat of resolve.go).
     let is_float = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     text.parse().ok().filter(|_| is_float)
 }
@@ -199,6 +204,7 @@ fn escape(text: &str) -> Option<(char, usize)> {
             let rest = text.get(2 + digits..)?.strip_prefix("\\u")?;
             u32::from_str_radix(rest.get(..4)?, 16).ok().filter(|low| (0xDC00..0xE000).contains(low))
         };
+        // JSON writes a character beyond U+FFFF as a pair of surrogates (RFC 8259, section 7).
         if digits == 4 && (0xD800..0xDC00).contains(&code) {
             let code = 0x10000 + ((code - 0xD800) << 10) + (low()? - 0xDC00);
             return Some((char::from_u32(code)?, 12));

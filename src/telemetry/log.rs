@@ -125,7 +125,7 @@ pub fn decision(record: &Record<'_>, policy: Fingerprint, now: OffsetDateTime, d
     sink.queue.push(line.as_bytes());
 }
 
-/// The time as RFC 3339 writes it, in UTC with microseconds.
+/// Writes the time as RFC 3339 has it, in UTC with microseconds.
 fn timestamp(line: &mut String, now: OffsetDateTime) {
     let (year, month, day) = now.to_calendar_date();
     let mut text = *b"0000-00-00T00:00:00.000000Z";
@@ -156,7 +156,7 @@ const fn digit(number: u32) -> u8 {
     (number % 10) as u8
 }
 
-/// The time of day as text lines begin with it.
+/// Writes the time of day as text lines begin with it.
 fn time_of_day(line: &mut String, now: OffsetDateTime) {
     // Writing to memory cannot fail.
     let _ = write!(line, "{:02}:{:02}:{:02}Z ", now.hour(), now.minute(), now.second());
@@ -169,6 +169,7 @@ fn on_one_line(text: &str, most: usize) -> String {
     for character in text.chars() {
         let before = line.len();
         match character {
+            // escape_debug writes a backslash before them, and here they end nothing.
             '"' | '\'' => line.push(character),
             _ => line.extend(character.escape_debug()),
         }

@@ -38,8 +38,8 @@ impl RenewalMetrics {
         self.errors.inc();
     }
 
-    /// These metrics alone, in the `OpenMetrics` text format: those of a process that
-    /// serves no requests.
+    /// Returns these metrics alone, in the `OpenMetrics` text format: those of a process that serves no
+    /// requests.
     pub fn text(&self) -> String {
         let mut registry = Registry::with_prefix("nfs_mount_guard");
         self.register(&mut registry);

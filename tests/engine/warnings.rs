@@ -323,3 +323,26 @@ fn both_endpoints_agree_what_would_be_denied() {
     }
     assert!(some > 50, "{some}");
 }
+
+#[test]
+fn a_name_in_the_annotation_that_is_no_rule_is_warned_of() {
+    let object = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": "nfs.csi.k8s.io",
+        "metadata": {"name": "a", "annotations": {"nfs-mount-guard.io/exempt": "soft-mount, NMG099,,soft-mout"}},
+        "mountOptions": ["nfsvers=4.1", "hard", "fg", "timeo=600", "retrans=2"],
+    });
+    let said = |name: &str| {
+        format!(
+            "nfs-mount-guard: {name:?} in the annotation nfs-mount-guard.io/exempt is no rule and exempts nothing"
+        )
+    };
+    let told = warnings(&object, "annotationExemptions: true", Endpoint::Validate);
+    assert_eq!(told, [said("NMG099"), said("soft-mout")]);
+    // Where the policy does not read the annotation, no name in it exempts anything.
+    assert!(warnings(&object, "annotationExemptions: false", Endpoint::Validate).is_empty());
+    let long = json!({"nfs-mount-guard.io/exempt": "x".repeat(500)});
+    let mut object = object;
+    object["metadata"]["annotations"] = long;
+    let told = warnings(&object, "annotationExemptions: true", Endpoint::Validate);
+    assert!(matches!(&told[..], [warning] if warning.len() <= 120), "{told:?}");
+}

@@ -67,7 +67,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     evaluation
 }
 
-/// Like [`evaluate`], with every missing option to be filled in.
+/// Evaluates as [`evaluate`] does, with every missing option to be filled in.
 fn evaluate_as_written(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluation {
     if subject.nfs == Nfs::No {
         return Evaluation::default();
@@ -177,8 +177,8 @@ fn judged(
     (action > Action::Off).then_some(Judged { rule, finding, action, demanded })
 }
 
-/// Options that are too long to be judged are refused whatever the policy says:
-/// anything may stand among them.
+/// Returns the finding for options that are too long to be judged: they are denied whatever the policy
+/// says, because anything may stand among them.
 fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
     let in_force = subject.carriers.get(carrier).is_some_and(|carrier| carrier.in_force);
     let together = subject.carriers.iter().filter(|carrier| carrier.in_force == in_force);

@@ -322,7 +322,7 @@ impl Builder {
         self
     }
 
-    /// A number of a rule.
+    /// Sets a number of a rule.
     ///
     /// # Errors
     ///

@@ -143,7 +143,7 @@ impl<'c, 'm> RuleContext<'c, 'm> {
         self.subject.options.words().meets(words)
     }
 
-    /// Like [`Self::options`], without those that NMG001 speaks of.
+    /// Returns [`Self::options`] without those that NMG001 speaks of.
     fn other_options(&self) -> impl Iterator<Item = &'c Token<'m>> + Clone + use<'c, 'm> {
         let fold = self.subject.may_fold();
         self.options().filter(move |token| !token.is_background(fold))

@@ -53,7 +53,7 @@ pub fn push_string(json: &mut String, text: &str) {
     }
 }
 
-/// Bytes that `text` takes inside a string.
+/// Returns the bytes that `text` takes inside a string.
 pub fn length_within(text: &str) -> usize {
     text.chars().map(escaped).sum()
 }
@@ -74,7 +74,7 @@ pub fn beginning_within(text: &str, most: usize) -> &str {
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// Bytes of a character inside a string.
+/// Returns the bytes of a character inside a string.
 const fn escaped(character: char) -> usize {
     match character {
         '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
@@ -194,7 +194,7 @@ impl<'de> Reader<'de> {
         Ok(Some(key))
     }
 
-    /// Like [`Self::string`], for one that holds more than plain ASCII; its first quote is read.
+    /// Reads what [`Self::string`] reads, for one that has more than plain ASCII; its first quote is read.
     #[cold]
     #[inline(never)]
     fn marked_string(&mut self) -> Result<Cow<'de, str>, Unusual> {
@@ -240,7 +240,7 @@ impl<'de> Deserializer<'de> for Key<'de> {
         }
     }
 
-    /// Names of fields are compared as bytes.
+    /// Reads a name of a field; such names are compared as bytes.
     #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
         match self {

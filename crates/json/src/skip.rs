@@ -151,8 +151,8 @@ pub(super) fn string(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<
     if text.get(at) == Some(&b'"') { Some(at + 1) } else { marked(text, marks, at) }
 }
 
-/// Like [`string`], for one whose first mark is something else. Beside that it would be in the way
-/// of what is usual.
+/// Skips what [`string`] skips, for one whose first mark is something else. Beside that it would be in the
+/// way of what is usual.
 #[cold]
 #[inline(never)]
 fn marked(text: &[u8], marks: &StructuralIndex, mut at: usize) -> Option<usize> {

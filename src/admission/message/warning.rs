@@ -20,7 +20,7 @@ const LINKS: [&str; 13] = [
     ", although ", ", but ", " (",
 ];
 
-/// `NMG001 background-mount: sentence`, with `would` before the sentence.
+/// Returns `NMG001 background-mount: sentence`, with `would` before the sentence.
 pub(super) fn warning(judged: &Judged, would: &str) -> String {
     of_finding(judged.rule, &judged.finding.message, would)
 }
@@ -69,8 +69,8 @@ fn with_room(head: &str, sentence: &str) -> Option<String> {
     Some(format!("{head}{}", with_short_quotes(head, sentence))).filter(|text| fits(text))
 }
 
-/// `nfs-mount-guard: the exemption for NAME expires in 3 days (reason)`, without the reason
-/// if that is too long.
+/// Returns `nfs-mount-guard: the exemption for NAME expires in 3 days (reason)`, without the reason if that
+/// is too long.
 pub(super) fn exemption_ends(name: &str, days: impl Display, reason: &str) -> String {
     let tail = format!(" expires in {days}");
     let head = format!("{WHO}: the exemption for ");
@@ -80,7 +80,7 @@ pub(super) fn exemption_ends(name: &str, days: impl Display, reason: &str) -> St
     if fits(&whole) { whole } else { short }
 }
 
-/// `HEAD: no exemption covers them; set KEYS`, with fewer words if that is too long: a name may be.
+/// Returns `HEAD: no exemption covers them; set KEYS`, with fewer words if that is too long: a name may be.
 pub(super) fn exempt_without_its_pods(head: &str, keys: &[String]) -> String {
     let set = keys.join(", ");
     let forms = [
@@ -92,7 +92,7 @@ pub(super) fn exempt_without_its_pods(head: &str, keys: &[String]) -> String {
     forms.into_iter().find(|text| !keys.is_empty() && fits(text)).unwrap_or(shortest)
 }
 
-/// `head` and as much of a sentence as one warning has room for. Drops first the element around an
+/// Returns `head` and as much of a sentence as one warning has room for. Drops first the element around an
 /// option, then parts from the end, then the middle of a quotation: no other word is cut in two.
 pub fn fitted(head: &str, sentence: &str) -> String {
     let joined = |sentence: &str| format!("{head}{sentence}");

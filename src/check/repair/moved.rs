@@ -49,7 +49,7 @@ fn texts_at<'m>(subject: &Subject<'m>, place: &Place) -> Option<&'m [String]> {
     Some(&field.texts)
 }
 
-/// Like [`carried`], with the layout of the object.
+/// Returns what [`carried`] returns, with the layout of the object.
 pub(in crate::check) fn carried_list(
     subject: &Subject<'_>,
     moved: &[Place],

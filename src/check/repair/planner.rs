@@ -137,7 +137,7 @@ impl<'o> Planner<'o> {
     }
 }
 
-/// `Kind/name`, with its namespace and the path of its inline volume where it has them.
+/// Returns `Kind/name`, with its namespace and the path of its inline volume where it has them.
 fn title(subject: &Subject<'_>, name: &str) -> String {
     let object = subject.kind.name_object(subject.namespace, name);
     match subject.volume {

@@ -67,7 +67,7 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
-/// Options as someone writes them, at the place where they belong and beside it.
+/// Makes options as someone writes them, at the place where they belong and beside it.
 fn written() -> impl Strategy<Value = String> {
     let option = || {
         prop::sample::select(

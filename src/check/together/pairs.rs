@@ -158,7 +158,7 @@ pub(super) trait Paired {
     fn pairs(&self) -> Option<&Pairs>;
     /// Returns its name.
     fn name(&self) -> &str;
-    /// Kind and name.
+    /// Returns kind and name.
     fn object(&self) -> String;
     /// Returns the directory of its file; `None` for an object of a cluster. Overlays of several
     /// clusters lie in directories of their own, and what is in them is never together.
@@ -317,8 +317,8 @@ fn superblocks(objects: &[&dyn Paired]) -> PairFindings {
     found
 }
 
-/// The objects of a group whose number is not the one that most of them have, or the
-/// first has where several are as frequent.
+/// Returns the objects of a group whose number is not the one that most of them have, or the first has
+/// where several are as frequent.
 fn odd_ones(
     objects: &[&dyn Paired],
     group: &[usize],

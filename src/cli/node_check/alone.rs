@@ -64,10 +64,12 @@ pub(super) fn run(limit: Duration, reads_stdin: bool) -> anyhow::Result<Option<E
     let mut words = env::args_os();
     let mut command = Command::new(OWN_PROGRAM);
     if let Some(name) = words.next() {
+        // Messages name the program as it was called, such as a plugin of kubectl.
         command.arg0(name);
     }
     let started = command
         .args(words)
+        // Its standard output is a pipe, which has neither colors nor a width.
         .env(VARIABLE, Style::own().text())
         .stdin(input)
         .stdout(Stdio::piped())
@@ -95,6 +97,7 @@ pub(super) fn run(limit: Duration, reads_stdin: bool) -> anyhow::Result<Option<E
             break status;
         }
         if rest().is_zero() {
+            // Not waited for: it ends once the kernel lets its thread go.
             let _ = child.kill();
             return Err(watch::not_ended(limit));
         }

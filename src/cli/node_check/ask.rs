@@ -38,7 +38,7 @@ impl Asker {
         if let Some(mut left) = self.0.take()
             && !left.has_ended()
         {
-            return Err(self.silent(left));
+            return Err(self.fault(left));
         }
         // Without the mounts a look fails, and says why.
         if !Ways::read().is_ok_and(|ways| ways.may_wait()) {
@@ -50,14 +50,25 @@ impl Asker {
         while !asked.has_ended() {
             if begun.elapsed() > ANSWER {
                 let _ = asked.child.kill();
-                return Err(self.silent(asked));
+                return Err(self.fault(asked));
             }
             thread::sleep(PAUSE);
         }
         Ok(())
     }
 
-    fn silent(&mut self, mut asked: Asked) -> String {
+    /// Returns the path that has not answered in time, with the reason; `None` if each has.
+    pub(super) fn silent(&mut self, paths: &[PathBuf]) -> Option<(PathBuf, String)> {
+        let text = self.ask(paths).err()?;
+        let named = |path: &PathBuf| {
+            let rest = text.strip_prefix(&format!("{}: ", path.display()))?;
+            Some((path.clone(), rest.to_owned()))
+        };
+        let unnamed = || Some((paths.first()?.clone(), text.clone()));
+        paths.iter().find_map(named).or_else(unnamed)
+    }
+
+    fn fault(&mut self, mut asked: Asked) -> String {
         if let Some(place) = asked.places.try_iter().last() {
             asked.place = place;
         }
@@ -74,6 +85,7 @@ impl Asked {
         for path in paths {
             command.arg("--reach").arg(path);
         }
+        // A variable NFS_MOUNT_GUARD_* of this process would be a flag of that one.
         let quiet = command.env_clear().stdin(Stdio::null()).stderr(Stdio::null());
         let mut child = quiet.stdout(Stdio::piped()).spawn().ok()?;
         let (sender, places) = mpsc::channel();
@@ -90,6 +102,7 @@ impl Asked {
 }
 
 fn read(output: ChildStdout, places: &mpsc::Sender<String>) {
+    // A path may have any byte but a NUL.
     for place in BufReader::new(output).split(0) {
         let Ok(place) = place else { return };
         if places.send(String::from_utf8_lossy(&place).into_owned()).is_err() {
@@ -120,6 +133,8 @@ fn tell(place: &str) {
 }
 
 fn look(path: &Path) -> io::Result<()> {
+    // The client may answer a stat from its attribute cache (acdirmin of nfs(5)), so an entry is read as
+    // well.
     if fs::metadata(path)?.is_dir() {
         fs::read_dir(path)?.next().transpose()?;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches};
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::ask::Asker;
 use crate::cli::exit;
-use crate::cluster::connect::{Where, connect};
+use crate::cluster::connect::{self, Where};
 use crate::node::events::{self, Counts, Lost, Seen};
 use crate::node::report::NodeReport;
 
@@ -97,11 +97,17 @@ impl EventFlags {
             return Ok(None);
         }
         let at = Where { kubeconfig: flags.kubeconfig.clone(), context: None };
-        let (client, _) = connect(&at).await.context("--events")?;
+        // Reading them holds this thread, and with it the status port and the end of the process.
+        let mut asker = Asker::default();
+        for paths in [connect::kubeconfigs, connect::files_of_kubeconfigs] {
+            asker.ask(&paths(&at)).map_err(|text| anyhow!("--events: the kubeconfig: {text}"))?;
+        }
+        let (client, _) = connect::connect(&at).await.context("--events")?;
         let node = match &flags.node_name {
             Some(name) => name.clone(),
             None => fs::read_to_string("/proc/sys/kernel/hostname").context("--node-name")?.trim().to_owned(),
         };
+        // Only the latest look counts: while the API server is slow, those before it are passed over.
         let (sender, receiver) = watch::channel(Vec::new());
         let counts = Arc::new(Counts::default());
         let say = |text: &str| drop(exit::say(text));

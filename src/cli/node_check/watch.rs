@@ -32,6 +32,8 @@ pub(super) struct Task {
     pub(super) given: Option<Given>,
     /// The file of objects that is read with each look.
     pub(super) objects: Option<PathBuf>,
+    /// The inputs that this look does without.
+    pub(super) silent: Silent,
 }
 
 impl Task {
@@ -44,28 +46,46 @@ impl Task {
             }
             (None, None) => self.policy.get_or_init(Policy::default),
         };
-        let objects = self.given.or_else(|| self.objects.as_deref().map(|file| given(Some(file))));
+        let silent = self.silent.objects;
+        let objects = self.given.or_else(|| {
+            let file = self.objects.as_deref()?;
+            Some(silent.map_or_else(
+                || given(Some(file)),
+                |(_, fault)| Given::new(file.display().to_string(), Err(fault)),
+            ))
+        });
         let node = Node {
             pods_dir: &self.pods_dir,
             proc_dir: &self.proc_dir,
             policy,
             nfsmount_conf: self.nfsmount_conf.as_deref(),
+            silent_conf: self.silent.conf.as_ref(),
             first: self.first.as_ref(),
             objects: objects.as_ref(),
         };
         node.check().map_err(|error| InputError(error.to_string()).into())
     }
 
-    /// Returns the paths that it begins at.
+    /// Returns the paths without which nothing is known of a volume.
     fn paths(&self) -> Vec<PathBuf> {
+        let policy = self.policy_file.clone().filter(|_| self.policy.get().is_none());
+        [self.pods_dir.clone(), self.proc_dir.clone()].into_iter().chain(policy).collect()
+    }
+
+    /// Returns nfsmount.conf and the directory beside it.
+    fn conf_paths(&self) -> Vec<PathBuf> {
         let conf = self.nfsmount_conf.as_deref().unwrap_or(Path::new(NFSMOUNT_CONF));
         let mut folder: OsString = conf.into();
         folder.push(".d");
-        let mut paths = vec![self.pods_dir.clone(), self.proc_dir.clone(), conf.to_owned(), folder.into()];
-        paths.extend(self.objects.clone());
-        paths.extend(self.policy_file.clone().filter(|_| self.policy.get().is_none()));
-        paths
+        vec![conf.to_owned(), folder.into()]
     }
+}
+
+/// Inputs that do not answer, and that a look can do without: each with why.
+#[derive(Debug, Default)]
+pub(super) struct Silent {
+    conf: Option<(PathBuf, String)>,
+    objects: Option<(PathBuf, String)>,
 }
 
 /// Returns the objects of a file; `None` for standard input.
@@ -74,17 +94,26 @@ pub(super) fn given(file: Option<&Path>) -> Given {
     Given::new(name, input::one(file, None).map_err(|error| error.to_string()))
 }
 
-/// Limits looks in time. At most one that waits is left, and one process that asks.
+/// Limits looks in time. At most one that waits is left, and one process of each kind that asks.
 pub(super) struct Watch {
     limit: Duration,
     /// The look that still waits.
     left: Option<Receiver<anyhow::Result<NodeReport>>>,
     asker: Asker,
+    /// Askers of their own: a process that waits for one of these keeps no other question back.
+    conf_asker: Asker,
+    objects_asker: Asker,
 }
 
 impl Watch {
     pub(super) fn new(limit: Duration) -> Self {
-        Self { limit, left: None, asker: Asker::default() }
+        Self {
+            limit,
+            left: None,
+            asker: Asker::default(),
+            conf_asker: Asker::default(),
+            objects_asker: Asker::default(),
+        }
     }
 
     /// Returns true if a look waits, so that this process cannot end by itself.
@@ -97,7 +126,7 @@ impl Watch {
     /// # Errors
     ///
     /// When the node cannot be looked at, or the look does not end in time.
-    pub(super) fn look(&mut self, task: Task) -> anyhow::Result<NodeReport> {
+    pub(super) fn look(&mut self, mut task: Task) -> anyhow::Result<NodeReport> {
         if let Some(left) = &self.left {
             if matches!(left.try_recv(), Err(TryRecvError::Empty)) {
                 return Err(InputError(
@@ -110,6 +139,11 @@ impl Watch {
         }
         let silent = |text: String| InputError(format!("{text}, so the node is not looked at"));
         self.asker.ask(&task.paths()).map_err(silent)?;
+        // Volumes are looked at without these: that a setting is unknown must not hide a loss.
+        task.silent.conf = self.conf_asker.silent(&task.conf_paths());
+        if let Some(file) = task.objects.as_ref().filter(|_| task.given.is_none()) {
+            task.silent.objects = self.objects_asker.silent(std::slice::from_ref(file));
+        }
         let (sender, receiver) = mpsc::channel();
         thread::Builder::new().name("look".to_owned()).spawn(move || {
             let _ = sender.send(task.look());
@@ -159,6 +193,7 @@ mod tests {
             first: None,
             given: None,
             objects: Some(fifo.clone()),
+            silent: Silent::default(),
         };
         let mut watch = Watch::new(Duration::from_millis(200));
         let mut says = || watch.look(task()).expect_err("it waits").to_string();

@@ -3,7 +3,7 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kube::client::{AuthError, RustlsTlsError};
 use kube::config::{AuthInfo, Kubeconfig, KubeconfigError, LoadDataError};
@@ -56,9 +56,9 @@ pub(super) fn unreadable(error: &KubeconfigError) -> String {
         },
         // The message of the library names its types, and shows the text around, which may be a secret.
         KubeconfigError::Parse(error) => {
-            let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
+            let place = error.location().map(|at| format!(" (line {}, column {})", at.line(), at.column()));
             let place = place.unwrap_or_default();
-            format!("is not a kubeconfig: {place}a field is missing or of another type; {COMPARE}")
+            format!("is not a kubeconfig{place}: a field is missing or of another type; {COMPARE}")
         }
         KubeconfigError::MissingClusterUrl => {
             "the cluster of the context has no server; add server: https://HOST:PORT".to_owned()
@@ -118,7 +118,7 @@ pub(super) fn removed(user: &AuthInfo) -> Option<String> {
     ))
 }
 
-/// Why there is no client for the cluster and the credentials of a user.
+/// Returns why there is no client for the cluster and the credentials of a user.
 pub(super) fn unusable(error: &kube::Error, user: &AuthInfo) -> Fault {
     Fault::User(match error {
         kube::Error::Auth(error) => unauthenticated(error, Some(user)),
@@ -175,8 +175,8 @@ pub(super) fn token(user: &AuthInfo) -> Option<Fault> {
     (!is_fit).then(|| Fault::User(format!("{NO_HEADER}; {LOG_IN}")))
 }
 
-/// Why a user cannot be authenticated. The text that a plugin printed on standard output may be
-/// a secret, and so may its arguments: neither is repeated.
+/// Returns why a user cannot be authenticated. The text that a plugin printed on standard output may be a
+/// secret, and so may its arguments: neither is repeated.
 pub(in crate::cluster) fn unauthenticated(error: &AuthError, user: Option<&AuthInfo>) -> String {
     let exec = user.and_then(|user| user.exec.as_ref());
     let plugin = match exec.and_then(|exec| exec.command.as_ref()) {
@@ -263,7 +263,21 @@ fn syntax(bytes: Vec<u8>) -> Option<String> {
     let lines = Lines::new(&text);
     let problem = source::trees(&text, &lines).find_map(Result::err)?;
     let Position { line, column } = lines.position(problem.offset.unwrap_or_default());
-    Some(format!("is not a kubeconfig: line {line}, column {column}: {problem}"))
+    let text = problem.to_string();
+    // The place stands after the fault, so that the sentence has one colon.
+    let (fault, why) = text
+        .split_once(": ")
+        .filter(|(fault, _)| fault.starts_with("is not "))
+        .unwrap_or(("is not a kubeconfig", &text));
+    Some(format!("{fault} (line {line}, column {column}): {why}"))
+}
+
+/// Returns the files of KUBECONFIG, or the one of the home directory.
+pub(super) fn default_files() -> Vec<PathBuf> {
+    std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()).map_or_else(
+        || std::env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect(),
+        |list| std::env::split_paths(&list).filter(|file| !file.as_os_str().is_empty()).collect(),
+    )
 }
 
 /// Reads the files of KUBECONFIG, of which kubectl passes over those that do not exist, or
@@ -273,10 +287,7 @@ fn syntax(bytes: Vec<u8>) -> Option<String> {
 ///
 /// As [`read`].
 pub(super) fn read_default() -> Result<Kubeconfig, String> {
-    let files = std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()).map_or_else(
-        || std::env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect(),
-        |list| std::env::split_paths(&list).filter(|file| !file.as_os_str().is_empty()).collect::<Vec<_>>(),
-    );
+    let files = default_files();
     let mut there = files.iter().filter(|file| file.exists()).peekable();
     if there.peek().is_none() {
         return Err(format!("there is no such file; {NAME_FILE}"));

@@ -131,13 +131,14 @@ mod children {
     }
 
     fn end(process: Pid) {
+        // Before its end, because they are children of another process afterwards.
         let children = of(process);
         // It may have ended meanwhile.
         let _ = kill_process(process, Signal::KILL);
         children.into_iter().for_each(end);
     }
 
-    /// proc(5) `/proc/PID/task/TID/children`.
+    /// Reads the children of a process from `/proc/PID/task/TID/children` (proc(5)).
     fn of(process: Pid) -> Vec<Pid> {
         let tasks = fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero())).into_iter().flatten();
         tasks
@@ -151,7 +152,7 @@ mod children {
 
 #[cfg(not(target_os = "linux"))]
 mod children {
-    /// No file lists them; they go on alone.
+    /// Stops no process: no file lists them here, and they continue alone.
     pub(super) fn stop() {}
 }
 

@@ -52,6 +52,7 @@ fn parsed(text: &str, place: &str) -> Result<Uri, String> {
 /// Returns true if the environment's proxy is for this server.
 fn needs_proxy(target: &Uri, no: &str) -> bool {
     let host = target.host().unwrap_or_default().trim_matches(['[', ']']);
+    // Go asks no proxy for this machine (useProxy of golang.org/x/net/http/httpproxy).
     let is_local = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     let matcher = Matcher::builder().all("http://proxy").no(no).build();
     !is_local && matcher.intercept(target).is_some()

@@ -73,7 +73,7 @@ impl Asker {
         parsed(what, raw)
     }
 
-    /// Like [`Self::get`], for a text.
+    /// Gets what [`Self::get`] gets, as text.
     pub(super) async fn text(&mut self, what: &str, path: &str) -> Seen<String> {
         self.ask(what, path, None).await.map(|raw| String::from_utf8_lossy(&raw.body).into_owned())
     }
@@ -246,7 +246,7 @@ fn date(headers: &HeaderMap) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(headers.get(DATE)?.to_str().ok()?, &Rfc2822).ok()
 }
 
-/// `299 - "text"`, with its escapes (RFC 9111 §5.5, as apimachinery writes it).
+/// Reads warnings of the form `299 - "text"`, with its escapes (RFC 9111 §5.5, as apimachinery writes it).
 fn warnings(headers: &HeaderMap) -> Vec<String> {
     let text = |value: &axum::http::HeaderValue| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();

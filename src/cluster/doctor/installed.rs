@@ -36,7 +36,7 @@ pub(super) async fn gather(asker: &mut Asker, facts: &mut ClusterFacts) {
     admission_policies(asker, facts).await;
 }
 
-/// The Service of each installation; those whose Service is there come first.
+/// Reads the Service of each installation; those whose Service is there come first.
 async fn services(asker: &mut Asker, facts: &mut ClusterFacts) {
     let Seen::Found(installations) = &facts.installations else { return };
     let mut found: Vec<(Installation, Seen<Value>)> = Vec::new();

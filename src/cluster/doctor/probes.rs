@@ -51,9 +51,9 @@ pub(super) async fn send_to_policy(asker: &Asker, facts: &mut ClusterFacts) {
     facts.policy_probe = probes(asker, most, 1, false, opted_out).await;
 }
 
-/// One after another, so that each shows how long one takes; at the same time as soon
-/// as one could not be answered, or from the first one with `at_once`, so that a
-/// webhook that hangs does not cost its timeout for each.
+/// Sends one after another, so that each shows how long one takes; at the same time as soon as one could
+/// not be answered, or from the first one with `at_once`, so that a webhook that hangs does not cost its
+/// timeout for each.
 async fn probes(
     asker: &Asker,
     most: Duration,

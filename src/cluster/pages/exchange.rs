@@ -68,7 +68,7 @@ impl Late {
     }
 }
 
-/// One request and its answer.
+/// Sends one request and reads its answer.
 pub(super) async fn exchange(client: Client, request: Request<Body>) -> Result<Answer, Late> {
     let response = match timeout(SILENCE, client.send(request)).await {
         Err(_) => return Err(Late::Answer),
@@ -90,6 +90,7 @@ pub(super) async fn exchange(client: Client, request: Request<Body>) -> Result<A
         return Ok(Answer::Page(body.to_vec()));
     }
     let mut status: Status = serde_json::from_slice(&body).unwrap_or_else(|_| foreign(&body));
+    // The body of a proxy has no code, or another one.
     status.code = code.as_u16();
     if let Some(later) = later {
         let none = || StatusDetails {

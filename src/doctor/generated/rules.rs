@@ -33,7 +33,7 @@ pub(super) fn wanted(webhook: &str) -> Vec<Rule> {
     }
 }
 
-/// Rules as the API server stores them.
+/// Returns rules as the API server stores them.
 pub(super) fn rendered(rules: &[Rule]) -> Value {
     let rule = |(group, resources, operations, scope): &Rule| {
         json!({"apiGroups": [group], "apiVersions": ["v1"], "operations": operations,

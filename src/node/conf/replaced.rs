@@ -71,7 +71,7 @@ impl ConfMounts {
 }
 
 impl Mounted {
-    /// `path` is absolute and without links.
+    /// Looks up the mount that leads to `path`, which is absolute and without links.
     fn of(path: &Path, own: &MountTable) -> Self {
         let mount = own.mount_of(path).map(|mount| Origin {
             id: mount.id,

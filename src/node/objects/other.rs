@@ -73,8 +73,8 @@ fn address(server: &str) -> Option<IpAddr> {
 }
 
 impl Volume<'_> {
-    /// Why an object of this name is not the volume's: an inline volume has the name that
-    /// its Pod gives it, and a PersistentVolume may have the same. `None` where it is.
+    /// Returns why an object of this name is not the volume's: an inline volume has the name that its Pod
+    /// gives it, and a PersistentVolume may have the same. `None` where it is.
     pub(super) fn other_object(
         &self,
         subject: &Subject<'_>,

@@ -49,6 +49,8 @@ impl Context<'_, '_> {
             object: found.asked,
             mounted: found.mounted,
             written,
+            // The server grants no more than its own limit of rsize and wsize (nfs(5)): no object is at
+            // fault.
             finding: found.decider != Decider::Server,
             reason,
             with,
@@ -61,6 +63,7 @@ impl Context<'_, '_> {
         found: &shown::Difference,
         asked: &[&MountOption<'_>],
     ) -> (Reason, Option<String>, String) {
+        // First, because no other mount and no file can give an option that the kernel lacks.
         if let Some(why) = self.unknown_to_kernel(found, asked) {
             return (Reason::KernelTooOld, None, why);
         }
@@ -141,6 +144,7 @@ impl Context<'_, '_> {
         let (server, _) = self.mount.source.split_once(':')?;
         let own: Vec<&str> = asked.iter().map(|option| option.keyword()).collect();
         let added = conf.added_to(Some(server), &self.mount.point.to_string_lossy(), &own);
+        // A line explains the difference if a mount that was asked for with it, too, has none.
         let line = added.into_iter().find(|setting| {
             let more: Vec<MountOption<'_>> = setting.text.split(',').map(MountOption::new).collect();
             let all: Vec<&MountOption<'_>> = asked.iter().copied().chain(&more).collect();

@@ -55,6 +55,7 @@ impl<'a> Sharing<'a> {
             }
         }
         let mut elsewhere: Vec<&Mount> = moment.nfs_mounts_elsewhere().collect();
+        // The table has no order, and each report is to name the same mount.
         elsewhere.sort_unstable_by(|one, other| one.point.cmp(&other.point));
         for mount in elsewhere.into_iter().filter(|mount| !mount.point.to_string_lossy().contains(STAGING)) {
             let name = format!("the mount at {}", mount.point.display());
@@ -70,6 +71,7 @@ impl<'a> Sharing<'a> {
         ];
         for group in groups {
             let alike = || group.iter().filter(|known| known.otherwise == named.otherwise);
+            // Two are enough to name another volume than the one that asks, however many share the group.
             if alike().count() < 2 && !alike().any(|known| known.volume == named.volume) {
                 group.push(named.clone());
             }

@@ -20,16 +20,16 @@ pub enum Answer {
     Unknown,
 }
 
+/// The first characters of a Pod's uid, which tell it from the others of a node.
+const SHORT_UID: usize = 8;
+
 /// Returns the condition `NFSMountMissing`, with its line: a volume that is not mounted, or a mount in
 /// the background. nfsmount.conf is no part of it, whatever is in it and though it cannot be read.
 pub fn mounts(report: &NodeReport) -> (Answer, String) {
     let summary = &report.summary;
     let unread = report.unread_volumes();
     let (answer, text) = match report.volumes.iter().find(|volume| volume.lost) {
-        Some(first) => {
-            let names = format!("Pod {}, {}", first.pod, first.label);
-            (Answer::Yes, format!("{} not mounted: {names}", counted(summary.lost, "volume")))
-        }
+        Some(first) => (Answer::Yes, not_mounted(summary.lost, &first.pod, &first.label)),
         None if summary.background > 0 => {
             (Answer::Yes, format!("{} in the background", counted(summary.background, "mount")))
         }
@@ -46,7 +46,23 @@ pub fn mounts(report: &NodeReport) -> (Answer, String) {
             (Answer::No, text)
         }
     };
-    (answer, message(&text))
+    let is_conf_unread = report.nfsmount_conf.as_ref().is_some_and(|conf| conf.unread > 0);
+    let rest = if is_conf_unread { "; nfsmount.conf unreadable" } else { "" };
+    let fits = plain(&text).len() + rest.len() <= LENGTH;
+    (answer, if fits { message(&text) + rest } else { message(&text) })
+}
+
+/// Names the first of the volumes that are not mounted. The name of a volume tells more than the end of its
+/// Pod's uid, if there is no room for both: two volumes of a Pod may differ in it alone.
+fn not_mounted(count: usize, pod: &str, volume: &str) -> String {
+    let head = format!("{} not mounted", counted(count, "volume"));
+    let text = format!("{head}: Pod {pod}, {volume}");
+    if plain(&text).len() <= LENGTH {
+        return text;
+    }
+    let short: String = pod.chars().take(SHORT_UID).collect();
+    let pod = if short.len() < pod.len() { short + "..." } else { short };
+    format!("{head}: Pod {pod}, {volume}")
 }
 
 /// Returns the condition `NFSBackgroundSetting`, with its line: a line of nfsmount.conf makes a failed
@@ -92,6 +108,28 @@ pub fn message(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_a_volume_is_whole_where_the_line_has_room() {
+        let uid = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
+        for (volume, line) in [
+            ("data", format!("2 volumes not mounted: Pod {uid}, data")),
+            (
+                "kubernetes.io~csi/data",
+                "2 volumes not mounted: Pod 1b4e28ba..., kubernetes.io~csi/data".into(),
+            ),
+            (
+                "kubernetes.io~nfs/data",
+                "2 volumes not mounted: Pod 1b4e28ba..., kubernetes.io~nfs/data".into(),
+            ),
+        ] {
+            assert_eq!(message(&not_mounted(2, uid, volume)), line);
+        }
+        assert_eq!(
+            not_mounted(1, "u", &"v".repeat(80)),
+            format!("1 volume not mounted: Pod u, {}", "v".repeat(80))
+        );
+    }
 
     #[test]
     fn a_message_is_one_line_of_80_bytes_at_most() {

@@ -140,7 +140,7 @@ impl NotCompared {
 }
 
 impl Objects {
-    /// Volumes that are mounted otherwise than their object asks.
+    /// Counts volumes that are mounted otherwise than their object asks.
     pub fn differing(&self) -> usize {
         let is_finding = |volume: &&Compared| volume.differences.iter().any(|difference| difference.finding);
         self.volumes.iter().filter(is_finding).count()

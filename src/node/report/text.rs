@@ -209,7 +209,7 @@ fn write_warning(out: &mut String, report: &NodeReport, warning: &Warning, alarm
     writeln!(out)
 }
 
-/// Whose nfsmount.conf the drivers of the node read, where the node's gives options.
+/// Writes whose nfsmount.conf the drivers of the node read, where the node's gives options.
 fn write_readers(out: &mut String, report: &NodeReport) -> fmt::Result {
     for folder in report.nfsmount_conf.iter().flat_map(|conf| &conf.unseen) {
         writeln!(

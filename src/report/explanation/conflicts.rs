@@ -37,7 +37,7 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
     all
 }
 
-/// Cache times that overwrite each other, by the one that wins.
+/// Returns cache times that overwrite each other, by the one that wins.
 fn cache_times(subject: &Subject<'_>) -> Vec<Conflict> {
     let times: Vec<_> = subject
         .options
@@ -143,9 +143,9 @@ enum Relation {
     AddUp,
 }
 
-/// Several `local_lock=` add up, and so do they with a `nolock` that comes to the
-/// same. Where not, kernel 6.1 goes by the order, and newer ones let `lock` and
-/// `nolock` win (measured).
+/// Returns how lock options relate: several `local_lock=` add up, and so do they with a `nolock` that comes
+/// to the same. Where not, kernel 6.1 goes by the order, and newer ones let `lock` and `nolock` win
+/// (measured).
 fn locking(options: &[&MountOption<'_>]) -> Relation {
     let locks = |options: &[&MountOption<'_>]| Settings::of(options.iter().copied()).local_locks;
     let on_this_node = |options: &[&MountOption<'_>]| (locks(options).flock, locks(options).posix);

@@ -60,8 +60,8 @@ fn idle_read_only() -> Note {
     )
 }
 
-/// `mount.nfs` refuses an `NFSv3` mount with remote locks where rpc.statd does
-/// not run (nfs-utils `utils/mount/network.c`, `start_statd`; measured: exit 32).
+/// Notes that `mount.nfs` rejects an `NFSv3` mount with remote locks where rpc.statd does not run
+/// (nfs-utils `utils/mount/network.c`, `start_statd`; measured: exit 32).
 fn locks(subject: &Subject<'_>) -> Option<Note> {
     let settings = subject.options.settings();
     if settings.versions.and(Versions::V3).is_empty() {

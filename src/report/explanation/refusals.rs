@@ -143,7 +143,7 @@ fn marked_background(subject: &Subject<'_>) -> Option<String> {
     Some(format!("unknown option {:?}", token.option.text()))
 }
 
-/// Options that some kernels refuse, and with them every mount.
+/// Returns options that some kernels reject, and with them every mount.
 pub(super) fn by_kernels(subject: &Subject<'_>) -> Vec<KernelRefusal> {
     let refusal = |token: &Token<'_>| {
         let kernels = token.acceptance.kernels;

@@ -308,7 +308,7 @@ fn about(duration: &str) -> &'static str {
     if duration.starts_with("about ") { "" } else { "about " }
 }
 
-/// `13.5 s`, `180 s`: as the findings write it.
+/// Returns `13.5 s`, `180 s`: as the findings write it.
 fn seconds(milliseconds: u64) -> String {
     format!("{} s", Duration::from_millis(milliseconds).as_secs_f64())
 }

@@ -173,7 +173,7 @@ fn is_in_parameters(finding: &FindingReport) -> bool {
     finding.pointer.starts_with("/parameters/")
 }
 
-/// `StorageClass/shared: hard,bg`, `StorageClass/files: parameters.nfsOptions bg,hard`
+/// Returns `StorageClass/shared: hard,bg`, or `StorageClass/files: parameters.nfsOptions bg,hard`.
 fn future(class: &SubjectReport) -> String {
     let mut parts: Vec<String> = Some(plain(&class.effective).into_owned())
         .into_iter()

@@ -111,12 +111,12 @@ fn write_row(out: &mut String, row: &Row<'_>, palette: &Palette) -> fmt::Result 
     writeln!(out, "{}", palette.lines(&head, &said, ROW))
 }
 
-/// `NMG001`, or `NMG001 (no effect now)`
+/// Returns `NMG001`, or `NMG001 (no effect now)`.
 pub(in crate::report) fn named(code: Code, in_effect: bool) -> String {
     if in_effect { code.to_string() } else { format!("{code} (no effect now)") }
 }
 
-/// `orders-7d-x on node-3 (running since 2026-11-01T08:00:00Z)`
+/// Returns `orders-7d-x on node-3 (running since 2026-11-01T08:00:00Z)`.
 pub(in crate::report) fn describe(pod: &ExposedPod) -> String {
     let mut text = plain(&pod.name).into_owned();
     if let Some(node) = &pod.node {

@@ -130,7 +130,7 @@ fn result<'r>(
     rendered
 }
 
-/// `orders-7d-x on node-3`
+/// Returns `orders-7d-x on node-3`.
 fn name(pod: &ExposedPod) -> String {
     match &pod.node {
         Some(node) => format!("{} on {}", plain(&pod.name), plain(node)),

@@ -137,14 +137,14 @@ fn plain(line: &str) -> String {
     out
 }
 
-/// Code in backticks, and what is after it.
+/// Reads code in backticks, and returns what is after it.
 fn code(marked: &str) -> Option<(String, &str)> {
     let (code, behind) = marked.strip_prefix('`')?.split_once('`')?;
     let shown = if code.contains('"') { code.to_owned() } else { format!("\"{code}\"") };
     Some((shown, behind))
 }
 
-/// `[text](target)`, and what is after it.
+/// Reads `[text](target)`, and returns what is after it.
 fn link(marked: &str) -> Option<(String, &str)> {
     let (text, behind) = marked.strip_prefix('[')?.split_once("](")?;
     let (target, behind) = behind.split_once(')')?;
@@ -156,7 +156,7 @@ fn link(marked: &str) -> Option<(String, &str)> {
     Some((shown, behind))
 }
 
-/// `<https://...>`, and what is after it.
+/// Reads `<https://...>`, and returns what is after it.
 fn address(marked: &str) -> Option<(String, &str)> {
     let (address, behind) = marked.strip_prefix('<')?.split_once('>')?;
     address.starts_with("http").then(|| (address.to_owned(), behind))

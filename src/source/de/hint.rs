@@ -273,8 +273,8 @@ pub(super) fn of(from: NodeDeserializer<'_>, node: NodeId) -> Option<Vec<String>
     }
 }
 
-/// `nfsvers: 4.1` as an option; `hard:` and `hard: true` are a flag, and what
-/// `hard: false` means is not certain.
+/// Reads `nfsvers: 4.1` as an option; `hard:` and `hard: true` are a flag, and what `hard: false` means is
+/// not certain.
 pub(super) fn pair(from: NodeDeserializer<'_>, key: NodeId, value: NodeId) -> Option<String> {
     let key = from.tree.text(key)?;
     let value = from.tree.text(value)?;

@@ -14,7 +14,7 @@ pub(super) fn no_list(offset: usize) -> Problem {
     Problem::at(offset, "items must be a list".to_owned())
 }
 
-/// `inner` is an object that stands in it all the same.
+/// Returns the problem of a List without items; `inner` is an object that is in it anyway.
 pub(super) fn no_items(offset: usize, inner: Option<String>) -> Problem {
     let inner = inner.map(|inner| format!(", although {inner} is there")).unwrap_or_default();
     let message =
@@ -36,7 +36,7 @@ pub(super) fn empty_list(tree: &Tree<'_>, node: NodeId) -> Item<'static> {
     }
 }
 
-/// Objects under another key of a List with items, which kubectl passes over.
+/// Returns the problem of objects under another key of a List with items, which kubectl passes over.
 pub(super) fn beside_items(offset: usize, inner: &str) -> Problem {
     let message = format!(
         "{inner} is not under items, so kubectl passes over it and nothing judges it; move it to items"
@@ -52,8 +52,8 @@ pub(super) fn inner_object(tree: &Tree<'_>, node: NodeId) -> Option<(usize, Stri
     others.find_map(|(_, value)| object_in(tree, *value))
 }
 
-/// Mount options under another key than items of the List at `node`, where what
-/// holds them does not say what it is.
+/// Returns mount options under another key than items of the List at `node`, where what contains them does
+/// not say what it is.
 pub(super) fn options_beside(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
     let entries = tree.entries(node)?;
     let mut others = entries.iter().filter(|(key, _)| is_other(tree, *key));

@@ -61,7 +61,7 @@ fn visit_claim<'de>(from: impl Deserializer<'de>, visitor: &mut dyn FnMut(Item<'
     }
 }
 
-/// Like [`visit_claim`], of JSON.
+/// Visits as [`visit_claim`] does, for JSON.
 pub(super) fn visit_json_claim(part: &str, visitor: &mut dyn FnMut(Item<'_>)) {
     if json::may_have_key(part, "volumeName\"") || json::may_have_key(part, "storageClassName\"") {
         visit_claim(&mut serde_json::Deserializer::from_slice(part.as_bytes()), visitor);

@@ -17,8 +17,8 @@ enum Detour {
     Outer(NodeId),
 }
 
-/// Like [`super::rewrite`], and no other place changes that does not read the values that the plan
-/// touches.
+/// Rewrites as [`super::rewrite`] does, and changes no other place that does not read the values that the
+/// plan touches.
 ///
 /// # Errors
 ///

@@ -128,7 +128,8 @@ pub(super) fn add_last(layout: &Layout<'_>, map: NodeId, field: Field<'_>) -> Re
     add_below(layout, map, field, &[])
 }
 
-/// Like [`add_last`], with comments on lines of their own above the field, which stand elsewhere now.
+/// Adds as [`add_last`] does, with comments on lines of their own above the field, which stand elsewhere
+/// now.
 pub(super) fn add_below(
     layout: &Layout<'_>,
     map: NodeId,

@@ -52,8 +52,8 @@ pub(super) fn rewrite(
     Ok(list.plan)
 }
 
-/// Steps that touch are one, but for those that are about one element alone: the
-/// order of two at one place would count.
+/// Joins steps that touch, but for those that are about one element alone: the order of two at one place
+/// would count.
 fn joined(mut steps: Vec<RewriteStep>) -> Vec<RewriteStep> {
     // Edits are applied from one end of the text to the other, and must not overlap.
     steps.sort_by_key(|step| (step.replacement.start, step.replacement.end));
@@ -194,8 +194,8 @@ impl List<'_, '_> {
         Ok(())
     }
 
-    /// Between two elements that stay, one comma does; the last one has one where
-    /// the last of all has one.
+    /// Returns the commas that are too many: between two elements that stay, one does; the last one has one
+    /// where the last of all has one.
     fn commas_too_many(&self, gone: &[bool], comes: bool) -> Vec<Range<usize>> {
         let stays: Vec<usize> =
             (0..self.items.len()).filter(|index| gone.get(*index) == Some(&false)).collect();

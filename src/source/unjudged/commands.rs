@@ -42,7 +42,7 @@ pub(super) fn options_among(words: &[&str]) -> Option<Options> {
     of_mount(words).or_else(|| of_autofs(words)).or_else(|| of_fstab(words)).or_else(|| of_settings(words))
 }
 
-/// `mount -t nfs4 -o OPTIONS SERVER:/PATH DIRECTORY`; mount(8) joins the options of several `-o`.
+/// Reads `mount -t nfs4 -o OPTIONS SERVER:/PATH DIRECTORY`; mount(8) joins the options of several `-o`.
 /// systemd-mount(1) has the same switches, and a `--type`.
 fn of_mount(words: &[&str]) -> Option<Options> {
     let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
@@ -90,7 +90,7 @@ fn of_mount(words: &[&str]) -> Option<Options> {
     found
 }
 
-/// `KEY -fstype=nfs4,OPTIONS SERVER:/PATH`; without a type a server's path is NFS.
+/// Reads `KEY -fstype=nfs4,OPTIONS SERVER:/PATH`; without a type a server's path is NFS.
 fn of_autofs(words: &[&str]) -> Option<Options> {
     let (word, options) =
         words.iter().enumerate().find_map(|(index, word)| Some((index, word.strip_prefix('-')?)))?;
@@ -106,8 +106,8 @@ fn of_autofs(words: &[&str]) -> Option<Options> {
     (is_nfs && has_options).then(|| Options { word, has_bg: reading::mentions_background(options) })
 }
 
-/// `SERVER:/PATH DIRECTORY nfs OPTIONS`; mount(8) takes such a device for NFS without a type, too, which
-/// is null in a list of cloud-init's.
+/// Reads `SERVER:/PATH DIRECTORY nfs OPTIONS`; mount(8) takes such a device for NFS without a type, too,
+/// which is null in a list of cloud-init's.
 fn of_fstab(words: &[&str]) -> Option<Options> {
     let is_entry = |entry: &&[&str]| {
         matches!(entry, [device, directory, "nfs" | "nfs4" | "auto" | "null" | "~", options]
@@ -118,7 +118,7 @@ fn of_fstab(words: &[&str]) -> Option<Options> {
     Some(Options { word: index + 3, has_bg: reading::mentions_background(options) })
 }
 
-/// `docker volume create --opt type=nfs --opt o=OPTIONS`, the same in one argument of `--mount`, and
+/// Reads `docker volume create --opt type=nfs --opt o=OPTIONS`, the same in one argument of `--mount`, and
 /// Ansible's `mount: src=SERVER:/PATH fstype=nfs opts=OPTIONS`.
 fn of_settings(words: &[&str]) -> Option<Options> {
     if !words.iter().any(|word| word.contains("type=nfs")) {

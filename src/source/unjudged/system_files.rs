@@ -39,7 +39,7 @@ fn of_conf(text: &str) -> Option<bool> {
     }))
 }
 
-/// `SERVER:/PATH DIRECTORY nfs OPTIONS 0 0`
+/// Looks for bg in lines of the form `SERVER:/PATH DIRECTORY nfs OPTIONS 0 0`; `None` without one.
 fn of_fstab(text: &str) -> Option<bool> {
     let options = lines(text).filter_map(|line| {
         let mut fields = line.split_whitespace();
@@ -50,8 +50,8 @@ fn of_fstab(text: &str) -> Option<bool> {
     options.map(reading::mentions_background).reduce(|one, other| one || other)
 }
 
-/// `Options=` of a `[Mount]` section with `Type=nfs`, or without a type and with `What=SERVER:/PATH`,
-/// which mount(8) takes for NFS.
+/// Looks for bg in `Options=` of a `[Mount]` section with `Type=nfs`, or without a type and with
+/// `What=SERVER:/PATH`, which mount(8) takes for NFS; `None` without one.
 fn of_unit(text: &str) -> Option<bool> {
     let value = |key: &str| {
         let mut settings = lines(text).filter_map(|line| line.split_once('='));

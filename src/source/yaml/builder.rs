@@ -247,7 +247,7 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
-    /// A block collection ends where its last value does.
+    /// Extends a block collection to the end of its last value.
     fn extend_parent(&mut self, parent: NodeId, end: usize) {
         if let Some(node) = self.tree.nodes.get_mut(parent) {
             node.span.end = node.span.end.max(end);
@@ -290,8 +290,8 @@ impl<'t> Builder<'t> {
         }
     }
 
-    /// A block sequence begins at its first dash, also where that is not
-    /// indented, and the parser gives another place.
+    /// Moves the beginning of a block sequence to its first dash, also where that is not indented, and the
+    /// parser gives another place.
     fn begin_at_dash(&mut self, list: NodeId) {
         let first = match self.tree.nodes.get(list).map(|node| &node.content) {
             Some(Content::List { items, .. }) => items.first().and_then(|item| self.tree.nodes.get(*item)),

@@ -58,6 +58,7 @@ fn last_token(text: &str, range: Range<usize>) -> Option<usize> {
     while let Some(byte) = bytes.get(at) {
         match byte {
             b' ' | b'\t' | b'\r' | b'\n' => {}
+            // A comment begins after white space only: a#b is a value (YAML 1.2.2, section 6.6).
             b'#' if at == 0 || bytes.get(at - 1).is_some_and(u8::is_ascii_whitespace) => {
                 at += bytes.get(at..)?.iter().position(|byte| *byte == b'\n')?;
                 continue;
@@ -80,6 +81,7 @@ fn behind_quotes(bytes: &[u8], begin: usize) -> Option<usize> {
     let mut at = begin + 1;
     loop {
         match *bytes.get(at)? {
+            // Only double quotes have escapes; a single quote is doubled (YAML 1.2.2, section 7.3).
             b'\\' if quote == b'"' => at += 2,
             b'\'' if quote == b'\'' && bytes.get(at + 1) == Some(&b'\'') => at += 2,
             byte if byte == quote => return Some(at + 1),

@@ -31,8 +31,7 @@ const LONGEST_PATCH: usize = 1800;
 /// Most bytes of an error, as written.
 const LONGEST_ERROR: usize = 900;
 
-/// One JSON object. `shortened` says that a text is cut, or that the patch is left
-/// out.
+/// Writes one JSON object. `shortened` says that a text is cut, or that the patch is left out.
 pub(super) fn json_line(
     line: &mut String,
     record: &Record<'_>,
@@ -95,7 +94,7 @@ fn list(line: &mut String, member: &str, codes: &[Code]) {
     line.push(']');
 }
 
-/// One line for people, and two more where options change.
+/// Writes one line for people, and two more where options change.
 pub(super) fn text_line(
     line: &mut String,
     record: &Record<'_>,

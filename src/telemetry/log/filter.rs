@@ -55,7 +55,7 @@ impl FromStr for Filter {
     }
 }
 
-/// `trace` is not among them: it is compiled out, for it costs each request time.
+/// Reads a level. `trace` is not among them: it is compiled out, because it costs each request time.
 fn level_of(text: &str) -> Result<LevelFilter, UnknownLevel> {
     Ok(match text.to_ascii_lowercase().as_str() {
         "off" => LevelFilter::OFF,

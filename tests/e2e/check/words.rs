@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::words::{name}"), test);
     vec![
         trial("a_count_of_one_is_one", counts_agree),
+        trial("a_name_in_the_annotation_that_is_no_rule_is_warned_of", unknown_exemption),
         trial("a_caret_stands_under_its_character", carets_stand_right),
         trial("columns_of_reports_count_characters", columns_count_characters),
     ]
@@ -26,6 +27,35 @@ fn wrong_plural(text: &str) -> Option<String> {
         "manifests", "kinds", "drivers", "exemptions", "actions", "days", "entries", "rules", "are",
     ];
     words.windows(2).find(|pair| pair[0] == "1" && nouns.contains(&pair[1])).map(|pair| pair.join(" "))
+}
+
+fn unknown_exemption() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).map(|()| path.display().to_string())
+    };
+    let class = file(
+        "class.yaml",
+        "kind: StorageClass\nmetadata:\n  name: a\n  annotations: {nfs-mount-guard.io/exempt: \"soft-mount,NMG099\"}\n\
+         provisioner: nfs.csi.k8s.io\nmountOptions: [nfsvers=4.1, soft, fg, timeo=600, retrans=2]\n",
+    )?;
+    let policy = |allowed: bool| {
+        let text = format!(
+            "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\nannotationExemptions: {allowed}\n"
+        );
+        file("policy.yaml", &text)
+    };
+    let said = format!(
+        "warning: {class}:1: StorageClass/a: \"NMG099\" in the annotation nfs-mount-guard.io/exempt is no rule and exempts nothing"
+    );
+    for (allowed, count) in [(true, 1), (false, 0)] {
+        let output = run(&["check", &class, "--policy", &policy(allowed)?]);
+        let text = String::from_utf8(output.stderr)?;
+        assert_eq!(text.matches(&said).count(), count, "{text}");
+        assert_eq!(text.matches("NMG099").count(), count, "{text}");
+    }
+    Ok(())
 }
 
 fn counts_agree() -> Result<(), Failed> {

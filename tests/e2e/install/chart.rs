@@ -306,6 +306,33 @@ fn notes(helm: Helm) -> Result<(), Failed> {
     assert!(standard.contains("replaces bg with fg"), "{standard}");
     assert!(notes("policy.mode=observe").contains("admitted unchanged, with a warning"));
     assert!(notes("webhooks.mutating.enabled=false").contains("It is denied: NMG001"));
+    // Each combination says what happens without the webhooks that are off.
+    let (validating, mutating) = ("webhooks.validating.enabled=false", "webhooks.mutating.enabled=false");
+    let both = format!("{validating},{mutating}");
+    let of_pods = format!("{both},webhooks.inlineVolumes.enabled=true");
+    for (set, said, unsaid) in [
+        (validating, "denies nothing, because", "fail closed"),
+        (validating, "kubectl delete mutatingwebhookconfiguration r-nfs", "validatingwebhookconfiguration"),
+        (mutating, "kubectl delete validatingwebhookconfiguration r-nfs", "mutatingwebhookconfiguration"),
+        (mutating, "rejects new NFS classes and volumes (fail closed)", "replaces bg"),
+        (&both, "is installed without a webhook", "replaces bg"),
+        (&both, "It is admitted unchanged.", "kubectl delete"),
+        (
+            &format!("{both},admissionPolicy=deny"),
+            "The ValidatingAdmissionPolicy denies it",
+            "admitted unchanged",
+        ),
+        (&of_pods, "evaluates inline volumes of Pods, and no StorageClass", "fail closed"),
+        (&of_pods, "A webhook evaluates them by every rule, and fails open.", "not checked"),
+        (
+            &format!("{validating},policy.mode=observe"),
+            "Mode observe: it is admitted unchanged.",
+            "denies nothing",
+        ),
+    ] {
+        let notes = notes(set);
+        assert!(notes.contains(said) && !notes.contains(unsaid), "{set}: {notes}");
+    }
     for profile in ["relaxed", "relaxed@1"] {
         let relaxed = notes(&format!("policy.profile={profile}"));
         assert!(relaxed.contains("replaces bg with fg") && !relaxed.contains("adds timeo"), "{relaxed}");

@@ -27,18 +27,26 @@ fn refused() -> Result<(), Failed> {
     // The driver makes the directory of the mount itself, and has not.
     fs::remove_dir(node.pods.csi("u", "of-driver", "nfs.csi.k8s.io"))?;
     fs::remove_dir(node.pods.csi("u", "fine", "nfs.csi.k8s.io"))?;
+    node.pods.nfs("u", "udp");
+    node.pods.nfs("u", "udp-of-any-version");
     node.nfs("u", "mounted-before", 901, V42);
     let objects = list(vec![
         nfs("bad", &["timeo=abc", "fg"]),
         nfs("good", &["nfsvers=4.2", "fg"]),
         csi("of-driver", "nfs.csi.k8s.io", &["nfsvers=4.2,4.1", "hard"]),
         csi("fine", "nfs.csi.k8s.io", &["nfsvers=4.2"]),
+        nfs("udp", &["udp", "vers=4.2"]),
+        nfs("udp-of-any-version", &["udp", "fg"]),
         nfs("mounted-before", &["nconnect=abc"]),
         nfs("on-another-node", &["retrans=abc"]),
     ]);
     let (report, code) = node.check(&objects, &[]);
     // Not by these: the directories without a mount are findings.
-    assert_eq!((found(&report), code), (not_mounted(&["bad", "good"]), 1), "{report:#}");
+    assert_eq!(
+        (found(&report), code),
+        (not_mounted(&["bad", "good", "udp", "udp-of-any-version"]), 1),
+        "{report:#}"
+    );
     let said: Vec<(&Value, &Value)> = report["objects"]["notCompared"]
         .as_array()
         .ok_or("a list")?
@@ -46,7 +54,14 @@ fn refused() -> Result<(), Failed> {
         .map(|not| (&not["volume"], &not["reason"]))
         .collect();
     let reason = json!("refused");
-    assert_eq!(said, [(&json!("bad"), &reason), (&json!("of-driver"), &reason)], "{report:#}");
+    assert_eq!(
+        said,
+        [(&json!("bad"), &reason), (&json!("of-driver"), &reason), (&json!("udp"), &reason)],
+        "{report:#}"
+    );
+    let message = &report["objects"]["notCompared"][2]["message"];
+    let words = "PersistentVolume/udp: the kernel rejects each mount of it: NFSv4 does not support UDP; remove the option for UDP";
+    assert_eq!(message, words);
     let message = report["objects"]["notCompared"][0]["message"].as_str().unwrap_or_default();
     let words = "PersistentVolume/bad: mount.nfs or the kernel rejects each mount of it: \"timeo=abc\" is not a whole";
     assert!(message.starts_with(words), "{message}");
@@ -54,7 +69,7 @@ fn refused() -> Result<(), Failed> {
     let text = String::from_utf8(node.run(&objects.to_string(), &[]).stdout)?;
     for words in [
         "cannot be mounted: Pod u, volume bad\n  PersistentVolume/bad: ",
-        "<stdin>: 1 mounted volume compared, 2 cannot be mounted",
+        "<stdin>: 1 mounted volume compared, 3 cannot be mounted",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }

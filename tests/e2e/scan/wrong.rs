@@ -343,7 +343,8 @@ fn bad_kubeconfigs() -> Result<(), Failed> {
             "has no current context; give --context NAME, or set current-context in it (it has one, two)",
         ),
         (without("contexts"), vec![], "has no context \"one\"; it has none"),
-        ("a: [".to_owned(), vec![], "is not a kubeconfig: "),
+        ("a: [".to_owned(), vec![], "is not YAML (line 1, column 5): a value is missing"),
+        ("contexts: 7".to_owned(), vec![], "is not a kubeconfig (line 1, column "),
     ] {
         let file = folder.path().join("config");
         fs::write(&file, text)?;

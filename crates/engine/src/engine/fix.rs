@@ -66,12 +66,13 @@ pub struct Traced<'m> {
     pub codes: BTreeSet<Code>,
 }
 
-/// Like [`fix_all`], with the origin of every element: in a file, a comment stays with its element.
+/// Fixes as [`fix_all`] does, with the origin of every element: in a file, a comment stays with its
+/// element.
 pub fn fix_traced<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: Scope) -> Traced<'m> {
     fix_traced_keeping(policy, subject, today, scope, &[])
 }
 
-/// Like [`fix_traced`], and what stands at the places `kept`, which cannot go away, is not moved.
+/// Fixes as [`fix_traced`] does, and does not move what stands at the places `kept`, which cannot go away.
 pub fn fix_traced_keeping<'m>(
     policy: &Policy,
     subject: &Subject<'m>,
@@ -154,7 +155,7 @@ pub fn fix_once<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Sc
     changed_once(subject, evaluation, scope).unwrap_or_else(|| unchanged(subject))
 }
 
-/// Like [`fix_once`]; `None` where that changes nothing.
+/// Fixes as [`fix_once`] does; `None` where that changes nothing.
 pub fn changed_once<'e>(
     subject: &Subject<'e>,
     evaluation: &'e Evaluation,

@@ -343,7 +343,7 @@ pub fn entries() -> impl Iterator<Item = (&'static str, &'static Entry)> {
     table::ENTRIES.iter().map(|(keyword, entry)| (*keyword, entry))
 }
 
-/// libmount keeps every `x-` and `X-` word to itself (`optmap.c`,
+/// Finds the entry of a word by its prefix: libmount keeps every `x-` and `X-` word to itself (`optmap.c`,
 /// `MNT_PREFIX`), whatever follows.
 fn find_by_prefix(keyword: &str) -> Option<&'static Entry> {
     if keyword.starts_with("X-mount.") {

@@ -202,7 +202,7 @@ fn undressed(text: &str, depth: usize) -> Option<Vec<String>> {
     }
 }
 
-/// `no lock`: the word and what it negates.
+/// Reads `no lock` as the word and what it negates.
 fn negated(text: &str) -> Option<String> {
     let (no, word) = text.split_once(' ')?;
     (no == "no").then(|| taken(format!("no{}", word.trim()))).flatten()
@@ -216,7 +216,7 @@ fn each<'t>(texts: impl Iterator<Item = &'t str>, depth: usize) -> Option<Vec<St
     options.map(|options| options.concat()).filter(|options| !options.is_empty())
 }
 
-/// One option: `vers="4.1"`, `nfsvers 4.1`, `nfsvers: 4.1`, `hard`.
+/// Reads one option: `vers="4.1"`, `nfsvers 4.1`, `nfsvers: 4.1`, `hard`.
 fn one(text: &str) -> Option<String> {
     let is_sign = |c: char| matches!(c, '=' | ':') || c.is_whitespace();
     let (keyword, rest) = text.split_at_checked(text.find(is_sign).unwrap_or(text.len()))?;

@@ -30,7 +30,7 @@ impl Kernel {
         Self::NEWEST,
     ];
 
-    /// `major.minor`.
+    /// Makes the version `major.minor`.
     pub const fn new(major: u16, minor: u16) -> Self {
         Self { major, minor }
     }

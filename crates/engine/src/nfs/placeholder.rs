@@ -55,7 +55,7 @@ pub fn is_placeholder(text: &str) -> bool {
     placeholders(text).next() == Some(0..text.len())
 }
 
-/// `text` with letters in place of its placeholders, byte for byte.
+/// Returns `text` with letters in place of its placeholders, byte for byte.
 pub fn masked(text: &str) -> Cow<'_, str> {
     let mut masked = String::new();
     let mut at = 0;
@@ -122,7 +122,7 @@ fn quoted(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
-/// Bytes of the placeholder that `text` begins with.
+/// Returns the bytes of the placeholder that `text` begins with.
 fn length(text: &str) -> Option<usize> {
     let form = FORMS.iter().find(|form| text.starts_with(form.open))?;
     let (mut at, mut depth) = (form.open.len(), 1_usize);

@@ -75,7 +75,7 @@ impl<'a> Shown<'a> {
         last(&self.options, word)
     }
 
-    /// Returns true for the last option with this keyword.
+    /// Returns true if an option has this keyword.
     fn has(&self, keyword: &str) -> bool {
         self.options.iter().any(|option| option.keyword() == keyword)
     }
@@ -94,6 +94,7 @@ impl<'a> Shown<'a> {
         found.numbers(&wanted, &self.settings);
         found.version(&wanted, self.version());
         found.cache(&wanted, &self.settings);
+        // An NFSv4 server keeps the locks, whatever these options say (nfs(5), local_lock).
         if is_v3 {
             found.locks(&wanted, &self.settings);
         }
@@ -126,7 +127,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Words that `NFSv4` takes and does not use (`nfs4_validate_mount_flags`).
+/// Returns true for words that `NFSv4` takes and does not use (`nfs4_validate_mount_flags`).
 const fn is_for_v3(word: OptionId) -> bool {
     matches!(word, OptionId::Lock | OptionId::LocalLock | OptionId::Acl)
 }

@@ -2,11 +2,13 @@
 
 use time::Date;
 
+use super::Policy;
 use super::selection::select;
 use crate::finding::{Code, Finding};
 use crate::kind::{Holds, Kind, Reach};
 use crate::subject::Subject;
 use crate::subject::driver::glob;
+use crate::subject::manifest::EXEMPT_ANNOTATION;
 
 /// The number of days before its end from which an exemption is warned about.
 pub const WARNING_DAYS: i64 = 30;
@@ -127,4 +129,15 @@ impl Exemption {
 /// rule.
 pub fn annotation_names(annotation: &str, code: Code) -> bool {
     annotation.split(',').flat_map(|name| select(name.trim())).any(|rule| rule.code == code)
+}
+
+/// Returns a sentence for each name in the annotation of `subject` that is no rule, and so exempts nothing, if
+/// `policy` reads the annotation.
+pub fn unknown_names(policy: &Policy, subject: &Subject<'_>) -> Vec<String> {
+    let annotation = subject.exempt.filter(|_| policy.annotation_exemptions()).unwrap_or_default();
+    let names = annotation.split(',').map(str::trim);
+    let unknown = names.filter(|name| !name.is_empty() && select(name).is_empty());
+    unknown
+        .map(|name| format!("{name:?} in the annotation {EXEMPT_ANNOTATION} is no rule and exempts nothing"))
+        .collect()
 }

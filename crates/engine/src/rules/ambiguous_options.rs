@@ -84,7 +84,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
     check_cache_times(check);
 }
 
-/// `exec`, `suid` and `dev` before a word that implies the contrary: those words.
+/// Returns `exec`, `suid` and `dev` where they are before a word that implies the contrary, and reports
+/// them.
 fn check_implied(check: &mut RuleContext<'_, '_>) -> Vec<OptionId> {
     let mut undone = Vec::new();
     if !check.speaks_of(OptionSet::of(&[OptionId::User])) {
@@ -308,7 +309,7 @@ fn check_access_with_value(check: &mut RuleContext<'_, '_>, written: &[&Token<'_
     true
 }
 
-/// Why the option that takes effect is not the one that is written last.
+/// Returns why the option that takes effect is not the one that is written last.
 fn reordered_by(subject: &Subject<'_>) -> &'static str {
     match (subject.driver.sorts(), subject.is_csi()) {
         (true, true) => "the driver sorts the list",
@@ -348,8 +349,8 @@ fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
     }
 }
 
-/// `actimeo` and the single cache times overwrite each other in order, so a
-/// driver that sorts changes what they amount to.
+/// Reports cache times in an order that a driver changes: `actimeo` and the single times overwrite each
+/// other in order, so sorting changes what they amount to.
 fn check_cache_times(check: &mut RuleContext<'_, '_>) {
     let is_time = |token: &&Token<'_>| {
         matches!(

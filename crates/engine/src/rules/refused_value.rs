@@ -85,7 +85,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
     check_flex_volume(check);
 }
 
-/// The kubelet mounts no `FlexVolume` that has a list (kubernetes
+/// Reports a list of a `FlexVolume`, with which the kubelet mounts none (kubernetes
 /// `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
 fn check_flex_volume(check: &mut RuleContext<'_, '_>) {
     let list =
@@ -306,7 +306,7 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
     }
 }
 
-/// `is not a whole number (unit: bytes)`: the option is the subject.
+/// Returns `is not a whole number (unit: bytes)`, for a sentence whose subject is the option.
 fn unlike_number(refusal: Refusal) -> String {
     let text = refusal.to_string();
     text.strip_prefix("the value ").map(ToOwned::to_owned).unwrap_or(text)
@@ -350,7 +350,8 @@ fn other_value(option: &MountOption<'_>) -> Option<&'static str> {
     }
 }
 
-/// `hard=1` surely means `hard`; `nolock=false` means who knows what.
+/// Returns the flag without its value where that is what was meant: `hard=1` surely means `hard`, and
+/// `nolock=false` may mean either.
 fn flag_without_value(token: &Token<'_>) -> Option<String> {
     // `hard=no` may mean the opposite, so only a yes is certain.
     let is_yes = matches!(token.option.value()?, "" | "1" | "true" | "yes" | "on");

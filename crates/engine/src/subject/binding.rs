@@ -204,6 +204,7 @@ impl BoundVolume<'_> {
         };
         let claim = ClaimName { namespace, name };
         match self.status.as_ref().and_then(|status| status.phase.as_deref()) {
+            // A manifest has no status yet: the controller binds the claim that its claimRef names.
             None | Some("Bound") => Claimed::Bound(claim),
             Some(_) => Claimed::Former(claim),
         }

@@ -104,7 +104,7 @@ impl<'m> Carrier<'m> {
         }
     }
 
-    /// Bytes of its text, joined with commas.
+    /// Returns the bytes of its text, joined with commas.
     pub fn length(&self) -> usize {
         let commas = self.elements.len().saturating_sub(1);
         self.elements.iter().map(|element| element.len()).sum::<usize>() + commas

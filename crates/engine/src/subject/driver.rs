@@ -409,7 +409,7 @@ pub(crate) const fn carrier(key: &'static str, on: On, role: Role) -> CarrierKey
     CarrierKey { key, exact: false, on, when: None, role }
 }
 
-/// Like [`carrier`], for a key that counts in exactly this case only.
+/// Makes what [`carrier`] makes, for a key that counts in exactly this case only.
 pub(crate) const fn exact(key: &'static str, on: On, role: Role) -> CarrierKey {
     CarrierKey { key, exact: true, on, when: None, role }
 }

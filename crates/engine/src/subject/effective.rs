@@ -120,8 +120,8 @@ pub enum Malformation {
 }
 
 impl Malformation {
-    /// The values of `SELinux`'s `context=` options may be quoted and hold
-    /// blanks.
+    /// Returns the fault of an option's text. The values of `SELinux`'s `context=` options may be quoted
+    /// and contain blanks.
     fn of(option: &MountOption<'_>) -> Option<Self> {
         let text = option.text();
         let is_context = option.entry().is_some_and(|entry| entry.id == OptionId::Context);
@@ -200,7 +200,7 @@ impl<'m> Options<'m> {
         self.order.iter().filter_map(|index| self.tokens.get(*index))
     }
 
-    /// Like [`Self::effective`], for the functions of [`crate::nfs`].
+    /// Returns [`Self::effective`] as the functions of [`crate::nfs`] take it.
     pub fn effective_options(&self) -> impl Iterator<Item = &MountOption<'m>> + Clone {
         self.effective().filter(|token| !token.is_drivers_own).map(|token| &token.option)
     }
@@ -245,8 +245,8 @@ impl<'m> Options<'m> {
         self.words
     }
 
-    /// Carrier and element of every element that is not one option as it
-    /// should be written, in the order of the object.
+    /// Returns carrier and element of every element that is not one option as it should be written, in the
+    /// order of the object.
     pub fn irregular_elements(&self) -> &[(usize, usize)] {
         &self.irregular
     }

@@ -122,6 +122,7 @@ impl Subject<'_> {
         if driver.empty == Empty::Hidden {
             return Some(Obstacle::Hidden);
         }
+        // Of a driver that only the policy declares it is not known which of its carriers a list replaces.
         let is_declared = std::ptr::eq(driver, &raw const DECLARED);
         if is_declared || !driver.known.is_read() {
             let holds_options = |carrier: &Carrier<'_>| !carrier.form.holds_no_options();

@@ -128,7 +128,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
     }
 }
 
-/// `one` more beside so many.
+/// Returns `one` if there is room for it beside so many.
 fn room<T, E: Error>(there: usize, one: T) -> Result<T, E> {
     if there >= MOST_TEXTS {
         return Err(E::custom(format_args!("has more than {MOST_TEXTS} entries")));

@@ -209,6 +209,8 @@ impl Metadata<'_> {
     /// but the ReplicaSet's name is the Deployment's with the hash of the template.
     fn workload(&self, namespace: &str, pod: &str) -> String {
         let mut owners = self.owner_references.iter().flatten().flatten();
+        // At most one owner manages the Pod (GetControllerOf of k8s.io/apimachinery); the others only
+        // delete it with themselves.
         let owner = owners.find(|owner| owner.controller == Some(true));
         let named = owner.and_then(|owner| Some((owner.kind.as_deref()?, owner.name.as_deref()?)));
         let hash = self.labels.as_ref().and_then(|labels| labels.template_hash.as_deref());

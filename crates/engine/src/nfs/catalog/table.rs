@@ -38,17 +38,16 @@ const fn fstab(id: OptionId, meaning: &'static str) -> Entry {
         .without_effect("only /etc/fstab processing acts on it")
 }
 
-/// A word of fstab(5) that mount(8) knows without a value only: with one it is
-/// unknown to all layers (measured: tests/readings/words.tsv).
+/// Makes the entry of a word of fstab(5) that mount(8) knows without a value only: with one it is unknown
+/// to all layers (measured: tests/readings/words.tsv).
 const fn fstab_flag(id: OptionId, meaning: &'static str) -> Entry {
     let mut entry = fstab(id, meaning);
     entry.grammar = Grammar::Flag;
     entry
 }
 
-/// A word of fstab(5) that mount(8) turns into flags for every caller
-/// (util-linux libmount/src/optmap.c; measured: `users` hands mount.nfs
-/// `noexec,nosuid,nodev`).
+/// Makes the entry of a word of fstab(5) that mount(8) turns into flags for every caller (util-linux
+/// libmount/src/optmap.c; measured: `users` hands mount.nfs `noexec,nosuid,nodev`).
 const fn implies(id: OptionId, grammar: Grammar, meaning: &'static str) -> Entry {
     entry(id, grammar, meaning).read_by(Consumers::MOUNT)
 }

@@ -188,8 +188,8 @@ impl Found<'_, '_> {
         );
     }
 
-    /// Options whose value stands as it was given; compared only where one is given, because
-    /// mount.nfs and the kernel negotiate the others.
+    /// Compares options whose value stands as it was given; only where one is given, because mount.nfs and
+    /// the kernel negotiate the others.
     pub(super) fn values(&mut self, shown: &Shown<'_>, is_v3: bool) {
         let mounted = |word: OptionId| shown.last(word).and_then(MountOption::value);
         let of = |word: OptionId| last(self.asked.iter().copied(), word).and_then(MountOption::value);

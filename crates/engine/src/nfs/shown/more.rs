@@ -21,7 +21,7 @@ impl Found<'_, '_> {
         self.value_of(word).as_deref().and_then(kernel_number).filter(|number| *number != 0)
     }
 
-    /// Options whose value is one of a few words.
+    /// Compares options whose value is one of a few words.
     pub(super) fn words(&mut self, shown: &Shown<'_>) {
         let value = |word: OptionId| shown.last(word).and_then(MountOption::value);
         // The default is not shown.
@@ -96,7 +96,7 @@ impl Found<'_, '_> {
     }
 }
 
-/// READDIRPLUS as an option sets it, or a mount shows it.
+/// Returns the state of READDIRPLUS as an option sets it, or a mount shows it.
 fn rdirplus(is_negated: bool, value: Option<&str>) -> &'static str {
     match value {
         _ if is_negated => "nordirplus",

@@ -59,9 +59,8 @@ pub(super) fn keep_nolock(
     (locks.flock && locks.posix).then(|| others.filter_map(|token| remove(token)).collect())
 }
 
-/// Kernel 6.1 lets the last of `lock` and `local_lock=` win; newer ones let
-/// `lock` and `nolock` win in either order (measured). With `NFSv4` neither
-/// does anything.
+/// Returns true if kernels differ: 6.1 lets the last of `lock` and `local_lock=` win; newer ones let `lock`
+/// and `nolock` win in either order (measured). With `NFSv4` neither does anything.
 pub(super) fn kernels_disagree(check: &RuleContext<'_, '_>, effective: &[&Token<'_>]) -> bool {
     if check.subject.options.settings().versions.and(Versions::V3).is_empty() {
         return false;

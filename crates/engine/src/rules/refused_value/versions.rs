@@ -18,7 +18,7 @@ use crate::subject::effective::Token;
 /// The remedy for an option of another version.
 const REMEDY: &str = "drop it, or request a version that has it";
 
-/// A version that an attribute names and the driver appends as it is.
+/// Reports a version that an attribute names and the driver appends as it is.
 pub(super) fn check_version_carrier(check: &mut RuleContext<'_, '_>) {
     let carriers = &check.subject.carriers;
     let Some(carrier) = carriers.iter().position(|carrier| carrier.form == Form::Version) else {
@@ -46,8 +46,7 @@ fn further_options(subject: &Subject<'_>, carrier: usize) -> Option<String> {
     (version.contains(',') && subject.options.joined().contains(&text)).then_some(text)
 }
 
-/// The version that the driver appends: of the list, of an attribute or of its
-/// own.
+/// Reports the version that the driver appends: of the list, of an attribute or of its own.
 pub(super) fn check_appended_version(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let Some(token) = subject.options.effective().rfind(|token| token.option.keyword() == "vers") else {
@@ -110,7 +109,7 @@ pub(super) fn instead(check: &RuleContext<'_, '_>, token: &Token<'_>) -> (String
     (remedy, None)
 }
 
-/// mount.nfs wants one version option at most, the driver's own included.
+/// Reports a second version option, the driver's own included: mount.nfs takes one at most.
 pub(super) fn check_two_versions(check: &mut RuleContext<'_, '_>) {
     let is_version = |token: &&Token<'_>| token.entry().is_some_and(names_version) && !token.is_drivers_own;
     let versions = check.subject.options.effective().filter(is_version);
@@ -167,8 +166,7 @@ pub(super) fn check_two_versions(check: &mut RuleContext<'_, '_>) {
     }
 }
 
-/// An option that the asked-for versions do not have, or two options that no
-/// version has together.
+/// Reports an option that the asked-for versions do not have, or two options that no version has together.
 pub(super) fn check_versions_of_options(check: &mut RuleContext<'_, '_>) {
     let requested = check.subject.options.settings().versions;
     let mut possible = requested;

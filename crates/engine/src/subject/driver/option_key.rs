@@ -7,7 +7,7 @@ const GENERIC_KEYS: [&str; 8] = [
     "sharedv4mountoptions", "options",
 ];
 
-/// [`GENERIC_KEYS`], for the admission policies.
+/// Returns [`GENERIC_KEYS`], for the admission policies.
 pub const fn generic_keys() -> &'static [&'static str] {
     &GENERIC_KEYS
 }

@@ -240,7 +240,7 @@ pub(crate) const fn setting(key: &'static str, on: On, taken: Taken) -> What {
     What::Setting(Setting { key, exact: false, on, taken })
 }
 
-/// Like [`setting`], for a key that counts in exactly this case only.
+/// Makes what [`setting`] makes, for a key that counts in exactly this case only.
 pub(crate) const fn exact_setting(key: &'static str, on: On, taken: Taken) -> What {
     What::Setting(Setting { key, exact: true, on, taken })
 }

@@ -46,8 +46,8 @@ impl<'m> Assembly<'m> {
         self.keep_back(out);
     }
 
-    /// A part per option is wanted here, which [`Cut::Options`] gives, or
-    /// [`Step::Split`].
+    /// Keeps the last part of each keyword, at the place of the first. A part per option is wanted here,
+    /// which [`Cut::Options`] gives, or [`Step::Split`].
     pub(super) fn keep_one_per_keyword(&mut self) {
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         let mut kept: Vec<Part<'m>> = Vec::with_capacity(self.parts.len());
