@@ -123,7 +123,7 @@ fn exempt_in_json() -> Result<(), Failed> {
     let subject = &report["subjects"][0];
     let found: Vec<Value> = subject["findings"].as_array().cloned().unwrap_or_default();
     let told: Vec<_> = found.iter().map(|finding| (&finding["code"], &finding["action"])).collect();
-    // Only what would be warned of or denied is told.
+    // Only a finding that would be a warning or a denial is there.
     assert!(told.contains(&(&json!("NMG001"), &json!("exempt"))), "{subject:#}");
     assert!(!told.iter().any(|(code, _)| **code == "NMG017"), "{subject:#}");
     assert_eq!(found[0]["line"], 5, "by their places: {subject:#}");

@@ -1,4 +1,4 @@
-//! What is said of the inline volumes of one object: the parts of the response and of the record.
+//! Collects the parts of the response and of the record about the inline volumes of one object.
 
 use super::super::judgement::each_once;
 use super::super::message::{self, Causes};

@@ -50,7 +50,7 @@ pub(super) static NFS_CSI: Driver = Driver {
     // https://github.com/kubernetes-csi/csi-driver-nfs/blob/d3b27c00743a5317325107c1d2fb8fd4cf057a16/pkg/nfs/controllerserver.go#L237
     deletion: Some(Deletion { keeps: Evidence::Value("onDelete", &["retain"]) }),
     unknown_parameters: UnknownParameters::Refused,
-    // What NodePublishVolume has no case for is dropped without a word; onDelete is the controller's.
+    // NodePublishVolume drops an attribute that it has no case for; onDelete is the controller's.
     attributes: &[
         "server",
         "share",
