@@ -260,7 +260,7 @@ mod tests {
                 let warnings = response["warnings"].as_array().expect("warnings");
                 let denied = |warning: &&Value| {
                     let text = warning.as_str().unwrap_or_default();
-                    text.starts_with("NMG001: its Pods will be denied: ")
+                    text.starts_with("NMG001: volume ") && text.contains(": its Pods will be denied: ")
                 };
                 assert_eq!(warnings.iter().filter(denied).count(), 2, "{warnings:#?}");
             }
