@@ -74,9 +74,9 @@ pub(super) fn remedy<T: AsRef<str>>(
 /// Returns those of the lost options that the list of a file has, as they are written; `None` for none of
 /// them, or for too many.
 fn there_already<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<String> {
-    let list = subject.carriers.first().filter(|carrier| carrier.is_in_file && carrier.place == *place)?;
+    let carrier = subject.carriers.first().filter(|carrier| carrier.is_in_file && carrier.place == *place)?;
     let pieces = lost.iter().flat_map(|text| option::split(text.as_ref())).map(|piece| piece.text.trim());
-    let is_there = |text: &&str| !text.is_empty() && list.elements.contains(text);
+    let is_there = |text: &&str| !text.is_empty() && carrier.elements.contains(text);
     let there: Vec<&str> = pieces.filter(is_there).take(MOST_WRITTEN + 1).collect();
     (1..=MOST_WRITTEN).contains(&there.len()).then(|| there.join(", "))
 }
