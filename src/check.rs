@@ -265,9 +265,10 @@ impl Checker<'_> {
             // Of a driver whose source was not read anything may be in force.
             tie.is_background_idle = subject.driver.known.is_read() && !subject.may_go_to_background();
         }
-        if reading.is_live && !verdict.evaluation.exempted.is_empty() {
+        if !verdict.evaluation.exempted.is_empty() {
             let place = Places { layout: object.layout(), text: object.text(), lines };
-            tie.uid = tie.uid.or_else(|| object.bound_volume()?.uid());
+            let uid = || object.bound_volume()?.uid();
+            tie.uid = tie.uid.or_else(|| if reading.is_live { uid() } else { None });
             tie.exempted = live::exempted(self.policy, &subject, &verdict.evaluation, &place, object);
         }
         SubjectReport {

@@ -65,6 +65,7 @@ pub struct Report {
     /// Counts.
     pub summary: Summary,
     /// Every judged object, in the order of the files.
+    #[serde(serialize_with = "json::with_exempt")]
     pub subjects: Vec<SubjectReport>,
     /// The parts that could not be read, in the order of the files.
     pub errors: Vec<ReadError>,
@@ -144,6 +145,8 @@ const fn is_zero(count: &usize) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reported {
+    /// An exemption passes over it; in JSON alone.
+    Exempt,
     /// It is counted.
     Audit,
     /// The object passes with a warning.
@@ -158,6 +161,7 @@ impl Reported {
     /// Returns the word of every format.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Exempt => "exempt",
             Self::Audit => "audit",
             Self::Warn => "warn",
             Self::Patch => "patch",

@@ -29,7 +29,7 @@ impl<O> Judgement<'_, '_, O> {
         let status = is_denied
             .then(|| refusal(self.name(), case.subject.kind, message::causes(case, verdict).limited()));
         let warnings = match case.endpoint {
-            Endpoint::Validate => message::validate_warnings(case, verdict),
+            Endpoint::Validate => message::validate_warnings(case, verdict, ""),
             Endpoint::Mutate => message::mutate_warnings(case, verdict),
         };
         let patch = match &verdict.decision {

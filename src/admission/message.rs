@@ -204,8 +204,8 @@ fn flow_scalar(text: &str) -> String {
 }
 
 /// Returns the warnings of `/validate`: findings that only warn, denials that an update may keep or
-/// that are only observed, exemptions that expire.
-pub(super) fn validate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
+/// that are only observed, exemptions that expire. Those of findings begin with the words of `of`.
+pub(super) fn validate_warnings(case: &Case<'_, '_>, verdict: &Verdict, of: &str) -> Vec<String> {
     let mut told = Vec::new();
     let mut tell = |treatment, what| told.extend(verdict.with(treatment).map(|judged| (judged, what)));
     if verdict.decision != Decision::Deny {
@@ -215,7 +215,7 @@ pub(super) fn validate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<S
     tell(Treatment::AlreadyPresent, "already present: ");
     tell(Treatment::Warned, "");
     told.extend(verdict.left.iter().map(|judged| (judged, WOULD_BE_DENIED)));
-    warnings(Vec::new(), &told, ending_exemptions(case, &verdict.evaluation))
+    warnings(Vec::new(), (of, &told), ending_exemptions(case, &verdict.evaluation))
 }
 
 /// Returns the warnings of `/mutate`: the danger that it removed, and the findings that `/validate`
@@ -231,12 +231,16 @@ pub(super) fn mutate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<Str
     }
     let would = if verdict.is_enforced { "will be denied: " } else { WOULD_BE_DENIED };
     let left: Vec<(&Judged, &str)> = verdict.left.iter().map(|judged| (judged, would)).collect();
-    warnings(done, &left, Vec::new())
+    warnings(done, ("", &left), Vec::new())
 }
 
 /// Warnings of findings, each with the words before its sentence, between others. Only
 /// those that are shown are written: there may be a thousand.
-fn warnings(mut before: Vec<String>, told: &[(&Judged, &str)], after: Vec<String>) -> Vec<String> {
+fn warnings(
+    mut before: Vec<String>,
+    (of, told): (&str, &[(&Judged, &str)]),
+    after: Vec<String>,
+) -> Vec<String> {
     let all = before.len() + told.len() + after.len();
     let room = MOST_WARNINGS.saturating_sub(before.len());
     let mut told: Vec<&(&Judged, &str)> = told.iter().collect();
@@ -244,7 +248,7 @@ fn warnings(mut before: Vec<String>, told: &[(&Judged, &str)], after: Vec<String
         // The sort is stable: the others keep the order of the object.
         told.sort_by_key(|(judged, _)| judged.rule != BACKGROUND_MOUNT);
     }
-    before.extend(told.iter().take(room).map(|(judged, what)| warning(judged, what)));
+    before.extend(told.iter().take(room).map(|(judged, what)| warning(judged, &format!("{of}{what}"))));
     before.extend(after);
     limited_of(before, all)
 }
@@ -273,8 +277,9 @@ fn ending_exemptions(case: &Case<'_, '_>, evaluation: &Evaluation) -> Vec<String
         .collect()
 }
 
-/// Returns the warnings for a template: it passes, and its Pods will not.
-pub(super) fn template_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
+/// Returns the warnings for a template: it passes, and its Pods will not. Those of findings begin with the
+/// words of `of`.
+pub(super) fn template_warnings(case: &Case<'_, '_>, verdict: &Verdict, of: &str) -> Vec<String> {
     let is_enforced = verdict.is_enforced;
     let denied = if is_enforced { "its Pods will be denied: " } else { "its Pods would be denied: " };
     let mut told = Vec::new();
@@ -286,7 +291,7 @@ pub(super) fn template_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<S
     tell(Treatment::Warned, "");
     let mut others = exempt_templates(case, verdict);
     others.extend(ending_exemptions(case, &verdict.evaluation));
-    warnings(Vec::new(), &told, others)
+    warnings(Vec::new(), (of, &told), others)
 }
 
 /// Returns the warnings of findings that are exempt in a template and not in its Pods.

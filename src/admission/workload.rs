@@ -2,17 +2,16 @@
 //! and nothing is ever patched, for a Pod that differs from its template is
 //! taken for outdated by its controller.
 
+mod said;
+
 use super::judgement::{each_once, refusal};
-use super::message::Causes;
 use super::response::{AuditAnnotations, Response};
 use super::wire::{API_VERSION, Request, Review};
 use super::{
     Answer, Endpoint, Passed, Question, Record, answer, is_judged, judged_kind, message, pass, unparsed,
 };
-use crate::engine::decide::Decision;
-use crate::engine::judge::{Case, Treatment, Verdict};
-use crate::engine::{self, Evaluation, Judged};
-use crate::finding::Code;
+use crate::engine;
+use crate::engine::judge::Case;
 use crate::kind::{Kind, Reach};
 use crate::policy::Mode;
 use crate::site::InlineVolume;
@@ -21,6 +20,7 @@ use crate::subject::driver::Nfs;
 use crate::subject::manifest::Metadata;
 use crate::subject::workload::{Inline, Workload};
 use crate::subject::{DriverSetting, Subject};
+use said::Said;
 
 /// Answers a review of a workload; `None` where its options have more than
 /// `most` bytes.
@@ -44,6 +44,18 @@ struct Pair<'p> {
     volume: InlineVolume,
     new: Inline<'p>,
     old: Option<Inline<'p>>,
+}
+
+impl Pair<'_> {
+    /// Returns the words before a warning that tell the volume from the others: its name, or its place where
+    /// the name would leave too little room for the fault.
+    fn words(&self) -> String {
+        const LONGEST: usize = 30;
+        match self.new.name.as_deref() {
+            Some(name) if (1..=LONGEST).contains(&name.len()) => format!("volume {name}: "),
+            _ => format!("volumes[{}]: ", self.new.index),
+        }
+    }
 }
 
 fn judge(
@@ -124,61 +136,6 @@ fn pairs<'p>(kind: Kind, object: Workload<'p>, old: Option<Box<Workload<'p>>>) -
     object.inline_volumes(at).into_iter().map(pair).collect()
 }
 
-/// Findings of one object that are kept for log and metrics. A Pod of 1.5 MB has 400,000 at most.
-const MOST_FINDINGS: usize = 1_000;
-
-/// The parts of the response and of the record about the inline volumes of one object.
-#[derive(Default)]
-struct Said {
-    causes: Causes,
-    warnings: Vec<String>,
-    is_withheld: bool,
-    findings: Vec<Judged>,
-    treatments: Vec<Treatment>,
-    exempted: Vec<Code>,
-    drivers: Vec<String>,
-    options: Vec<String>,
-    nfs: Option<Nfs>,
-    name: Option<String>,
-}
-
-impl Said {
-    /// Adds one volume.
-    fn add(&mut self, case: &Case<'_, '_>, verdict: Verdict, decides: bool) {
-        self.is_withheld |= decides && verdict.would_be.is_some();
-        match verdict.decision {
-            Decision::Deny if decides && self.causes.is_full() => {
-                self.causes.count_further(verdict.with(Treatment::Denied).count());
-            }
-            Decision::Deny if decides => self.causes.append(message::causes(case, &verdict)),
-            Decision::Deny | Decision::Allow | Decision::Patch(_) => {}
-        }
-        self.warnings.extend(if decides {
-            message::validate_warnings(case, &verdict)
-        } else {
-            message::template_warnings(case, &verdict)
-        });
-        let Evaluation { findings, exempted } = verdict.evaluation;
-        let room = MOST_FINDINGS.saturating_sub(self.findings.len());
-        self.findings.extend(findings.into_iter().take(room));
-        self.treatments.extend(verdict.treatments.into_iter().take(room));
-        self.exempted.extend(each_once(exempted.iter().map(|(finding, _)| finding.code)));
-        self.drivers.push(case.subject.driver_name.to_owned());
-        self.options.push(case.subject.effective());
-        if self.nfs != Some(Nfs::Yes) {
-            self.nfs = Some(if case.subject.nfs == Nfs::Yes { Nfs::Yes } else { Nfs::Depends });
-        }
-        self.name.get_or_insert_with(|| case.subject.name.to_owned());
-    }
-
-    /// Returns true if no further volume can change the response: it denies, or can only warn, and has
-    /// everything that it shows.
-    fn is_settled(&self, may_deny: bool) -> bool {
-        let is_decided = !may_deny || !self.causes.is_empty();
-        is_decided && self.findings.len() >= MOST_FINDINGS
-    }
-}
-
 fn decide(
     question: &Question<'_>,
     request: &Request<'_, Workload<'_>>,
@@ -199,7 +156,8 @@ fn decide(
         let (today, endpoint) = (question.today, question.endpoint);
         let case =
             Case { policy, subject: &subject, before: old.as_ref(), today, endpoint, is_status: false };
-        said.add(&case, engine::judge::judge(&case), decides);
+        let of = if pairs.len() > 1 { pair.words() } else { String::new() };
+        said.add(&case, engine::judge::judge(&case), decides, &of);
     }
     let is_denied = !said.causes.is_empty();
     let exempted = each_once(said.exempted.into_iter());
@@ -242,6 +200,7 @@ fn decide(
 mod tests {
     use serde_json::{Value, json};
 
+    use super::said::MOST_FINDINGS;
     use super::*;
     use crate::admission::review as answer_to;
     use crate::policy::Policy;
@@ -301,13 +260,41 @@ mod tests {
                 let warnings = response["warnings"].as_array().expect("warnings");
                 let denied = |warning: &&Value| {
                     let text = warning.as_str().unwrap_or_default();
-                    text.starts_with("NMG001: its Pods will be denied: ")
+                    text.starts_with("NMG001: volume ") && text.contains(": its Pods will be denied: ")
                 };
                 assert_eq!(warnings.iter().filter(denied).count(), 2, "{warnings:#?}");
             }
             let (response, _) = create(Endpoint::Mutate);
             assert_eq!((&response["allowed"], &response["patch"]), (&json!(true), &Value::Null));
         }
+    }
+
+    #[test]
+    fn a_warning_names_its_volume_where_there_are_several() {
+        let long = "logs-of-a-name-that-leaves-no-room-for-the-fault";
+        let warnings = |kind, volumes: &[(&str, &str)]| -> Vec<String> {
+            let objects = [object(kind, volumes), Value::Null];
+            let (response, _) = ask(Endpoint::Validate, &Policy::default(), kind, "CREATE", objects);
+            let warnings = response["warnings"].as_array().cloned().unwrap_or_default();
+            warnings.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect()
+        };
+        let said = warnings(Kind::Deployment, &[("data", "fg,bg"), (long, "fg,bg")]);
+        let of_bg: Vec<&str> =
+            said.iter().map(String::as_str).filter(|text| text.starts_with("NMG001")).collect();
+        assert!(
+            of_bg.iter().any(|text| text.contains(" volume data: its Pods will be denied: ")),
+            "{said:?}"
+        );
+        assert!(of_bg.iter().any(|text| text.contains(" volumes[1]: its Pods will be denied: ")), "{said:?}");
+        assert!(said.iter().all(|text| text.chars().count() <= message::WARNING_LENGTH), "{said:?}");
+        let mut different = said.clone();
+        different.sort_unstable();
+        different.dedup();
+        assert_eq!(different.len(), said.len(), "{said:?}");
+        let said = warnings(Kind::Pod, &[("data", "fg,retrans=2"), ("logs", "fg,retrans=2")]);
+        assert!(said.iter().any(|text| text.contains(" volume logs: timeo is not set")), "{said:?}");
+        let alone = warnings(Kind::Deployment, &[("data", "fg,bg")]);
+        assert!(alone.iter().all(|text| !text.contains("volume data")), "{alone:?}");
     }
 
     #[test]

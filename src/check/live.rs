@@ -1,5 +1,5 @@
-//! Adds the exempt findings of an object of a running cluster, with the reason, so that a report of
-//! the cluster has them.
+//! Adds the exempt findings of an object, with the reason, so that reports have them, and what a running
+//! cluster says of it.
 
 use super::{Places, finding};
 use crate::engine::{Evaluation, Exempt, Judged};

@@ -78,7 +78,7 @@ impl From<Reported> for DiagnosticSeverity {
             Reported::Deny => Self::Error,
             Reported::Warn => Self::Warning,
             Reported::Patch => Self::Information,
-            Reported::Audit => Self::Hint,
+            Reported::Audit | Reported::Exempt => Self::Hint,
         }
     }
 }

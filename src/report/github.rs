@@ -27,7 +27,7 @@ pub fn write(report: &Report) -> String {
                 Reported::Deny => "error",
                 Reported::Warn => "warning",
                 Reported::Patch => "notice",
-                Reported::Audit => continue,
+                Reported::Audit | Reported::Exempt => continue,
             };
             let place = match &finding.origin {
                 // The line of the template is not known.

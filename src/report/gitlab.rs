@@ -21,7 +21,7 @@ pub fn write(report: &Report) -> String {
                 "severity": match finding.action {
                     Reported::Deny => "critical",
                     Reported::Warn => "minor",
-                    Reported::Patch | Reported::Audit => "info",
+                    Reported::Patch | Reported::Audit | Reported::Exempt => "info",
                 },
                 "location": {
                     "path": subject.file.trim_start_matches("./"),

@@ -1,10 +1,13 @@
 //! The report as one JSON object; its schema is docs/check.schema.json.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::Report;
+use serde::Serializer;
+
 use super::plain::is_unseen;
+use super::{FindingReport, Report, Reported, SubjectReport};
 
 /// Writes the report with a line break after it, piece by piece: the text of a large one would take
 /// more memory than the report.
@@ -18,6 +21,23 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut plain, report)?;
     plain.write_all(b"\n")?;
     plain.flush()
+}
+
+/// Serializes subjects, each with its exempt findings among the others, in the order of their places.
+pub(super) fn with_exempt<S: Serializer>(
+    subjects: &[SubjectReport],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(subjects.iter().map(|subject| {
+        if subject.tie.exempted.is_empty() {
+            return Cow::Borrowed(subject);
+        }
+        let mut subject = subject.clone();
+        let exempt = std::mem::take(&mut subject.tie.exempted).into_iter().map(|exempted| exempted.finding);
+        subject.findings.extend(exempt.map(|finding| FindingReport { action: Reported::Exempt, ..finding }));
+        subject.findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
+        Cow::Owned(subject)
+    }))
 }
 
 /// Escapes everything in JSON text that is not seen as itself, or that a runner of jobs would take for a

@@ -75,7 +75,7 @@ impl Palette {
             Reported::Deny => self.deny,
             Reported::Warn => self.warn,
             Reported::Patch => self.patch,
-            Reported::Audit => self.faint,
+            Reported::Audit | Reported::Exempt => self.faint,
         }
     }
 }

@@ -148,7 +148,7 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, r
         "level": match finding.action {
             Reported::Deny => "error",
             Reported::Warn => "warning",
-            Reported::Patch | Reported::Audit => "note",
+            Reported::Patch | Reported::Audit | Reported::Exempt => "note",
         },
         "message": {"text": format!("{}: {}{advice}{from}", subject.object(), finding.message)},
         "locations": [{

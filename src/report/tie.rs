@@ -29,7 +29,7 @@ pub struct Tie {
     pub is_background_idle: bool,
     /// The identity that a cluster gave it, where something is to be said of it.
     pub uid: Option<Uid>,
-    /// The exempt findings of an object of a running cluster.
+    /// The exempt findings.
     pub exempted: Vec<Exempted>,
     /// The pairs that another object may form with it.
     pub pairs: Option<Box<Pairs>>,

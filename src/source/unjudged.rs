@@ -146,10 +146,11 @@ fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope, named: Option<Kind>) ->
     })
 }
 
-/// Returns true if a text of options has a `bg`.
+/// Returns true if a text of options has a `bg`: as a mount takes it, or as a program that makes the options
+/// of it, a list of Helm's in braces or a default in a schema.
 fn is_background(text: &str) -> bool {
     let is_it = |text: &String| reading::mentions_background(text);
-    reading::mentions_background(text) || whole_options(text).iter().any(is_it)
+    reading::mentions_background(text) || whole_options(text).iter().any(is_it) || mentions_background(text)
 }
 
 struct Search<'t> {

@@ -24,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("check_says_what_is_wrong_with_place_and_exit_code", check_says_what_is_wrong),
         trial("check_warns_of_exemptions_that_have_ended", check_warns),
+        trial("json_of_check_has_the_findings_that_are_exempt", exempt_in_json),
         trial("show_prints_what_check_takes", show_prints_what_check_takes),
         trial("schema_prints_the_committed_schema", schema_prints),
         trial("the_file_is_found_up_to_the_repositorys_root", is_found),
@@ -107,6 +108,31 @@ fn check_warns() -> Result<(), Failed> {
         let told = |set| format!("alone, not the Pods that it creates; for both set {set}\n");
         assert_eq!(said.contains("covers the Deployment alone"), set.is_some(), "{said}");
         assert!(set.is_none_or(|set| said.contains(&told(set))), "{said}");
+    }
+    Ok(())
+}
+
+fn exempt_in_json() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let exemption = "exemptions:\n- {rules: [NMG001, NMG017], kind: StorageClass, reason: known}\n";
+    fs::write(folder.path().join("p.yaml"), format!("{HEAD}{exemption}"))?;
+    let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\nmountOptions: [bg, timeo=600, retrans=2]\n";
+    fs::write(folder.path().join("a.yaml"), class)?;
+    let output = run(folder.path(), &["check", "--policy", "p.yaml", "--format", "json", "a.yaml"]);
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    let subject = &report["subjects"][0];
+    let found: Vec<Value> = subject["findings"].as_array().cloned().unwrap_or_default();
+    let told: Vec<_> = found.iter().map(|finding| (&finding["code"], &finding["action"])).collect();
+    // Only a finding that would be a warning or a denial is there.
+    assert!(told.contains(&(&json!("NMG001"), &json!("exempt"))), "{subject:#}");
+    assert!(!told.iter().any(|(code, _)| **code == "NMG017"), "{subject:#}");
+    assert_eq!(found[0]["line"], 5, "by their places: {subject:#}");
+    // The exempt one decides nothing and is counted nowhere.
+    let denied = told.iter().any(|(_, action)| **action == "deny");
+    assert_eq!(subject["decision"], if denied { "deny" } else { "allow" });
+    for format in ["text", "concise", "sarif", "junit", "github", "gitlab"] {
+        let output = run(folder.path(), &["check", "--policy", "p.yaml", "--format", format, "a.yaml"]);
+        assert!(!text(&output.stdout).contains("background-mount: \"bg\""), "{format}: {output:?}");
     }
     Ok(())
 }

@@ -331,6 +331,7 @@ rules! {
     shared_superblock,
 }
 
+use refused_value::is_refused_alone;
 pub use refused_value::is_refused_by_driver;
 pub use unknown_option::is_of_another_program;
 pub use unread_options::UNASKED;

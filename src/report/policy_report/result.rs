@@ -94,7 +94,7 @@ impl Reference {
 pub(super) const fn outcome(action: Reported) -> Outcome {
     match action {
         Reported::Deny => Outcome::Fail,
-        Reported::Patch | Reported::Warn | Reported::Audit => Outcome::Warn,
+        Reported::Patch | Reported::Warn | Reported::Audit | Reported::Exempt => Outcome::Warn,
     }
 }
 

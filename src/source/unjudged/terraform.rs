@@ -9,9 +9,9 @@ use super::{Unjudged, UnjudgedPlace};
 use crate::nfs::option;
 use crate::subject::driver::is_option_key;
 
-/// The extensions of files in Terraform's own language: those of `OpenTofu`, and values of
-/// variables, too.
-const EXTENSIONS: [&str; 3] = ["tf", "tofu", "tfvars"];
+/// The extensions of files in Terraform's own language: those of `OpenTofu`, values of
+/// variables, and what Terragrunt passes on, too.
+const EXTENSIONS: [&str; 4] = ["tf", "tofu", "tfvars", "hcl"];
 
 /// Returns true if a file is written in Terraform's own language, by its name.
 pub fn is_terraform(path: &Path) -> bool {
@@ -58,8 +58,9 @@ pub fn of_terraform(text: &str) -> Vec<Unjudged> {
     found
 }
 
-/// Returns the assignment, from its key on: to the end of the line, or of the list or block that
-/// begins there, a list of YAML in a text as well.
+/// Returns the assignment, from its key on: to the end of the line, or of the block around it, with the
+/// lists, blocks and calls that begin there (`concat(["hard"], ["bg"])`, `a ? ["bg"] : []`); a list of YAML in
+/// a text as well.
 fn statement(text: &str) -> &str {
     let (first, _) = text.split_once('\n').unwrap_or((text, ""));
     if first.trim_end().ends_with(':') {
@@ -68,12 +69,18 @@ fn statement(text: &str) -> &str {
         return text.get(..first.len() + 1 + items).unwrap_or(text);
     }
     let mut depth = 0_usize;
+    let mut has_ended = false;
     for (at, letter) in text.char_indices() {
         match letter {
-            '[' | '{' => depth += 1,
-            ']' | '}' if depth <= 1 => return text.get(..at).unwrap_or(text),
-            ']' | '}' => depth -= 1,
+            '[' | '{' | '(' => depth += 1,
+            ']' | '}' | ')' if depth == 0 => return text.get(..at).unwrap_or(text),
+            ']' | '}' | ')' => {
+                depth -= 1;
+                has_ended |= depth == 0;
+            }
             '\n' if depth == 0 => return text.get(..at).unwrap_or(text),
+            // The next key of a block on one line.
+            ',' if depth == 0 && has_ended => return text.get(..at).unwrap_or(text),
             _ => {}
         }
     }
@@ -302,6 +309,14 @@ mod tests {
             ("mount_options = [\"hard\", \"bg\"]\n", true),
             ("mount_options = [\n  \"hard\",\n  \"bg\",\n]\n", true),
             ("mount_options = [\"hard\"]\ncolor = \"bg\"\n", false),
+            ("mount_options = concat([\"hard\"], [\"bg\"])\n", true),
+            ("mount_options = concat(\n  [\"hard\"],\n  [\"bg\"],\n)\n", true),
+            ("mount_options = concat([\"hard\"], [\"fg\"])\ncolor = \"bg\"\n", false),
+            ("mount_options = var.a ? [\"hard\"] : [\"bg\"]\n", true),
+            ("mount_options = var.a ? [\"bg\"] : []\n", true),
+            ("mount_options = [\"hard\", var.a ? \"bg\" : \"fg\"]\n", true),
+            ("mount_options = var.a ? [\"hard\"] : []\ncolor = \"bg\"\n", false),
+            ("a = { mount_options = [\"hard\"], color = \"bg\" }\n", false),
             ("attributes = { mountOptions = \"hard,bg\", color = \"a\" }\n", true),
             ("attributes = { mountOptions = \"hard\" }\ncolor = \"bg\"\n", false),
             ("set {\n  name = \"a.mountOptions[0]\"\n  value = \"bg\"\n}\n", true),

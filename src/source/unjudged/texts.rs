@@ -171,3 +171,25 @@ pub(crate) fn may_hold_options(part: &str) -> bool {
         .iter()
         .any(|word| memmem::find(bytes, word.as_bytes()).is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::is_background;
+
+    #[test]
+    fn bg_is_seen_in_a_value_of_which_a_program_makes_the_options() {
+        for (text, has_bg) in [
+            ("{nfsvers=4,bg}", true),
+            ("{bg}", true),
+            ("{nfsvers=4,fg}", false),
+            ("[]string | default=[\"hard\",\"bg\"]", true),
+            ("[]string | default=[\"hard\"]", false),
+            ("string | default=bg", true),
+            ("${a ? [\"bg\"] : []}", true),
+            ("hard,bg", true),
+            ("bg.example.com:/x", false),
+        ] {
+            assert_eq!(is_background(text), has_bg, "{text}");
+        }
+    }
+}

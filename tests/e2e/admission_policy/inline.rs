@@ -394,7 +394,7 @@ fn webhook(cluster: &mut Cluster) -> Result<(), Failed> {
             let field = &said.body["details"]["causes"][0]["field"];
             assert_eq!(field, "spec.volumes[1].csi.volumeAttributes[mountOptions]", "{said:?}");
         } else {
-            let wanted = "NMG001: its Pods will be denied: ";
+            let wanted = "NMG001: volume b: its Pods will be denied: ";
             assert!(said.passed() && said.warnings.iter().any(|text| text.contains(wanted)), "{said:?}");
         }
         assert!(ask(kind, &nfs[0]).passed(), "{kind}");

@@ -17,7 +17,9 @@ pub fn trials() -> Vec<Trial> {
         trial("an_annotation_of_another_name_moves_when_asked", annotations),
         trial("a_volume_lacks_no_fault_of_its_class", faults_of_a_class),
         trial("a_remedy_contradicts_nothing_that_is_in_force", contradicts_nothing),
+        trial("an_attribute_of_an_inline_volume_without_a_value_is_a_finding", inline_flags),
         trial("a_place_without_options_is_said_to_have_none", has_no_place),
+        trial("a_list_that_stays_says_which_options_are_there_already", there_already),
         trial("a_patch_of_a_volume_without_a_source_is_read_as_one_of_kubelets", patch_without_source),
         trial("options_deep_in_values_are_named", deep_values),
         trial("explain_names_the_class_that_is_not_read", explain_names_the_class),
@@ -186,13 +188,71 @@ fn contradicts_nothing() -> Result<(), Failed> {
     Ok(())
 }
 
+fn inline_flags() -> Result<(), Failed> {
+    let pod = |attributes: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec:\n  volumes:\n  - name: v\n    csi:\n      driver: \
+nfs.csi.k8s.io\n      volumeAttributes: {{server: s, share: /x, {attributes}}}\n"
+        )
+    };
+    let found = unread(&pod("bg: ''"))?;
+    assert!(
+        found.len() == 1 && found[0].contains("volumeAttributes.bg, so its options are lost (bg among them)")
+    );
+    let found = unread(&pod(
+        "sec: krb5, rsize: '8192', proto: tcp, nolock: '', subDir: bg, uid: '0', comment: soft",
+    ))?;
+    let keys = ["nolock", "proto", "rsize", "sec"];
+    assert_eq!(found.len(), keys.len(), "{found:?}");
+    for key in keys {
+        let message = format!("the driver does not read volumeAttributes.{key}, ");
+        assert!(found.iter().any(|found| found.starts_with(&message)), "{key}: {found:?}");
+    }
+    Ok(())
+}
+
 fn has_no_place() -> Result<(), Failed> {
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  volumes:\n  - name: v\n    csi: {driver: efs.csi.aws.com, volumeAttributes: {mountOptions: 'bg'}}\n";
     let said = stdout(&pipe(&["check", "--no-policy", "--format", "concise", "-"], pod.as_bytes()));
-    for wanted in ["drop it: no field here is read by this driver", "NMG001 deny \"bg\" is not read here;"] {
+    for wanted in [
+        "drop it: no field here is read by this driver",
+        "NMG001 deny \"bg\" is not read here;",
+        "; remove volumeAttributes.mountOptions\n",
+    ] {
         assert!(said.contains(wanted), "{wanted} in {said}");
     }
     assert!(!said.contains("of the class"), "{said}");
+    Ok(())
+}
+
+fn there_already() -> Result<(), Failed> {
+    // Moved by hand as it is, the list would give each of them twice.
+    let text = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\nmountoptions:\n- hard\n- fg\n- timeo=600\n- ${EXTRA}\n";
+    let new = fixed(text);
+    let said = unread(&new)?.join("\n");
+    let wanted = "use mountOptions, which has fg, timeo=600 already; fix does not move it: a placeholder is not rendered yet";
+    assert!(said.contains(wanted), "{said}\n{new}");
+    let attributes = "server: s, share: /x";
+    for (driver, attributes, options, reason) in [
+        ("nfs.csi.k8s.io", attributes, "[hard, nonsense]", "\"nonsense\" is invalid"),
+        ("nfs.csi.k8s.io", attributes, "[hard, timeo=soon]", "\"timeo=soon\" is invalid"),
+        (
+            "nfs.csi.k8s.io",
+            attributes,
+            "[hard, soft]",
+            "its options contradict each other or those in effect",
+        ),
+        (
+            "efs.csi.aws.com",
+            "encryptInTransit: 'false'",
+            "[tls, noatime]",
+            "\"tls\" is rejected by the driver",
+        ),
+    ] {
+        let text = csi(driver, options, attributes);
+        let said = unread(&text)?.join("\n");
+        assert!(said.contains(&format!("fix does not move it: {reason}")), "{options}: {said}");
+    }
     Ok(())
 }
 

@@ -275,6 +275,7 @@ fn names_others() -> Result<(), Failed> {
         ),
         ("main.tf", "resource \"kubernetes_storage_class_v1\" \"a\" {\n  mount_options = [\"bg\"]\n}\n"),
         ("innocent.yaml", "kind: ConfigMap\ndata: {a: mountOptions are nice}\n"),
+        ("terragrunt.hcl", "inputs = {\n  mount_options = [\"hard\", \"bg\"]\n}\n"),
         ("empty.tf", "resource \"a\" \"b\" {}\n"),
     ] {
         fs::write(folder.path().join(name), text)?;
@@ -288,20 +289,21 @@ fn names_others() -> Result<(), Failed> {
         "HelmRelease/kube-system/nfs not judged: holds mount options at spec.values.nfs.mountOptions",
         "Secret/s not judged: holds mount options at stringData.mountOptions",
         "main.tf:2: Terraform not judged: holds mount options",
-        "6 not judged: holds mount options",
+        "terragrunt.hcl:2: Terraform not judged: holds mount options at mount_options (bg among them)",
+        "7 not judged: holds mount options",
         "NMG020 unread-options: spec.mountOptions is not a field of a PersistentVolumeClaim",
     ] {
         assert!(text.contains(line), "{line} in {text}");
     }
     let report = report(&["--no-policy", &folder]);
-    assert_eq!(report["summary"]["notJudged"], 6);
+    assert_eq!(report["summary"]["notJudged"], 7);
     let kinds: Vec<&str> = report["notJudged"]
         .as_array()
         .ok_or("a list")?
         .iter()
         .filter_map(|found| found["kind"].as_str())
         .collect();
-    assert_eq!(kinds, ["", "Terraform", "", "HelmRelease", "Secret", ""]);
+    assert_eq!(kinds, ["", "Terraform", "", "HelmRelease", "Secret", "Terraform", ""]);
     let required = run(&["check", &folder, "--require-match"]);
     assert_eq!(required.status.code(), Some(4));
     let said = String::from_utf8(required.stderr)?;

@@ -12,7 +12,13 @@ use crate::nfs::option::MountOption;
 use crate::nfs::reading::Latitude;
 use crate::nfs::{acceptance, disguised, placeholder, reading};
 use crate::site::{Place, Site};
+<<<<<<< HEAD
 use crate::subject::carrier::Form;
+=======
+use crate::subject::Subject;
+use crate::subject::carrier::{Carrier, Form};
+use crate::subject::driver::refusal::Refused;
+>>>>>>> m23
 use crate::subject::driver::{Case, Role};
 use crate::subject::effective::Token;
 
@@ -249,6 +255,14 @@ impl Ambiguity {
     }
 }
 
+/// Returns true if no word makes the options of a carrier come into force: the driver refuses the key, or
+/// never mounts such a volume.
+fn is_useless(subject: &Subject<'_>, carrier: &Carrier<'_>) -> bool {
+    let is_never_mounted = || subject.volume.is_some() && subject.driver.inline.is_never_mounted();
+    let is_refused = || carrier.refused.is_some() || subject.refuses_unknown_keys();
+    subject.driver.known.is_read() && carrier.has_lost_options() && (is_refused() || is_never_mounted())
+}
+
 /// Reports `piece`, which is `word` to some layer: to all of them where it is
 /// one option of its element as it stands.
 fn report(
@@ -327,6 +341,8 @@ fn report(
     // The placeholder would be the value of fg.
     let message = if is_clear && is_unrendered {
         Sentence::with_remedy(message, "replace it with \"fg\"")
+    } else if let Some(carrier) = carrier.filter(|carrier| is_useless(subject, carrier)) {
+        Sentence::with_remedy(message, format!("remove {}", carrier.place.short()))
     } else {
         message.into()
     };

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::unknown_option::{MISSING_VALUE, OtherVersion};
-use super::{About, Actions, Example, Rule, RuleContext, offer, offer_instead, shortened};
+use super::{About, Actions, Example, Rule, RuleContext, is_refused_alone, offer, offer_instead, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::Meant;
@@ -173,10 +173,13 @@ fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
         } else if is_list && element.is_empty() && subject.driver.refuses_empty_elements() {
             (Severity::CannotMount, Sentence::from("an element is empty, and the driver refuses that"))
         } else if is_list && full > 1 {
-            (
-                Severity::Lesser,
-                Sentence::with_remedy(format!("{shown:?} contains {full} options"), "write one per element"),
-            )
+            let is_refused = |piece: &&Piece<'_>| is_refused_alone(subject, &MountOption::new(piece.text));
+            let refused = pieces.iter().find(is_refused);
+            let without = refused.map_or_else(String::new, |piece| {
+                format!(", without {:?}, which the driver rejects", shortened(piece.text))
+            });
+            let what = format!("{shown:?} contains {full} options");
+            (Severity::Lesser, Sentence::with_remedy(what, format!("write one per element{without}")))
         } else if is_list && element.is_empty() {
             (Severity::Lesser, Sentence::with_remedy("an element is empty", "remove it"))
         } else if full == 0 && is_list || has_gaps && !element.is_empty() {

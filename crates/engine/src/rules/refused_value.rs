@@ -1,5 +1,6 @@
 //! NMG012: an option that is known, and refused as it stands.
 
+mod by_driver;
 mod versions;
 mod words;
 
@@ -14,12 +15,13 @@ use crate::nfs::placeholder::is_leftover;
 use crate::nfs::vendor::is_of_client_module;
 use crate::nfs::version::{self, Versions};
 use crate::site::Place;
-use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use crate::subject::driver::assembly::Cut;
-use crate::subject::driver::evidence::Evidence;
 use crate::subject::driver::refusal::{Refused, What};
 use crate::subject::effective::Token;
+pub(super) use by_driver::is_refused_alone;
+pub use by_driver::is_refused_by_driver;
+use by_driver::{applies, refusals};
 use versions::{
     check_appended_version, check_two_versions, check_version_carrier, check_versions_of_options,
 };
@@ -125,10 +127,12 @@ fn check_driver(check: &mut RuleContext<'_, '_>) {
             _ => format!("{}: {:?}", carrier.place.own_name(), shortened(value)),
         };
         let message = refusal(&what, refused);
+        let key = carrier.place.short();
         let message = match refused.what {
-            What::OtherAttributes(_) => {
-                Sentence::with_remedy(message, format!("remove {}", carrier.place.short()))
+            What::OtherAttributes(_) if carrier.has_lost_options() => {
+                Sentence::with_remedy(message, format!("remove {key}, and use spec.mountOptions"))
             }
+            What::OtherAttributes(_) => Sentence::with_remedy(message, format!("remove {key}")),
             _ => message.into(),
         };
         check.report_carrier(index, severity(refused), message);
@@ -150,65 +154,6 @@ fn refusal(what: &str, refused: &Refused) -> String {
 const fn severity(refused: &Refused) -> Severity {
     // The installed version is not known, and an older one may take it.
     if refused.since.is_some() { Severity::Lesser } else { Severity::CannotMount }
-}
-
-/// Returns true if the driver itself refuses an option, so that mount is never called.
-pub fn is_refused_by_driver(subject: &Subject<'_>, token: &Token<'_>) -> bool {
-    refusals(subject, token).next().is_some()
-}
-
-/// Returns the reason why the driver itself refuses an option.
-fn refusals<'c>(
-    subject: &'c Subject<'_>,
-    token: &'c Token<'_>,
-) -> impl Iterator<Item = &'static Refused> + use<'c> {
-    let site = token.site.as_ref();
-    let carrier = site.and_then(|site| subject.carriers.get(site.carrier));
-    let element = carrier.zip(site).and_then(|(carrier, site)| carrier.elements.get(site.element).copied());
-    let keyword = token.option.keyword();
-    subject.driver.refuses.iter().filter(move |refused| {
-        let is_meant = match refused.what {
-            What::Keyword(keywords) => keywords.contains(&keyword),
-            What::KeywordBeside(keywords, other) => {
-                keywords.contains(&keyword) && subject.options.writes(other)
-            }
-            What::KeywordWithout(keywords, other) => {
-                keywords.contains(&keyword) && !subject.options.writes(other)
-            }
-            What::ValueOtherThan(keywords, values) => {
-                keywords.contains(&keyword)
-                    && token.option.value().is_some_and(|value| !values.contains(&value))
-            }
-            What::Value(keywords, values) => {
-                keywords.contains(&keyword)
-                    && token.option.value().is_some_and(|value| values.contains(&value))
-            }
-            What::SecondEqualsSign => token.option.value().is_some_and(|value| value.contains('=')),
-            What::Element(elements) => {
-                elements.contains(&token.option.text())
-                    && element.is_some_and(|element| element.len() == token.option.text().len())
-            }
-            What::OtherThanHandle(of, _) => {
-                of == keyword && !subject.handle_ends_with(token.option.value().unwrap_or_default())
-            }
-            What::EmptyElement
-            | What::VersionOtherThan(_)
-            | What::Setting(_)
-            | What::OtherAttributes(_)
-            | What::FirstAccessMode(_)
-            | What::Handle(_)
-            | What::FsTypeOtherThan(_) => false,
-        };
-        is_meant && applies(subject, refused)
-    })
-}
-
-fn applies(subject: &Subject<'_>, refused: &Refused) -> bool {
-    let is_handle = match refused.what {
-        What::OtherThanHandle(_, handle) => subject.shows_already(&Evidence::VolumeHandle(handle)),
-        _ => true,
-    };
-    is_handle && refused.when.is_none_or(|when| subject.shows_already(&when))
 }
 
 fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {

@@ -14,7 +14,8 @@ use crate::subject::driver::{self, Nfs, Role};
 use crate::subject::{LONGEST_OPTIONS, Subject, UnreadKey};
 use hindrance::Doubt;
 pub use hindrance::UNASKED;
-use remedy::{doubt, fix, is_in_file, remedy};
+use hindrance::doubt;
+use remedy::{fix, is_in_file, remedy};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(20),

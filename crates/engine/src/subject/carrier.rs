@@ -121,6 +121,11 @@ impl<'m> Carrier<'m> {
         self.is_beyond || self.length() > super::LONGEST_OPTIONS || self.count() > super::MOST_OPTIONS
     }
 
+    /// Returns true if options stand here under a key of options that the driver does not read.
+    pub(crate) fn has_lost_options(&self) -> bool {
+        self.role == Some(Role::NotTaken) && self.form == Form::Joined && !self.is_empty()
+    }
+
     /// Returns true if not a single option stands here.
     pub fn is_empty(&self) -> bool {
         self.elements.iter().all(|element| element.bytes().all(|byte| byte == b','))

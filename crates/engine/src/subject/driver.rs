@@ -107,8 +107,13 @@ pub struct Driver {
     pub refuses: &'static [Refused],
     /// The driver's handling of a class parameter that it does not know.
     pub unknown_parameters: UnknownParameters,
+<<<<<<< HEAD
     /// True if a script of its mount helper edits the text of all options together.
     pub edited_as_text: bool,
+=======
+    /// All attributes that it reads of a volume, where its source was read for them; else empty.
+    pub attributes: &'static [&'static str],
+>>>>>>> m23
     /// True if a list of more than one element cannot be mounted in some setups.
     pub one_element: bool,
     /// Seconds after which the driver or its caller gives up on a mount.
@@ -156,7 +161,11 @@ pub(crate) const PLAIN: Driver = Driver {
     handle: HandleText::Name,
     refuses: &[],
     unknown_parameters: UnknownParameters::Ignored,
+<<<<<<< HEAD
     edited_as_text: false,
+=======
+    attributes: &[],
+>>>>>>> m23
     one_element: false,
     deadline: None,
     deletion: None,
@@ -347,6 +356,7 @@ impl Driver {
         let is_it = |found: &str| found.eq_ignore_ascii_case(key);
         let by_evidence = |evidence: &Evidence| evidence.speaks_of_key(key);
         is_it(self.server_key)
+            || self.attributes.iter().copied().any(is_it)
             || self
                 .carriers
                 .iter()

@@ -8,7 +8,7 @@ use super::driver::{self, UnknownParameters};
 use super::{LONGEST_OPTIONS, Misplaced, Subject};
 use crate::kind::Holds;
 use crate::nfs::acceptance;
-use crate::nfs::catalog::OptionId;
+use crate::nfs::catalog::{Consumers, Entry, OptionId};
 use crate::nfs::disguised;
 use crate::nfs::option::{MountOption, are_options, has_nfs_option, split};
 use crate::nfs::reading;
@@ -27,9 +27,24 @@ pub struct UnreadKey<'m> {
     pub may_be_read: bool,
 }
 
-/// Words of options that a driver may well take for something of its own.
-const AMBIGUOUS: [OptionId; 5] =
-    [OptionId::Proto, OptionId::Port, OptionId::Sec, OptionId::Acl, OptionId::Xprtsec];
+/// Words of options that a driver may well take for something of its own, whatever their value.
+const AMBIGUOUS: [OptionId; 2] = [OptionId::Port, OptionId::Acl];
+
+/// Words of options that a driver may take for something of its own where no mount takes their value:
+/// `proto: nfs`.
+const AMBIGUOUS_BY_VALUE: [OptionId; 3] = [OptionId::Proto, OptionId::Sec, OptionId::Xprtsec];
+
+/// Words that other network file systems have, too, and drivers for nothing else.
+const OF_NETWORK: [OptionId; 8] = [
+    OptionId::Hard,
+    OptionId::Soft,
+    OptionId::Retrans,
+    OptionId::Rsize,
+    OptionId::Wsize,
+    OptionId::Actimeo,
+    OptionId::Acregmax,
+    OptionId::Acdirmax,
+];
 
 /// Most keys of an object that are reported: the remedy for one looks at the others.
 const MOST_KEYS: usize = 512;
@@ -56,7 +71,7 @@ impl<'m> Subject<'m> {
         let is_open = self.kind.row().holds == Holds::Snapshots && !self.refuses_unknown_keys();
         self.keys()
             .filter(|(key, value)| {
-                let is_said = !value.is_empty() || self.refuses_unknown_keys();
+                let is_said = !value.is_empty() || self.refuses_unknown_keys() || is_taken(key);
                 is_said && !is_carrier(key) && !self.driver.speaks_of_key(key)
             })
             .filter(|(key, value)| {
@@ -64,7 +79,11 @@ impl<'m> Subject<'m> {
                 !is_open || driver::resembles_mount_options(key) || adds_options()
             })
             .filter_map(|(key, value)| {
-                let of_word = || if self.refuses_unknown_keys() { word(key, value) } else { None };
+                let of_word = || match self.refuses_unknown_keys() {
+                    true => word(key, value),
+                    false if self.has_listed_keys() => word(key, value).filter(|option| is_taken(option)),
+                    false => None,
+                };
                 let options = if may_be_read {
                     let whole = are_certainly_options(key, value).then(|| (*value).to_owned());
                     whole.or_else(|| added(value))
@@ -75,6 +94,12 @@ impl<'m> Subject<'m> {
             })
             .take(MOST_KEYS)
             .collect()
+    }
+
+    /// Returns true if every key that the driver reads of such an object is in its row.
+    fn has_listed_keys(&self) -> bool {
+        let is_volume = matches!(self.kind.row().holds, Holds::Volume | Holds::InlineVolumes(_));
+        is_volume && !self.driver.attributes.is_empty()
     }
 
     /// Returns true if the driver refuses the object for a parameter that it does not know.
@@ -128,15 +153,31 @@ pub fn meant(key: &str, value: &str) -> Option<String> {
         }
         return Some(format!("nfsvers={value}"));
     }
-    let is_own = MountOption::new(key).entry().is_some_and(|entry| {
-        let is_own =
-            entry.nfs_only || matches!(entry.id, OptionId::Hard | OptionId::Soft | OptionId::Retrans);
-        is_own && !AMBIGUOUS.contains(&entry.id)
-    });
-    if is_own {
-        return word(key, value);
+    if let Some(entry) = MountOption::new(key).entry() {
+        // `lock` may be a switch of the driver's, and `nolock` is none.
+        let is_negation = entry.negated && !entry.consumers.include(Consumers::MOUNT);
+        let is_by_value = AMBIGUOUS_BY_VALUE.contains(&entry.id);
+        let is_own = entry.nfs_only || is_negation || is_by_value || OF_NETWORK.contains(&entry.id);
+        let is_ambiguous = AMBIGUOUS.contains(&entry.id) && !is_negation;
+        let option = || word(key, value).filter(|option| !is_by_value || is_taken(option));
+        if let Some(option) = Some(()).filter(|()| is_own && !is_ambiguous).and_then(|()| option()) {
+            return Some(option);
+        }
     }
     are_certainly_options(key, value).then(|| value.to_owned())
+}
+
+/// Returns true if a mount takes an option and acts on it: a word that only fstab(5) has, such as
+/// `owner` or `comment`, may be a note.
+fn is_taken(option: &str) -> bool {
+    let option = MountOption::new(option);
+    option.entry().is_some_and(is_of_mount) && acceptance::judge(&option).refusal.is_none()
+}
+
+fn is_of_mount(entry: &Entry) -> bool {
+    [Consumers::KERNEL, Consumers::MOUNT_NFS, Consumers::VFS]
+        .iter()
+        .any(|layer| entry.consumers.include(*layer))
 }
 
 /// Returns true if a field is meant to hold mount options: by its name, or by what it holds where
@@ -234,6 +275,15 @@ mod tests {
             ("basePath", "hard,bg", None),
             ("share", "/a,b=c", None),
             ("proto", "nfs", None),
+            ("proto", "tcp", Some("proto=tcp")),
+            ("sec", "krb5", Some("sec=krb5")),
+            ("sec", "high", None),
+            ("xprtsec", "mtls", Some("xprtsec=mtls")),
+            ("rsize", "8192", Some("rsize=8192")),
+            ("nolock", "", Some("nolock")),
+            ("noacl", "true", Some("noacl")),
+            ("lock", "true", None),
+            ("noatime", "true", None),
             ("port", "2049", None),
             ("extra", "ro,noatime", None),
             ("nfsOption", "bg", Some("bg")),

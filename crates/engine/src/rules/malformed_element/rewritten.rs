@@ -5,6 +5,7 @@ use crate::nfs::catalog::{self, OptionId};
 use crate::nfs::disguised::{Meant, is_rest_of_value, rest_of_remark};
 use crate::nfs::intended::intended;
 use crate::nfs::option::{MountOption, Piece};
+use crate::rules::is_refused_alone;
 use crate::rules::unknown_option::{OtherVersion, names_version};
 use crate::rules::{offer, offer_instead, remove, replace};
 use crate::site::Site;
@@ -24,7 +25,7 @@ pub(super) fn can_be_split(
     let is_refused = pieces.iter().any(|piece| {
         let site = Site { range: piece.range.clone(), ..*site };
         let meant = subject.options.at(&site).and_then(|token| token.meant.as_deref());
-        subject.driver.may_refuse_element(piece.text)
+        is_refused_alone(subject, &MountOption::new(piece.text))
             || may_be_dropped(subject, piece.text)
             || meant.is_some_and(|meant| !can_stand(subject, meant))
     });
@@ -81,8 +82,9 @@ fn may_be_dropped(subject: &Subject<'_>, text: &str) -> bool {
 
 /// Returns true if the driver takes what is meant as elements of their own.
 fn can_stand(subject: &Subject<'_>, meant: &Meant) -> bool {
-    let is_taken =
-        |option: &String| !subject.driver.may_refuse_element(option) && !may_be_dropped(subject, option);
+    let is_taken = |option: &String| {
+        !is_refused_alone(subject, &MountOption::new(option)) && !may_be_dropped(subject, option)
+    };
     meant.options.iter().all(is_taken)
 }
 

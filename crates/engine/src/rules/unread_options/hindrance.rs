@@ -1,11 +1,12 @@
 //! The reasons why options stay at a place that nothing reads.
 
-use crate::nfs::acceptance;
+use crate::nfs::acceptance::{self, Transport};
 use crate::nfs::catalog::{Effect, Entry, OptionId};
-use crate::nfs::option::MountOption;
-use crate::rules::shortened;
+use crate::nfs::option::{self, MountOption};
 use crate::rules::unknown_option::is_denied_word;
+use crate::rules::{is_refused_alone, shortened};
 use crate::site::Place;
+use crate::subject::Subject;
 
 /// The beginning of the end of a remedy that says why `fix` makes a fix only with `--unsafe-fixes`.
 pub const UNASKED: &str = "fix does not do so unasked: ";
@@ -26,6 +27,86 @@ pub(super) fn uncertain(text: &str) -> Option<Hindrance> {
     }
 }
 
+/// Returns the reason why the first option that cannot come into force at all is not moved.
+pub(super) fn invalid<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Hindrance> {
+    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
+    pieces.map(|piece| piece.text.trim()).filter(|text| !text.is_empty()).find_map(|text| {
+        let option = MountOption::new(text);
+        let is_own = subject.driver.own_words.contains(&option.keyword());
+        if is_refused_alone(subject, &option) {
+            return Some(Hindrance::Rejected(text.to_owned()));
+        }
+        let is_invalid = !is_own && acceptance::judge(&option).refusal.is_some();
+        is_invalid.then(|| Hindrance::Invalid(text.to_owned()))
+    })
+}
+
+/// Returns the first option that has quotes or other special characters: it is not moved.
+pub(super) fn special<T: AsRef<str>>(lost: &[T]) -> Option<&str> {
+    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
+    pieces.map(|piece| piece.text.trim()).find(|text| !text.is_empty() && !option::is_plain(text))
+}
+
+/// Returns the reason why options are not moved to the list unasked: it has others than these and those that
+/// the guard itself asks for, or one of them is not harmless.
+pub(super) fn doubt<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Doubt> {
+    if !is_certain(subject, lost) {
+        return Some(Doubt::Others);
+    }
+    harmful(subject, lost).map(|option| Doubt::Harmful(option.to_owned()))
+}
+
+/// Returns true if options can be added to the list without changing what those do that are in
+/// force: it has none but these, and those that the guard itself asks for.
+fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
+    const ASKED_FOR: [OptionId; 3] = [OptionId::Fg, OptionId::Timeo, OptionId::Retrans];
+    let lost: Vec<&str> =
+        lost.iter().flat_map(|text| option::split(text.as_ref())).map(|piece| piece.text.trim()).collect();
+    subject.options.effective().filter(|token| token.site.is_some()).all(|token| {
+        token.id().is_some_and(|word| ASKED_FOR.contains(&word)) || lost.contains(&token.option.text())
+    })
+}
+
+/// Returns the first option that may not come into force without a second look: a call fails for it, or the
+/// server, the protocol or who may write changes.
+fn harmful<'l, T: AsRef<str>>(subject: &Subject<'_>, lost: &'l [T]) -> Option<&'l str> {
+    const HARMLESS: [OptionId; 22] = [
+        OptionId::Fg,
+        OptionId::Bg,
+        OptionId::Hard,
+        OptionId::Timeo,
+        OptionId::Retrans,
+        OptionId::Retry,
+        OptionId::Vers,
+        OptionId::VersFlag,
+        OptionId::Minorversion,
+        OptionId::Tcp,
+        OptionId::Nconnect,
+        OptionId::Rsize,
+        OptionId::Wsize,
+        OptionId::Actimeo,
+        OptionId::Acregmin,
+        OptionId::Acregmax,
+        OptionId::Acdirmin,
+        OptionId::Acdirmax,
+        OptionId::Atime,
+        OptionId::Diratime,
+        OptionId::Relatime,
+        OptionId::Resvport,
+    ];
+    let has_version =
+        subject.options.effective().any(|token| token.entry().is_some_and(acceptance::names_version));
+    let is_harmless = |text: &str| {
+        let option = MountOption::new(text);
+        option.entry().is_some_and(|entry| {
+            HARMLESS.contains(&entry.id) && !(has_version && acceptance::names_version(entry))
+                || acceptance::transport(&option) == Some(Transport::Tcp)
+        })
+    };
+    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
+    pieces.map(|piece| piece.text.trim()).find(|text| !text.is_empty() && !is_harmless(text))
+}
+
 /// The reason why options stay at a place that nothing reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hindrance {
@@ -37,10 +118,14 @@ pub(super) enum Hindrance {
     Defaults,
     /// The annotation replaces the list.
     Annotation,
-    /// They contradict each other or what is in force, or no kernel takes one as it is written.
+    /// They contradict each other or what is in force.
     Contradiction,
     /// This one has quotes or other characters that a layer reads in its own way.
     Special(String),
+    /// No kernel takes this one as it is written.
+    Invalid(String),
+    /// The driver refuses this one.
+    Rejected(String),
     /// They have a placeholder.
     Unrendered,
     /// They are more than a mount takes.
@@ -61,9 +146,9 @@ impl Hindrance {
             Self::IsThere(place) => format!("{} is there already", place.short()),
             Self::Defaults => "it would replace the driver's own options".to_owned(),
             Self::Annotation => "the annotation replaces the list".to_owned(),
-            Self::Contradiction => {
-                "its options contradict each other or those in effect, or one is invalid".to_owned()
-            }
+            Self::Contradiction => "its options contradict each other or those in effect".to_owned(),
+            Self::Invalid(option) => format!("{:?} is invalid", shortened(&option)),
+            Self::Rejected(option) => format!("{:?} is rejected by the driver", shortened(&option)),
             Self::Special(option) => {
                 format!("{:?} has quotes or other special characters", shortened(&option))
             }

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::hindrance::{Doubt, Hindrance, UNASKED, uncertain};
+use super::hindrance::{Doubt, Hindrance, UNASKED, invalid, special, uncertain};
 use crate::finding::{Applicability, Edit, Fix, Renaming};
 use crate::kind::Holds;
-use crate::nfs::acceptance::{self, Transport};
-use crate::nfs::catalog::OptionId;
+use crate::nfs::acceptance;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::placeholder::has_placeholder;
 use crate::nfs::reading::{self, Latitude};
+use crate::rules::is_refused_alone;
 use crate::site::Place;
 use crate::subject::driver::assembly::Empty;
 use crate::subject::driver::{self, ListUse, On, Role};
@@ -62,74 +62,28 @@ pub(super) fn remedy<T: AsRef<str>>(
         Some(Written::Whole(text)) => format!("use {field}: {text}"),
         Some(Written::Further(options)) => format!("add {options} to {field}"),
         Some(Written::Nothing) => format!("delete it: {field} lacks none of its options"),
-        None => format!("use {field}"),
+        None => match there_already(subject, &place, lost) {
+            // After them both would stand there twice.
+            Some(options) => format!("use {field}, which has {options} already"),
+            None => format!("use {field}"),
+        },
     };
     Some(remedy.into())
+}
+
+/// Returns those of the lost options that the list of a file has, as they are written; `None` for none of
+/// them, or for too many.
+fn there_already<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<String> {
+    let carrier = subject.carriers.first().filter(|carrier| carrier.is_in_file && carrier.place == *place)?;
+    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref())).map(|piece| piece.text.trim());
+    let is_there = |text: &&str| !text.is_empty() && carrier.elements.contains(text);
+    let there: Vec<&str> = pieces.filter(is_there).take(MOST_WRITTEN + 1).collect();
+    (1..=MOST_WRITTEN).contains(&there.len()).then(|| there.join(", "))
 }
 
 /// Returns true for an object of a file, in which a remedy names the text to write and `fix` moves options.
 pub(super) fn is_in_file(subject: &Subject<'_>) -> bool {
     subject.carriers.first().is_some_and(|carrier| carrier.is_in_file)
-}
-
-/// Returns the reason why options are not moved to the list unasked: it has others than these and those that
-/// the guard itself asks for, or one of them is not harmless.
-pub(super) fn doubt<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Doubt> {
-    if !is_certain(subject, lost) {
-        return Some(Doubt::Others);
-    }
-    harmful(subject, lost).map(|option| Doubt::Harmful(option.to_owned()))
-}
-
-/// Returns true if options can be added to the list without changing what those do that are in
-/// force: it has none but these, and those that the guard itself asks for.
-fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
-    const ASKED_FOR: [OptionId; 3] = [OptionId::Fg, OptionId::Timeo, OptionId::Retrans];
-    let lost: Vec<&str> =
-        lost.iter().flat_map(|text| option::split(text.as_ref())).map(|piece| piece.text.trim()).collect();
-    subject.options.effective().filter(|token| token.site.is_some()).all(|token| {
-        token.id().is_some_and(|word| ASKED_FOR.contains(&word)) || lost.contains(&token.option.text())
-    })
-}
-
-/// Returns the first option that may not come into force without a second look: a call fails for it, or the
-/// server, the protocol or who may write changes.
-fn harmful<'l, T: AsRef<str>>(subject: &Subject<'_>, lost: &'l [T]) -> Option<&'l str> {
-    const HARMLESS: [OptionId; 22] = [
-        OptionId::Fg,
-        OptionId::Bg,
-        OptionId::Hard,
-        OptionId::Timeo,
-        OptionId::Retrans,
-        OptionId::Retry,
-        OptionId::Vers,
-        OptionId::VersFlag,
-        OptionId::Minorversion,
-        OptionId::Tcp,
-        OptionId::Nconnect,
-        OptionId::Rsize,
-        OptionId::Wsize,
-        OptionId::Actimeo,
-        OptionId::Acregmin,
-        OptionId::Acregmax,
-        OptionId::Acdirmin,
-        OptionId::Acdirmax,
-        OptionId::Atime,
-        OptionId::Diratime,
-        OptionId::Relatime,
-        OptionId::Resvport,
-    ];
-    let has_version =
-        subject.options.effective().any(|token| token.entry().is_some_and(acceptance::names_version));
-    let is_harmless = |text: &str| {
-        let option = MountOption::new(text);
-        option.entry().is_some_and(|entry| {
-            HARMLESS.contains(&entry.id) && !(has_version && acceptance::names_version(entry))
-                || acceptance::transport(&option) == Some(Transport::Tcp)
-        })
-    };
-    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
-    pieces.map(|piece| piece.text.trim()).find(|text| !text.is_empty() && !is_harmless(text))
 }
 
 /// Moves options that are lost to the list, where nothing else is meant by them and
@@ -148,12 +102,6 @@ pub(super) fn fix<T: AsRef<str>>(
     let new = elements.into_iter().skip(if carrier.is_empty() { 0 } else { carrier.elements.len() });
     let edits = new.map(|option| Edit::Append { carrier: 0, option: option.into() }).collect();
     Some(Fix { applicability, edits })
-}
-
-/// Returns the first option that has quotes or other special characters: it is not moved.
-fn special<T: AsRef<str>>(lost: &[T]) -> Option<&str> {
-    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
-    pieces.map(|piece| piece.text.trim()).find(|text| !text.is_empty() && !option::is_plain(text))
 }
 
 /// Gives the key at `from`, which the driver does not read, the name of the one that it does read,
@@ -225,7 +173,7 @@ pub(super) fn left<T: AsRef<str>>(
         (Place::MountOptions(_), _) => match special(lost).filter(|_| elements(subject, &to, lost).is_some())
         {
             Some(option) => Hindrance::Special(option.to_owned()),
-            None => Hindrance::Contradiction,
+            None => invalid(subject, lost).unwrap_or(Hindrance::Contradiction),
         },
         (_, Err(hindrance)) => hindrance,
         (_, Ok(_)) => return None,
@@ -362,7 +310,8 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
         let text = if is_bg { "fg" } else { piece };
         let option = MountOption::new(text);
         let is_own = subject.driver.own_words.contains(&option.keyword());
-        if !is_own && acceptance::judge(&option).refusal.is_some() {
+        let is_refused = !is_own && acceptance::judge(&option).refusal.is_some();
+        if is_refused || is_refused_alone(subject, &option) {
             return None;
         }
         let names_version = option.entry().is_some_and(acceptance::names_version);

@@ -83,14 +83,6 @@ impl Driver {
         self.steps.iter().any(|step| matches!(step, Step::Trim | Step::StripPrefix(_) | Step::Shell))
     }
 
-    /// Returns true if the driver may refuse a text as an element of its own.
-    pub fn may_refuse_element(&self, text: &str) -> bool {
-        self.refuses.iter().any(|refused| match refused.what {
-            What::Element(elements) => elements.iter().any(|element| element.eq_ignore_ascii_case(text)),
-            _ => false,
-        })
-    }
-
     /// Returns true if the driver refuses an element without text.
     pub fn refuses_empty_elements(&self) -> bool {
         self.refuses.iter().any(|refused| matches!(refused.what, What::EmptyElement))

@@ -50,6 +50,21 @@ pub(super) static NFS_CSI: Driver = Driver {
     // https://github.com/kubernetes-csi/csi-driver-nfs/blob/d3b27c00743a5317325107c1d2fb8fd4cf057a16/pkg/nfs/controllerserver.go#L237
     deletion: Some(Deletion { keeps: Evidence::Value("onDelete", &["retain"]) }),
     unknown_parameters: UnknownParameters::Refused,
+    // NodePublishVolume drops an attribute that it has no case for; onDelete is the controller's.
+    attributes: &[
+        "server",
+        "share",
+        "subDir",
+        "mountOptions",
+        "mountPermissions",
+        "onDelete",
+        "uid",
+        "gid",
+        "csi.storage.k8s.io/pvc/namespace",
+        "csi.storage.k8s.io/pvc/name",
+        "csi.storage.k8s.io/pv/name",
+        "storage.kubernetes.io/csiProvisionerIdentity",
+    ],
     advice: "volumeAttributes.mountOptions comes last and wins; the driver refuses a class parameter of that name",
     nfsmount_conf: ConfOf::Container(
         "unless feature.propagateHostMountOptions of its chart mounts that of the node (csi-driver-nfs#521)",
