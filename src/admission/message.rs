@@ -1,5 +1,6 @@
 //! The sentences people read: causes of a denial, and warnings.
 
+mod proposal;
 pub mod remedy;
 mod repairs;
 mod warning;
@@ -7,14 +8,12 @@ mod warning;
 use super::response::StatusCause;
 use crate::count::{self, counted};
 use crate::engine::decide::Decision;
-use crate::engine::fix::Elements;
-use crate::engine::judge::{Case, LONGEST_PROPOSAL, Treatment, Verdict, proposal};
+use crate::engine::judge::{Case, Treatment, Verdict, proposal};
 use crate::engine::{Evaluation, Exempt, Judged, exempt_without_pods};
 use crate::policy::exemption::unknown_names;
 use crate::rules::BACKGROUND_MOUNT;
-use crate::subject::Subject;
-use crate::subject::carrier::Form;
 use nfs_mount_guard_json::length_within;
+pub use proposal::lists;
 pub use warning::{WARNING_LENGTH, fitted, of_finding};
 use warning::{exempt_without_its_pods, exemption_ends, warning};
 
@@ -170,37 +169,6 @@ fn headline(judged: &Judged) -> String {
         text.push_str(part);
     }
     text
-}
-
-/// Returns each carrier's new content, as it can be pasted into YAML.
-pub fn lists(subject: &Subject<'_>, elements: &Elements<'_>) -> Vec<Option<String>> {
-    (0..subject.carriers.len()).map(|index| proposed(subject, elements, index)).collect()
-}
-
-/// Returns a carrier's new content, as it can be pasted into YAML.
-fn proposed(subject: &Subject<'_>, elements: &Elements<'_>, index: usize) -> Option<String> {
-    let carrier = subject.carriers.get(index)?;
-    let elements = elements.get(index)?;
-    // The kubelet mounts no FlexVolume with a list, whatever is in it.
-    if subject.is_flex_volume() && carrier.form == Form::List {
-        return None;
-    }
-    let text = if carrier.form == Form::List {
-        let quoted: Vec<String> = elements.iter().map(|element| flow_scalar(element)).collect();
-        format!("[{}]", quoted.join(", "))
-    } else {
-        format!("{:?}", elements.first()?)
-    };
-    (text.chars().count() <= LONGEST_PROPOSAL).then_some(text)
-}
-
-/// Returns an element of a YAML flow list, quoted where it must be.
-fn flow_scalar(text: &str) -> String {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._=/:+-".contains(&byte))
-        // A digit or a sign at the beginning could be that of a number in YAML.
-        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && !text.ends_with(':');
-    if is_plain { text.to_owned() } else { format!("{text:?}") }
 }
 
 /// Returns the warnings of `/validate`: findings that only warn, denials that an update may keep or

@@ -12,13 +12,8 @@ use crate::nfs::option::MountOption;
 use crate::nfs::reading::Latitude;
 use crate::nfs::{acceptance, disguised, placeholder, reading};
 use crate::site::{Place, Site};
-<<<<<<< HEAD
-use crate::subject::carrier::Form;
-=======
 use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
-use crate::subject::driver::refusal::Refused;
->>>>>>> m23
 use crate::subject::driver::{Case, Role};
 use crate::subject::effective::Token;
 

@@ -14,6 +14,7 @@ mod dell;
 pub mod evidence;
 mod huawei;
 mod inline;
+mod known;
 mod lookup;
 mod nas;
 mod netapp;
@@ -28,6 +29,7 @@ use evidence::{Clue, Deletion, Evidence};
 use refusal::Refused;
 
 pub use inline::Inline;
+pub use known::Known;
 pub(crate) use lookup::is_no_script;
 pub use lookup::{find, find_script, glob, scripts};
 pub use option_key::{ends_with_mount_options, is_option_key, names_mount_options, speaks_of_options};
@@ -107,13 +109,10 @@ pub struct Driver {
     pub refuses: &'static [Refused],
     /// The driver's handling of a class parameter that it does not know.
     pub unknown_parameters: UnknownParameters,
-<<<<<<< HEAD
     /// True if a script of its mount helper edits the text of all options together.
     pub edited_as_text: bool,
-=======
     /// All attributes that it reads of a volume, where its source was read for them; else empty.
     pub attributes: &'static [&'static str],
->>>>>>> m23
     /// True if a list of more than one element cannot be mounted in some setups.
     pub one_element: bool,
     /// Seconds after which the driver or its caller gives up on a mount.
@@ -161,11 +160,8 @@ pub(crate) const PLAIN: Driver = Driver {
     handle: HandleText::Name,
     refuses: &[],
     unknown_parameters: UnknownParameters::Ignored,
-<<<<<<< HEAD
     edited_as_text: false,
-=======
     attributes: &[],
->>>>>>> m23
     one_element: false,
     deadline: None,
     deletion: None,
@@ -184,37 +180,6 @@ pub struct Variant {
     pub when: Evidence,
     /// The row, without names.
     pub row: &'static Driver,
-}
-
-/// The evidence for a row, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
-    /// The driver of this version ran, and its calls of mount were recorded
-    /// (`tests/driver-truth`).
-    Measured(&'static str),
-    /// The source of this commit or version was read.
-    Read(&'static str),
-    /// The vendor's documentation says so; the source was not read.
-    Documented,
-    /// Neither source nor documentation says what happens to options.
-    Unknown,
-}
-
-impl Known {
-    /// Returns true if someone has read or measured what the driver does with options.
-    pub const fn is_read(self) -> bool {
-        matches!(self, Self::Measured(_) | Self::Read(_))
-    }
-
-    /// Returns the words of pages and `explain`.
-    pub fn describe(self) -> String {
-        match self {
-            Self::Measured(version) => format!("measured at {version}"),
-            Self::Read(version) => format!("read in the source at {version}"),
-            Self::Documented => "documented by the vendor, source not read".to_owned(),
-            Self::Unknown => "no: neither the source nor the documentation says it".to_owned(),
-        }
-    }
 }
 
 /// A place beyond `mountOptions` that holds options: a class parameter and a
