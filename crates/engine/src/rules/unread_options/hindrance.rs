@@ -1,11 +1,13 @@
 //! The reasons why options stay at a place that nothing reads.
 
-use crate::nfs::acceptance;
+use super::idle::{idle, pieces};
+use crate::nfs::acceptance::{self, Transport};
 use crate::nfs::catalog::{Effect, Entry, OptionId};
 use crate::nfs::option::MountOption;
 use crate::rules::shortened;
 use crate::rules::unknown_option::is_denied_word;
 use crate::site::Place;
+use crate::subject::Subject;
 
 /// The beginning of the end of a remedy that says why `fix` makes a fix only with `--unsafe-fixes`.
 pub const UNASKED: &str = "fix does not do so unasked: ";
@@ -24,6 +26,46 @@ pub(super) fn uncertain(text: &str) -> Option<Hindrance> {
     } else {
         None
     }
+}
+
+/// Returns the first option that may not come into force without a second look: a call fails for it, or the
+/// server, the protocol or who may write changes.
+pub(super) fn harmful<'l, T: AsRef<str>>(subject: &Subject<'_>, lost: &'l [T]) -> Option<&'l str> {
+    const HARMLESS: [OptionId; 22] = [
+        OptionId::Fg,
+        OptionId::Bg,
+        OptionId::Hard,
+        OptionId::Timeo,
+        OptionId::Retrans,
+        OptionId::Retry,
+        OptionId::Vers,
+        OptionId::VersFlag,
+        OptionId::Minorversion,
+        OptionId::Tcp,
+        OptionId::Nconnect,
+        OptionId::Rsize,
+        OptionId::Wsize,
+        OptionId::Actimeo,
+        OptionId::Acregmin,
+        OptionId::Acregmax,
+        OptionId::Acdirmin,
+        OptionId::Acdirmax,
+        OptionId::Atime,
+        OptionId::Diratime,
+        OptionId::Relatime,
+        OptionId::Resvport,
+    ];
+    let has_version =
+        subject.options.effective().any(|token| token.entry().is_some_and(acceptance::names_version));
+    let is_harmless = |text: &str| {
+        let option = MountOption::new(text);
+        option.entry().is_some_and(|entry| {
+            HARMLESS.contains(&entry.id) && !(has_version && acceptance::names_version(entry))
+                || acceptance::transport(&option) == Some(Transport::Tcp)
+        })
+    };
+    let dropped = idle(subject, lost);
+    pieces(lost).find(|text| !dropped.contains(text) && !is_harmless(text))
 }
 
 /// The reason why options stay at a place that nothing reads.
@@ -98,7 +140,7 @@ impl Doubt {
             Self::Annotation => "another controller may read the annotation".to_owned(),
             Self::Several => "several places hold options".to_owned(),
             Self::Others => "the list has other options".to_owned(),
-            Self::Harmful(option) => format!("{:?} changes what the mount does", shortened(&option)),
+            Self::Harmful(option) => format!("{:?} may change what the mount does", shortened(&option)),
             Self::Immutable => "an existing object has to be deleted and recreated".to_owned(),
         }
     }

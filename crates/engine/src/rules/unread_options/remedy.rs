@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::hindrance::{Doubt, Hindrance, UNASKED, uncertain};
+use super::hindrance::{Doubt, Hindrance, UNASKED, harmful, uncertain};
+use super::idle::{idle, pieces};
 use crate::finding::{Applicability, Edit, Fix, Renaming};
 use crate::kind::Holds;
-use crate::nfs::acceptance::{self, Transport};
+use crate::nfs::acceptance;
 use crate::nfs::catalog::OptionId;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::placeholder::has_placeholder;
@@ -58,13 +59,22 @@ pub(super) fn remedy<T: AsRef<str>>(
         _ => place.short(),
     };
     let text = if is_in_file(subject) && is_sole { written(subject, &place, lost) } else { None };
+    let dropped = idle(subject, lost);
     let remedy = match text {
         Some(Written::Whole(text)) => format!("use {field}: {text}"),
         Some(Written::Further(options)) => format!("add {options} to {field}"),
+        Some(Written::Nothing) if dropped.len() == pieces(lost).count() && !dropped.is_empty() => {
+            return Some("delete it: none of its options has an effect".into());
+        }
         Some(Written::Nothing) => format!("delete it: {field} lacks none of its options"),
-        None => format!("use {field}"),
+        None => return Some(format!("use {field}").into()),
     };
-    Some(remedy.into())
+    if dropped.is_empty() || dropped.len() > MOST_WRITTEN {
+        return Some(remedy.into());
+    }
+    let has = if dropped.len() == 1 { "has" } else { "have" };
+    let dropped: Vec<String> = dropped.iter().map(|option| quoted(option)).collect();
+    Some(format!("{remedy}; {} {has} no effect", dropped.join(", ")).into())
 }
 
 /// Returns true for an object of a file, in which a remedy names the text to write and `fix` moves options.
@@ -75,6 +85,10 @@ pub(super) fn is_in_file(subject: &Subject<'_>) -> bool {
 /// Returns the reason why options are not moved to the list unasked: it has others than these and those that
 /// the guard itself asks for, or one of them is not harmless.
 pub(super) fn doubt<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Doubt> {
+    // What has no effect is dropped, and no other option comes into force.
+    if idle(subject, lost).len() == pieces(lost).count() {
+        return None;
+    }
     if !is_certain(subject, lost) {
         return Some(Doubt::Others);
     }
@@ -85,51 +99,10 @@ pub(super) fn doubt<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<
 /// force: it has none but these, and those that the guard itself asks for.
 fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
     const ASKED_FOR: [OptionId; 3] = [OptionId::Fg, OptionId::Timeo, OptionId::Retrans];
-    let lost: Vec<&str> =
-        lost.iter().flat_map(|text| option::split(text.as_ref())).map(|piece| piece.text.trim()).collect();
+    let lost: Vec<&str> = pieces(lost).collect();
     subject.options.effective().filter(|token| token.site.is_some()).all(|token| {
         token.id().is_some_and(|word| ASKED_FOR.contains(&word)) || lost.contains(&token.option.text())
     })
-}
-
-/// Returns the first option that may not come into force without a second look: a call fails for it, or the
-/// server, the protocol or who may write changes.
-fn harmful<'l, T: AsRef<str>>(subject: &Subject<'_>, lost: &'l [T]) -> Option<&'l str> {
-    const HARMLESS: [OptionId; 22] = [
-        OptionId::Fg,
-        OptionId::Bg,
-        OptionId::Hard,
-        OptionId::Timeo,
-        OptionId::Retrans,
-        OptionId::Retry,
-        OptionId::Vers,
-        OptionId::VersFlag,
-        OptionId::Minorversion,
-        OptionId::Tcp,
-        OptionId::Nconnect,
-        OptionId::Rsize,
-        OptionId::Wsize,
-        OptionId::Actimeo,
-        OptionId::Acregmin,
-        OptionId::Acregmax,
-        OptionId::Acdirmin,
-        OptionId::Acdirmax,
-        OptionId::Atime,
-        OptionId::Diratime,
-        OptionId::Relatime,
-        OptionId::Resvport,
-    ];
-    let has_version =
-        subject.options.effective().any(|token| token.entry().is_some_and(acceptance::names_version));
-    let is_harmless = |text: &str| {
-        let option = MountOption::new(text);
-        option.entry().is_some_and(|entry| {
-            HARMLESS.contains(&entry.id) && !(has_version && acceptance::names_version(entry))
-                || acceptance::transport(&option) == Some(Transport::Tcp)
-        })
-    };
-    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
-    pieces.map(|piece| piece.text.trim()).find(|text| !text.is_empty() && !is_harmless(text))
 }
 
 /// Moves options that are lost to the list, where nothing else is meant by them and
@@ -152,8 +125,7 @@ pub(super) fn fix<T: AsRef<str>>(
 
 /// Returns the first option that has quotes or other special characters: it is not moved.
 fn special<T: AsRef<str>>(lost: &[T]) -> Option<&str> {
-    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
-    pieces.map(|piece| piece.text.trim()).find(|text| !text.is_empty() && !option::is_plain(text))
+    pieces(lost).find(|text| !option::is_plain(text))
 }
 
 /// Gives the key at `from`, which the driver does not read, the name of the one that it does read,
@@ -182,6 +154,9 @@ fn renaming(subject: &Subject<'_>, from: &Place, old: &str) -> Result<Fix, Hindr
         return Err(Hindrance::Defaults);
     }
     if !is_in_file(subject) || !(is_beside || is_stray) {
+        return Err(Hindrance::NoPlace);
+    }
+    if idle(subject, &[old]).len() == pieces(&[old]).count() {
         return Err(Hindrance::NoPlace);
     }
     let options = elements(subject, &to, &[old])
@@ -299,10 +274,13 @@ enum Written {
 
 /// Returns the text at the place with the lost options appended, as YAML.
 fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Written> {
-    if lost.iter().all(|text| option::pieces(text.as_ref()).next().is_none()) {
+    if pieces(lost).next().is_none() {
         return Some(Written::Nothing);
     }
     let elements = elements(subject, place, lost)?;
+    if idle(subject, lost).len() == pieces(lost).count() {
+        return Some(Written::Nothing);
+    }
     if elements.is_empty() || elements.len() > MOST_WRITTEN {
         return None;
     }
@@ -353,8 +331,8 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
         };
         subject.options.effective().filter(is_elsewhere)
     };
-    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
-    for piece in pieces.map(|piece| piece.text.trim()).filter(|text| !text.is_empty()) {
+    let dropped = idle(subject, lost);
+    for piece in pieces(lost).filter(|text| !dropped.contains(text)) {
         let is_bg = reading::background_word(piece, Latitude::WIDE).is_some();
         if !is_bg && reading::mentions_background(piece) {
             return None;
