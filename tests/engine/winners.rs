@@ -242,7 +242,7 @@ proptest! {
     }
 }
 
-/// What only loses may keep an `fg` from its place: the list without it passes, and a denial says it.
+/// An option that loses may keep an `fg` from its place: the list without it passes, and a denial says it.
 #[test]
 fn a_denial_names_the_list_that_fix_writes() {
     for options in [["bg,nocto", "cto"], ["bg,noexec", "exec"]] {

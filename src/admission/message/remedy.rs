@@ -81,7 +81,7 @@ mod tests {
             (in_tree, r#""bg""#, vec![replaced]),
             (in_tree, r#""bg", "fg""#, vec![removed]),
             (csi, r#""bg", "hard,bg""#, vec![replaced, removed]),
-            // The kubelet sorts the list: "hard" alone would come behind other elements.
+            // The kubelet sorts the list: "hard" alone would come after other elements.
             (in_tree, r#""bg", "hard,bg""#, vec![replaced, replaced]),
         ] {
             let json = format!(

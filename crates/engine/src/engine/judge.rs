@@ -338,7 +338,7 @@ pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
     if !is_shown {
         return None;
     }
-    // What is only warned of may be in the way of the rest: an option that loses joined to a `bg`.
+    // A warning may be in the way of the rest: an option that loses, joined to a `bg`.
     [Scope::PROPOSAL, Scope::WIDER_PROPOSAL].into_iter().find_map(|scope| passing(case, scope))
 }
 

@@ -85,7 +85,7 @@ pub(super) fn is_in_file(subject: &Subject<'_>) -> bool {
 /// Returns the reason why options are not moved to the list unasked: it has others than these and those that
 /// the guard itself asks for, or one of them is not harmless.
 pub(super) fn doubt<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Doubt> {
-    // What has no effect is dropped, and no other option comes into force.
+    // Options without effect are dropped, and no other one comes into force.
     if idle(subject, lost).len() == pieces(lost).count() {
         return None;
     }
