@@ -6,12 +6,12 @@ pub mod before;
 mod exempt;
 pub mod exposed;
 mod finding;
+mod left;
 mod live;
 pub mod proposed;
 pub mod repair;
 mod snippet;
 pub mod together;
-mod unfixed;
 mod walked;
 mod way_out;
 
@@ -106,7 +106,7 @@ impl Checker<'_> {
         let mut reading = Reading { is_explicit, may_have_pods, ..reading };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
         if self.marks_unfixed {
-            unfixed::mark(self, &text, is_explicit, &reading.judged, &mut file);
+            left::mark(self, path, &text, is_explicit, &mut file);
         }
         if !is_explicit && is_foreign(&text, &problems) {
             return skipped(Skip::Foreign);
@@ -183,7 +183,6 @@ impl Checker<'_> {
                 file.notes.extend(exempt::unknown_names(self.policy, &object, reading));
                 let begin = file.subjects.len();
                 let parts = object.parts.iter().enumerate().filter(|(_, part)| !is_named(part));
-                reading.judged.extend(parts.clone().map(|(part, _)| (index, part)));
                 file.subjects.extend(parts.map(|(at, part)| self.part(part, &object, (index, at), reading)));
                 let is_unreadable = |subject: &SubjectReport| subject.tie.binding == Binding::Unreadable;
                 if file.subjects.iter().skip(begin).any(is_unreadable) {
@@ -286,7 +285,6 @@ impl Checker<'_> {
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
             origin: Origin::of(object.template).map(Box::new),
             findings,
-            unfixed: Vec::new(),
             tie,
             is_live: false,
         }
@@ -311,8 +309,6 @@ struct Reading<'r> {
     fixes: Proposed,
     /// Objects so far.
     objects: usize,
-    /// The subjects that were judged, by the index of the object and of the part.
-    judged: Vec<(usize, usize)>,
     /// True if Pods may be in it.
     may_have_pods: bool,
     /// True if it comes from a running cluster.
@@ -324,14 +320,12 @@ struct Reading<'r> {
 impl<'r> Reading<'r> {
     /// Begins to read a file that was named itself and may hold Pods.
     fn of(name: &'r str, lines: &'r Lines<'r>, fixes: Proposed) -> Self {
-        let judged = Vec::new();
         Self {
             name,
             lines,
             is_explicit: true,
             fixes,
             objects: 0,
-            judged,
             may_have_pods: true,
             is_live: false,
             texts: SharedTexts::default(),

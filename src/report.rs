@@ -204,9 +204,6 @@ pub struct SubjectReport {
     pub origin: Option<Box<Origin>>,
     /// The findings, by position, then code.
     pub findings: Vec<FindingReport>,
-    /// The rules whose fixes `fix` does not carry out here.
-    #[serde(skip)]
-    pub unfixed: Vec<Code>,
     /// The relations to other objects of the input.
     #[serde(skip)]
     pub tie: Tie,
@@ -299,6 +296,9 @@ pub struct FindingReport {
     /// The edits of `fix` for it, if they were requested.
     #[serde(skip)]
     pub offered: Option<Offered>,
+    /// True if `fix` leaves it, where that is known.
+    #[serde(skip)]
+    pub is_left: Option<bool>,
 }
 
 impl Report {

@@ -66,6 +66,7 @@ pub(super) fn finding(
         origin: Origin::of(object.template),
         snippet: snippet(around, width),
         offered: None,
+        is_left: None,
     }
 }
 

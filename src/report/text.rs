@@ -57,8 +57,9 @@ fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
             written().flat_map(|subject| subject.findings.iter().map(move |found| (subject, found)));
         findings.filter(|(_, finding)| finding.action > Reported::Audit)
     };
-    let by_fix = |(subject, finding): &(&SubjectReport, &FindingReport)| {
-        finding.is_fixable() && !subject.unfixed.contains(&finding.code)
+    let by_fix = |(_, finding): &(&SubjectReport, &FindingReport)| match finding.is_left {
+        Some(is_left) => !is_left && finding.origin.is_none(),
+        None => finding.is_fixable(),
     };
     let files: BTreeSet<&str> = shown().filter(by_fix).map(|(subject, _)| &*subject.file).collect();
     let fixable = shown().filter(by_fix).count();

@@ -17,7 +17,7 @@ use super::scalar::{Meaning, resolve};
 use super::tree::{Content, NodeId, Style, Tree};
 use crate::nfs::placeholder::is_placeholder;
 use crate::subject::manifest::Text;
-use filled::Filled;
+use filled::{Filled, OpenSource};
 use hint::Wanted;
 pub use respelling::Obstacle;
 
@@ -180,6 +180,19 @@ impl NodeDeserializer<'_> {
         )
     }
 
+    /// Returns the key of a specification that is a placeholder and may become the source of the volume:
+    /// no other names one.
+    fn open_source(self) -> Option<Self> {
+        let entries = self.tree.entries(self.id)?;
+        let mut names = entries.iter().filter_map(|(key, _)| self.tree.text(*key));
+        let is_known = names.any(|name| matches!(name, "nfs" | "csi" | "flexVolume"));
+        let is_open = |key: &NodeId| {
+            self.tree.text(*key).is_some_and(|name| is_placeholder(name.trim_end_matches(':')))
+        };
+        let key = entries.iter().map(|(key, _)| *key).find(is_open).filter(|_| !is_known)?;
+        Some(self.at(key))
+    }
+
     /// Returns true if nothing stands there.
     pub fn is_null(self) -> bool {
         matches!(
@@ -272,10 +285,17 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
             "JobSpecification" => &["template"],
             _ => return self.deserialize_any(visitor),
         };
-        if !self.is_placeholder() {
-            return self.deserialize_any(visitor);
+        if self.is_placeholder() {
+            return visitor.visit_map(Filled::new(fields, self));
         }
-        visitor.visit_map(Filled::new(fields, self))
+        let open = if name == "Spec" { self.open_source() } else { None };
+        match (open, self.tree.entries(self.id)) {
+            (Some(key), Some(pairs)) => {
+                let entries = Entries { at: self, pairs, next: 0, key: self.id, value: self.id };
+                visitor.visit_map(OpenSource::new(entries, key)).map_err(|error| error.within(self.offset()))
+            }
+            _ => self.deserialize_any(visitor),
+        }
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {

@@ -27,6 +27,7 @@ mod placeholders;
 mod policies;
 mod policy_keys;
 mod profiles;
+mod promised;
 mod properties;
 mod readings;
 mod repair;

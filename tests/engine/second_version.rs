@@ -66,6 +66,11 @@ fn a_fix_does_not_write_two_versions() {
         (["version=4.1", "nfsversion=4.2"], &[]),
         (["vers = 4.2", "v41"], &[]),
         (["4.2", "4.1"], &[]),
+        (["nfsvesr=4.2", "nfsvers=3"], &["nfsvers=3"]),
+        (["Vers=4.2", "vers=3"], &["vers=3"]),
+        (["Vers=4.2", "vesr=3"], &[]),
+        (["nfsvesr=3", "V4.1"], &[]),
+        (["Vers=4.2", "nfsvesr=4.2"], &["vers=4.2"]),
     ] {
         let options = [&written[..], &["fg", "timeo=600", "retrans=2"]].concat();
         let class = json!({

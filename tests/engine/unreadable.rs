@@ -51,6 +51,11 @@ fn a_denial_names_the_field_the_cause_and_the_remedy() {
             "mountOptions",
             "mountOptions must be a list of strings, not \"hard,bg\"",
         ),
+        (
+            json!({"mountOptions": [{"$patch": "replace"}, "bg"]}),
+            "mountOptions[0]",
+            "mountOptions[0] must be a string, not a map",
+        ),
         (json!({"mountOptions": ["bg", 7]}), "mountOptions[1]", "mountOptions[1] must be a string, not 7"),
         (
             json!({"mountOptions": {"a": 1}}),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nfs_mount_guard::engine::evaluate;
 use nfs_mount_guard::engine::fix::{Scope, fix_all, fix_once, unchanged};
+use nfs_mount_guard::engine::judge::{Case, Endpoint, proposal};
 use nfs_mount_guard::finding::{Edit, Finding, Severity};
 use nfs_mount_guard::nfs::catalog::Entry;
 use nfs_mount_guard::nfs::option::MountOption;
@@ -203,6 +204,61 @@ proptest! {
                     assert_eq!(again, unchanged(subject), "{options:?}: {list:?}");
                 });
             }
+        });
+    }
+}
+
+/// The words of lists to which Infinidat's driver adds `hard` and `vers=3`, unless one of them is an element
+/// of its own.
+const OF_INFINIDAT: [&str; 9] =
+    ["bg=1", "rsize=65536", "rsize=131072", "soft", "hard", "softerr", "fg", "acl", "vers=3"];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, rng_seed: RngSeed::Fixed(3), ..ProptestConfig::default() })]
+
+    /// An option that was joined to others keeps the driver from adding its own once it is an element.
+    #[test]
+    fn a_split_does_not_keep_a_driver_from_adding_its_own(
+        elements in prop::collection::vec(prop::collection::vec(prop::sample::select(&OF_INFINIDAT[..]), 1..4), 1..4),
+    ) {
+        let options: Vec<String> = elements.iter().map(|words| words.join(",")).collect();
+        let class = json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "a"},
+            "provisioner": "infinibox-csi-driver", "parameters": {"storage_protocol": "nfs"},
+            "mountOptions": options,
+        });
+        let policy = Policy::default();
+        judge(&class.to_string(), &policy, |subject, _| {
+            let effective = |subject: &Subject<'_>, words: &[&str]| {
+                let options: Vec<_> = subject.options.effective().map(|token| token.option.text().to_owned()).collect();
+                options.into_iter().rfind(|option| words.iter().any(|word| option.starts_with(word)))
+            };
+            let fixed = fix_all(&policy, subject, TODAY, Scope::FILE);
+            let after = subject.with_elements(&fixed);
+            for words in [&["hard", "soft"][..], &["rsize"]] {
+                assert_eq!(effective(subject, words), effective(&after, words), "{options:?}: {fixed:?}");
+            }
+        });
+    }
+}
+
+/// An option that loses may keep an `fg` from its place: the list without it passes, and a denial says it.
+#[test]
+fn a_denial_names_the_list_that_fix_writes() {
+    for options in [["bg,nocto", "cto"], ["bg,noexec", "exec"]] {
+        let policy = Policy::default();
+        judge(&volume(&options).to_string(), &policy, |subject, _| {
+            let case = Case {
+                policy: &policy,
+                subject,
+                before: None,
+                today: TODAY,
+                endpoint: Endpoint::Validate,
+                is_status: false,
+            };
+            let proposed = proposal(&case).expect("a list");
+            assert_eq!(proposed.concat().join(","), format!("fg,{},timeo=600,retrans=2", options[1]));
+            assert_eq!(winners(&subject.with_elements(&proposed)).get("cto"), winners(subject).get("cto"));
         });
     }
 }

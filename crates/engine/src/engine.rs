@@ -9,7 +9,7 @@ pub mod judge;
 use time::Date;
 
 use crate::count::{Grouped, grouped};
-use crate::finding::{Action, Code, Edit, Finding, Severity};
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity};
 use crate::kind::{Reach, Refuses};
 use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
@@ -172,9 +172,19 @@ fn judged(
     let demanded = policy.action(rule, finding.severity);
     let action = demanded.min(cap(policy, subject, rule, finding.severity));
     if subject.nfs == Nfs::Depends && !rule.where_uncertain {
-        finding.fix = None;
+        // The key is read for NFS alone: nothing else can get what is written there.
+        let unsafe_fix = |fix: Fix| Fix { applicability: Applicability::Unsafe, ..fix };
+        finding.fix = finding.fix.filter(|_| is_of_nfs(subject, finding.carrier)).map(unsafe_fix);
     }
     (action > Action::Off).then_some(Judged { rule, finding, action, demanded })
+}
+
+/// Returns true for a parameter or an attribute that the driver reads and names after NFS: its other volumes
+/// do without it.
+fn is_of_nfs(subject: &Subject<'_>, carrier: usize) -> bool {
+    let carrier = subject.carriers.get(carrier).filter(|carrier| carrier.in_force);
+    let key = carrier.and_then(|carrier| carrier.place.key());
+    subject.driver.known.is_read() && key.is_some_and(|key| key.to_ascii_lowercase().contains("nfs"))
 }
 
 /// Returns the finding for options that are too long to be judged: they are denied whatever the policy

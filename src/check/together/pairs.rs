@@ -237,6 +237,7 @@ pub(super) fn add(subjects: &mut [SubjectReport], found: PairFindings) {
             origin: subject.origin.as_deref().cloned(),
             snippet,
             offered: None,
+            is_left: None,
         };
         subject.findings.push(finding);
         subject.findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));

@@ -144,7 +144,6 @@ impl Volume {
             not_rendered: Vec::new(),
             origin: None,
             findings: Vec::new(),
-            unfixed: Vec::new(),
             tie: Tie {
                 class: Some(class).filter(|class| !class.is_empty()).map(Into::into),
                 binding: self.claim.clone().map_or(Binding::Free, |claim| Binding::Bound(Box::new(claim))),

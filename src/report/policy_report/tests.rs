@@ -50,6 +50,7 @@ fn finding(code: u16, action: Reported, message: &str) -> FindingReport {
         origin: None,
         snippet: Snippet::default(),
         offered: None,
+        is_left: None,
     }
 }
 
@@ -69,7 +70,6 @@ fn volume(number: usize, findings: Vec<FindingReport>) -> SubjectReport {
         not_rendered: Vec::new(),
         origin: None,
         findings,
-        unfixed: Vec::new(),
         tie: Tie { uid: Uid::parse(&format!("00000000-0000-4000-8000-{number:012x}")), ..Tie::default() },
         is_live: true,
     }

@@ -1,7 +1,8 @@
 //! Stands in for a map that a program has still to fill in.
 
 use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{DeserializeSeed, MapAccess};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::forward_to_deserialize_any;
 
 use super::{DeserializeError, NodeDeserializer};
 
@@ -37,5 +38,64 @@ impl<'de> MapAccess<'de> for Filled<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeserializeError> {
         seed.deserialize(self.written)
+    }
+}
+
+/// A specification whose source has a placeholder for its name, `${SOURCE}:`. It is one of any driver, as
+/// under a placeholder for the whole.
+pub(super) struct OpenSource<'de, M> {
+    entries: M,
+    /// The key, until it was given out.
+    key: Option<NodeDeserializer<'de>>,
+    /// The key, once it is to be read.
+    begun: Option<NodeDeserializer<'de>>,
+}
+
+impl<'de, M> OpenSource<'de, M> {
+    /// Returns the map of `entries`, of which one has the placeholder `key`.
+    pub(super) fn new(entries: M, key: NodeDeserializer<'de>) -> Self {
+        Self { entries, key: Some(key), begun: None }
+    }
+}
+
+impl<'de, M: MapAccess<'de, Error = DeserializeError>> MapAccess<'de> for OpenSource<'de, M> {
+    type Error = DeserializeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, DeserializeError> {
+        self.begun = self.key.take();
+        match self.begun {
+            Some(_) => seed.deserialize(BorrowedStrDeserializer::new("csi")).map(Some),
+            None => self.entries.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeserializeError> {
+        match self.begun.take() {
+            Some(key) => seed.deserialize(AnyDriver(key)),
+            None => self.entries.next_value_seed(seed),
+        }
+    }
+}
+
+/// The source of a driver whose name is what is written.
+struct AnyDriver<'de>(NodeDeserializer<'de>);
+
+impl<'de> Deserializer<'de> for AnyDriver<'de> {
+    type Error = DeserializeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+        visitor.visit_map(Filled::new(&["driver"], self.0))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+        visitor.visit_some(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }

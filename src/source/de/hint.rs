@@ -57,6 +57,11 @@ pub(super) fn of_options(
         None => value.id,
     };
     let uncertain = |advice: String| Some(Hint { advice, replacement: Err(Obstacle::Uncertain) });
+    if let Some(directive) = directive(value, node) {
+        return uncertain(format!(
+            "{directive} is a directive of a strategic merge patch, not an option: check the patched object"
+        ));
+    }
     // One in another type only lacks quotes, but for the number of a version.
     if wanted == Wanted::Text
         && let Some(number) = value.tree.text(node)
@@ -136,6 +141,19 @@ pub(super) fn of_options(
         respelt(value, node, item, wanted, &raw)
     };
     Some(Hint { advice, replacement })
+}
+
+/// The keys by which a strategic merge patch says how it changes a list or a map
+/// (kubernetes `staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go`).
+const DIRECTIVES: [&str; 4] = ["$patch", "$retainKeys", "$deleteFromPrimitiveList/", "$setElementOrder/"];
+
+/// Returns the key of a map that is a directive of a strategic merge patch.
+fn directive<'v>(from: NodeDeserializer<'v>, node: NodeId) -> Option<&'v str> {
+    let is_directive = |key: &&str| {
+        DIRECTIVES.iter().any(|name| if name.ends_with('/') { key.starts_with(name) } else { key == name })
+    };
+    let entries = from.tree.entries(node)?;
+    entries.iter().find_map(|(key, _)| from.tree.text(*key).filter(is_directive))
 }
 
 /// Returns options as they should be written: with `fg` for `bg`, once, and with the value that is

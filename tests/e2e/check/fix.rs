@@ -695,7 +695,7 @@ parameters: {{server: a, share: /, onDelete: retain}}\nmountOptions: [{list}]\n"
     let other = format!("hard, {good}");
     for (list, more, reason) in [
         (other.as_str(), "}\nspec: {mountOptions: [nconnect=4]}", "the list has other options"),
-        (good, "}\nspec: {mountOptions: [ro]}", "\"ro\" changes what the mount does"),
+        (good, "}\nspec: {mountOptions: [ro]}", "\"ro\" may change what the mount does"),
         (good, "}\nspec: {mountOptions: [hard], options: 'nconnect=4'}", "several places hold options"),
         (good, ", annotations: {nfs-mount-options: hard}}", "another controller may read the annotation"),
     ] {

@@ -227,7 +227,7 @@ fn renamed_key() -> Result<(), Failed> {
 fn kept_key() -> Result<(), Failed> {
     for attributes in [
         "mountOption: 'timeo=soon'",
-        "mountOption: 'nfsvers=4.1,intr'",
+        "mountOption: 'nfsvers=4.1,nconnect=4'",
         "mountOption: 'hard,soft'",
         "mountOption: 'hard', mountOptions: fg",
         "mountOption: 'hard', mount_options: 'vers=3'",
@@ -383,8 +383,8 @@ containers: [{name: c, image: d}]\n  volumes:\n  - {name: e, csi: {driver: csi.v
     for (text, reason) in [
         (pod_with_list(true, "[nconnect=4]"), Some("not every kernel takes \"nconnect=4\"")),
         (
-            pod_with_list(false, "\n      - nfsvers=4.1\n      - intr"),
-            Some("\"intr\" has no effect, or is unknown"),
+            pod_with_list(false, "\n      - nfsvers=4\n      - minorversion=1"),
+            Some("\"minorversion=1\" has no effect, or is unknown"),
         ),
         (pod_with_list(true, "[hard, soft]"), Some("its options contradict each other")),
         (pod_with_list(true, "[nfsvers=4.1, udp]"), Some("\"udp\" is denied")),

@@ -86,10 +86,10 @@ pub fn fix_traced_keeping<'m>(
     // list may be hostile and a denial waits for its proposal.
     const ROUNDS: usize = 16;
     // A denial waits for its proposal, and the API server for the denial; a file can take longer.
-    let options = if scope == Scope::PROPOSAL { 500 } else { 20_000 };
+    let options = if scope.is_proposal() { 500 } else { 20_000 };
     let (mut elements, mut origins) = (unchanged(subject), unmoved(subject));
     let written = subject.options.tokens().len();
-    let least = if scope == Scope::PROPOSAL { ROUNDS / 2 } else { ROUNDS };
+    let least = if scope.is_proposal() { ROUNDS / 2 } else { ROUNDS };
     let rounds = (ROUNDS + 3 * written).min(least.max(options / written.max(1)));
     let mut places: Vec<Place> = kept.to_vec();
     let (mut codes, mut left, mut renamed) = (BTreeSet::new(), BTreeSet::new(), Vec::<Renaming>::new());

@@ -331,14 +331,21 @@ pub const LONGEST_PROPOSAL: usize = 2000;
 /// them there, where they would be too long to be shown, and where options at a place that
 /// nothing reads belong into them.
 pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
-    let Case { policy, subject, today, .. } = *case;
+    let subject = case.subject;
     // A list that long would not be read by a person, and costs most to compute.
     let is_shown = subject.options.tokens().len() <= MOST_PROPOSED
         && subject.carriers.iter().map(Carrier::length).max() <= Some(LONGEST_PROPOSAL);
     if !is_shown {
         return None;
     }
-    let elements = fix_all(policy, subject, today, Scope::PROPOSAL);
+    // A warning may be in the way of the rest: an option that loses, joined to a `bg`.
+    [Scope::PROPOSAL, Scope::WIDER_PROPOSAL].into_iter().find_map(|scope| passing(case, scope))
+}
+
+/// Returns the carriers with the fixes of a scope, if the subject passes `/validate` with them.
+fn passing<'m>(case: &Case<'_, 'm>, scope: Scope) -> Option<Elements<'m>> {
+    let Case { policy, subject, today, .. } = *case;
+    let elements = fix_all(policy, subject, today, scope);
     let fixed = subject.with_elements(&elements);
     let evaluation = evaluate(policy, &fixed, today);
     // Another controller may read an annotation: the list passes without its options.

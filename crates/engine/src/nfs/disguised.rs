@@ -162,7 +162,13 @@ fn taken(text: String) -> Option<String> {
     if !is_known {
         return None;
     }
-    if judge(&option).refusal.is_none() { Some(text) } else { intended(&option) }
+    // mount.nfs reads the digits of a `retry` alone, whatever its unit.
+    let is_retry = option.entry().is_some_and(|entry| entry.id == OptionId::Retry);
+    match intended(&option) {
+        Some(minutes) if is_retry => Some(minutes),
+        _ if judge(&option).refusal.is_none() => Some(text),
+        meant => meant,
+    }
 }
 
 /// Returns the options in a text without what it is wrapped in, as deep as `depth`.
@@ -304,6 +310,9 @@ mod tests {
             ("'hard,fg'", "hard fg"),
             ("map[nfsvers:4.1]", "nfsvers=4.1"),
             ("timeo=60 s", "timeo=600"),
+            ("timeo=60 seconds", "timeo=600"),
+            ("retry=5 minutes", "retry=5"),
+            ("retrans=3 times", "retrans=3"),
             ("rsize = 1 MiB", "rsize=1048576"),
             ("rsize=1 048 576", "rsize=1048576"),
             ("-o hard -o nfsvers=4.1", "hard nfsvers=4.1"),

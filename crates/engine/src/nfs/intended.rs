@@ -34,7 +34,12 @@ pub fn intended(option: &MountOption<'_>) -> Option<String> {
         | OptionId::Acregmax
         | OptionId::Acdirmin
         | OptionId::Acdirmax => seconds(value)?.to_string(),
+        OptionId::Retry => minutes(value)?.to_string(),
+        OptionId::Retrans | OptionId::Nconnect | OptionId::MaxConnect => count(value)?.to_string(),
         OptionId::Minorversion => value.strip_prefix("4.")?.to_owned(),
+        OptionId::Sec => value.split(':').map(flavor).collect::<Vec<_>>().join(":"),
+        OptionId::Proto | OptionId::Mountproto => transport(value),
+        OptionId::Lookupcache if matches!(value, "no" | "off" | "false" | "0") => "none".to_owned(),
         _ => value.to_lowercase(),
     };
     let text = format!("{}={meant}", option.keyword());
@@ -76,6 +81,77 @@ fn version(value: &str) -> Option<String> {
     }
 }
 
+/// Returns the security flavor that goes by another name elsewhere.
+fn flavor(name: &str) -> String {
+    let lower = name.trim().to_lowercase().replace(['-', '_'], "");
+    match lower.as_str() {
+        "unix" | "authsys" | "authunix" | "system" => "sys".to_owned(),
+        "krb" | "kerberos" | "kerberos5" => "krb5".to_owned(),
+        _ => lower,
+    }
+}
+
+/// Returns the transport with its address family, as `tcp4` and `tcpv6` name it.
+fn transport(name: &str) -> String {
+    let lower = name.to_lowercase();
+    match lower.as_str() {
+        "tcp4" | "tcpv4" | "tcp-4" | "tcp/4" => "tcp".to_owned(),
+        "tcpv6" | "tcp-6" | "tcp/6" => "tcp6".to_owned(),
+        "rdma4" | "rdmav4" => "rdma".to_owned(),
+        "rdmav6" => "rdma6".to_owned(),
+        _ => lower,
+    }
+}
+
+/// Returns a number with a word for times, as `3x`, or with a fraction of nothing.
+fn count(value: &str) -> Option<u64> {
+    if let Some(number) = value.strip_suffix(".0") {
+        return split_unit(number).and_then(|(number, unit)| unit.is_empty().then_some(number));
+    }
+    let (number, unit) = split_unit(value)?;
+    matches!(unit.as_str(), "x" | "time" | "times" | "try" | "tries" | "retry" | "retries").then_some(number)
+}
+
+/// A unit of time.
+enum Unit {
+    Milliseconds,
+    Tenths,
+    Seconds,
+    Minutes,
+    Hours,
+}
+
+impl Unit {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "ms" | "msec" | "msecs" | "millisecond" | "milliseconds" => Self::Milliseconds,
+            "ds" => Self::Tenths,
+            "s" | "sec" | "secs" | "second" | "seconds" => Self::Seconds,
+            "m" | "min" | "mins" | "minute" | "minutes" => Self::Minutes,
+            "h" | "hr" | "hrs" | "hour" | "hours" => Self::Hours,
+            _ => return None,
+        })
+    }
+}
+
+/// Returns the whole minutes that a value with a unit is meant to be: `120s`, `2min`, `1h`.
+///
+/// ```
+/// # use nfs_mount_guard_engine::nfs::intended::minutes;
+/// assert_eq!((minutes("120s"), minutes("5 minutes"), minutes("90s")), (Some(2), Some(5), None));
+/// ```
+pub fn minutes(value: &str) -> Option<u64> {
+    let digits = value.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let unit = value.strip_prefix(digits)?.to_ascii_lowercase();
+    let number: u64 = digits.trim_end().parse().ok()?;
+    match Unit::parse(&unit)? {
+        Unit::Seconds => number.is_multiple_of(60).then_some(number / 60),
+        Unit::Minutes => Some(number),
+        Unit::Hours => number.checked_mul(60),
+        Unit::Milliseconds | Unit::Tenths => None,
+    }
+}
+
 /// Returns a duration with its unit, in whole tenths of a second.
 fn tenths(value: &str) -> Option<u64> {
     if let Some(number) = value.strip_suffix(".0").filter(|number| !number.is_empty()) {
@@ -87,12 +163,13 @@ fn tenths(value: &str) -> Option<u64> {
         return whole.checked_mul(10)?.checked_add(tenths).filter(|tenths| (1..=6000).contains(tenths));
     }
     let (number, unit) = split_unit(value)?;
-    let tenths = match unit.as_str() {
-        "ms" if number.is_multiple_of(100) => number / 100,
-        "ds" | "" => number,
-        "s" | "sec" => number.checked_mul(10)?,
-        "m" | "min" => number.checked_mul(600)?,
-        _ => return None,
+    let tenths = match Unit::parse(&unit) {
+        None if unit.is_empty() => number,
+        Some(Unit::Milliseconds) if number.is_multiple_of(100) => number / 100,
+        Some(Unit::Tenths) => number,
+        Some(Unit::Seconds) => number.checked_mul(10)?,
+        Some(Unit::Minutes) => number.checked_mul(600)?,
+        Some(Unit::Milliseconds | Unit::Hours) | None => return None,
     };
     (tenths > 0 && tenths <= 6000).then_some(tenths)
 }
@@ -100,12 +177,12 @@ fn tenths(value: &str) -> Option<u64> {
 /// Returns a duration with its unit, in whole seconds.
 fn seconds(value: &str) -> Option<u64> {
     let (number, unit) = split_unit(value)?;
-    match unit.as_str() {
-        "ms" if number.is_multiple_of(1000) => Some(number / 1000),
-        "s" | "sec" => Some(number),
-        "m" | "min" => number.checked_mul(60),
-        "h" => number.checked_mul(3600),
-        _ => None,
+    match Unit::parse(&unit)? {
+        Unit::Milliseconds => number.is_multiple_of(1000).then_some(number / 1000),
+        Unit::Tenths => None,
+        Unit::Seconds => Some(number),
+        Unit::Minutes => number.checked_mul(60),
+        Unit::Hours => number.checked_mul(3600),
     }
 }
 
@@ -179,6 +256,21 @@ mod tests {
             ("timeo==600", "timeo=600"),
             ("vers==4.1", "vers=4.1"),
             ("vers=04.1", "vers=4.1"),
+            ("timeo=60seconds", "timeo=600"),
+            ("acregmin=3secs", "acregmin=3"),
+            ("retry=5m", "retry=5"),
+            ("retrans=3x", "retrans=3"),
+            ("retrans=3times", "retrans=3"),
+            ("retrans=2.0", "retrans=2"),
+            ("nconnect=4x", "nconnect=4"),
+            ("sec=unix", "sec=sys"),
+            ("sec=AUTH_SYS", "sec=sys"),
+            ("sec=krb", "sec=krb5"),
+            ("sec=kerberos:unix", "sec=krb5:sys"),
+            ("proto=tcp4", "proto=tcp"),
+            ("proto=tcpv4", "proto=tcp"),
+            ("proto=tcpv6", "proto=tcp6"),
+            ("lookupcache=off", "lookupcache=none"),
         ] {
             assert_eq!(intended(&MountOption::new(text)).as_deref(), Some(meant), "{text}");
         }
@@ -189,7 +281,8 @@ mod tests {
         for text in [
             "vers=5", "vers=four", "timeo=60x", "timeo=0s", "timeo=", "rsize=1G2", "hard=1", "nfsvers=4,1",
             "foo=1M", "vers=43", "vers=31", "acregmin=1w", "minorversion=3.1", "rsize=1.5", "rsize=1_04",
-            "timeo=0.55s", "timeo=.5", "rsize=1.048",
+            "timeo=0.55s", "timeo=.5", "rsize=1.048", "retry=90s", "retrans=3s", "sec=krb4", "proto=ip",
+            "retry=2", "retrans=three", "timeo=1h",
         ] {
             assert_eq!(intended(&MountOption::new(text)), None, "{text}");
         }

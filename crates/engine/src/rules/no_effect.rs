@@ -5,7 +5,7 @@ use crate::finding::{Action, Applicability, Code, Severity};
 use crate::nfs::acceptance::version_request;
 use crate::nfs::catalog::{Effect, OptionId};
 use crate::nfs::disguised::rest_of_remark;
-use crate::nfs::option;
+use crate::nfs::option::{self, MountOption};
 use crate::nfs::version::Versions;
 use crate::subject::effective::Token;
 
@@ -70,12 +70,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let Some(entry) = token.entry().filter(|_| token.acceptance.refusal.is_none()) else {
             continue;
         };
-        let why = match (entry.effect, entry.id) {
-            (Effect::None(why), _) => why,
-            (Effect::NoneOnV4(why), _) if only_v4 && !is_open => why,
-            (_, OptionId::Propagation) if token.option.value().is_some_and(|value| !value.is_empty()) => {
-                "mount(8) ignores it with a value"
-            }
+        let why = match (ineffective(&token.option, only_v4 && !is_open), entry.id) {
+            (Some(why), _) => why,
             // Beside another version it is refused, unless it is 0.
             (_, OptionId::Minorversion)
                 if !is_open && !asks_for_v4() && !versions.and(token.acceptance.versions).is_empty() =>
@@ -97,6 +93,20 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let is_cut = is_cut_remark(check, token);
         let fix = remove(token).filter(|_| !is_cut).map(|edit| offer(vec![edit]));
         check.report(token, Severity::Proper, message, fix);
+    }
+}
+
+/// Returns the reason why an option does nothing, whatever stands next to it but a version; `only_v4` is
+/// true if NFSv3 is not asked for.
+pub(super) fn ineffective(option: &MountOption<'_>, only_v4: bool) -> Option<&'static str> {
+    let entry = option.entry()?;
+    match (entry.effect, entry.id) {
+        (Effect::None(why), _) => Some(why),
+        (Effect::NoneOnV4(why), _) if only_v4 => Some(why),
+        (_, OptionId::Propagation) if option.value().is_some_and(|value| !value.is_empty()) => {
+            Some("mount(8) ignores it with a value")
+        }
+        _ => None,
     }
 }
 

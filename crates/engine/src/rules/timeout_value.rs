@@ -4,6 +4,7 @@ use super::{About, Actions, Example, Rule, RuleContext, Setting, offer, replace}
 use crate::count::{counted, grouped, named};
 use crate::finding::{Action, Applicability, Code, Sentence, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
+use crate::nfs::intended;
 use crate::nfs::value::{is_canonical_decimal, kernel_number, leading_number};
 use crate::subject::Subject;
 use crate::subject::effective::Token;
@@ -212,12 +213,16 @@ fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
         let what = "is not a number of minutes: mount.nfs uses its default";
         return Some(Problem::with_remedy(what, "write whole minutes, or drop it".to_owned()));
     };
+    // A driver that gives up sooner leaves a mount.nfs that continues.
+    let most = subject.driver.deadline.map_or(max, |seconds| max.min(seconds.saturating_sub(1) / 60));
     if !is_canonical_decimal(value) {
-        let meant = intended_minutes(value).filter(|minutes| *minutes <= u64::from(max));
-        return Some(Problem::new(
-            format!("is read by mount.nfs as {}", counted(minutes, "minute")),
-            meant.or((minutes <= u64::from(max)).then_some(minutes)),
-        ));
+        let fits = |minutes: &u64| *minutes <= u64::from(max);
+        let meant = intended::minutes(value).filter(fits).or(Some(minutes).filter(fits));
+        let what = format!("is read by mount.nfs as {}", counted(minutes, "minute"));
+        return Some(match meant {
+            Some(_) => Problem::new(what, meant),
+            None => Problem::with_remedy(what, format!("use at most retry={most}")),
+        });
     }
     if minutes <= u64::from(max) {
         return None;
@@ -228,22 +233,8 @@ fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
         None => "the kubelet waits for it".to_owned(),
     };
     let minutes = grouped(minutes);
-    // A driver that gives up sooner leaves a mount.nfs that continues.
-    let most = subject.driver.deadline.map_or(max, |seconds| max.min(seconds.saturating_sub(1) / 60));
     let what = format!("makes mount.nfs retry for {minutes} min; {meanwhile}");
     Some(Problem::with_remedy(what, format!("use at most retry={most}")))
-}
-
-/// Returns the whole minutes that a value with a unit is meant to be: `120s`, `2min`, `1h`.
-fn intended_minutes(value: &str) -> Option<u64> {
-    let unit = value.trim_start_matches(|character: char| character.is_ascii_digit());
-    let number: u64 = value.strip_suffix(unit)?.parse().ok()?;
-    match unit.to_ascii_lowercase().as_str() {
-        "s" | "sec" => number.is_multiple_of(60).then_some(number / 60),
-        "m" | "min" => Some(number),
-        "h" => number.checked_mul(60),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -100,8 +100,14 @@ fn check(check: &mut RuleContext<'_, '_>) {
         } else if let Some(suggestion) = (index < SUGGESTIONS).then(|| suggestion(check, token)).flatten() {
             if let Some(other) = OtherVersion::of(check.subject, token, &suggestion) {
                 message.remedy = Some(other.remedy(&suggestion).into());
-                let gone = remove(token).filter(|_| other.makes_needless(&suggestion));
-                fix = gone.map(|edit| offer(vec![edit]));
+                fix = if other.makes_needless(&suggestion) {
+                    remove(token).map(|edit| offer(vec![edit]))
+                } else {
+                    // Of two that are misspelt and agree, NMG012 removes one once they are put right.
+                    let edit =
+                        replace(token, suggestion.clone()).filter(|_| !other.leaves_a_choice(&suggestion));
+                    edit.map(|edit| offer_instead(check.subject, token, vec![edit]))
+                };
             } else {
                 message.remedy = Some(format!("use {suggestion:?}").into());
                 fix = replace(token, suggestion).map(|edit| offer_instead(check.subject, token, vec![edit]));

@@ -1,6 +1,7 @@
 //! NMG020: options at a place that nothing reads, or that the driver refuses.
 
 mod hindrance;
+mod idle;
 mod remedy;
 
 use std::borrow::Cow;

@@ -100,6 +100,14 @@ impl Scope {
         least: Action::Deny,
         as_demanded: false,
     };
+
+    /// The scope of that list where no fix of what is denied suffices.
+    pub const WIDER_PROPOSAL: Self = Self { least: Action::Warn, ..Self::PROPOSAL };
+
+    /// Returns true for the scope of a list that is proposed.
+    pub fn is_proposal(self) -> bool {
+        self == Self::PROPOSAL || self == Self::WIDER_PROPOSAL
+    }
 }
 
 fn place_of<'s>(subject: &'s Subject<'_>, edit: &'s Edit) -> Option<&'s Place> {

@@ -1,5 +1,6 @@
 //! Determines the options that win, so that no fix changes more than it is about: an element that
-//! is split or written otherwise takes another place where a driver sorts its list.
+//! is split or written otherwise takes another place where a driver sorts its list, and keeps a driver from
+//! adding what it adds to a list without it.
 
 use std::collections::BTreeMap;
 
@@ -27,12 +28,14 @@ pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) 
     };
     let is_offered = |fix: &Fix| fix.applicability == Applicability::Offer && reorders(fix);
     let driver = subject.driver;
-    let keeps_order = !driver.sorts() && !driver.keeps_first_of_equal();
+    let adds = driver.adds_by_element();
+    let keeps_order = !driver.sorts() && !driver.keeps_first_of_equal() && !adds;
     if keeps_order || !findings.iter().any(|judged| judged.finding.fix.as_ref().is_some_and(reorders)) {
         return;
     }
     let before = Winners::of(subject);
-    if !before.have_rivals {
+    // The driver may bring the rival of an option only after the fix.
+    if !before.have_rivals && !adds {
         return;
     }
     demote_applied(subject, findings, &before, reorders);

@@ -1,5 +1,6 @@
 //! Finds a second version option, of which mount.nfs takes one.
 
+use super::{closest, in_small_letters};
 use crate::nfs::acceptance;
 use crate::nfs::intended::{intended, version_word};
 use crate::nfs::option::MountOption;
@@ -89,7 +90,8 @@ fn version_meant(token: &Token<'_>) -> Option<String> {
     let bare = match text.split_once('=') {
         Some((keyword, value)) => {
             let keyword = keyword.trim();
-            let known = version_keyword(&keyword.to_lowercase()).unwrap_or(keyword);
+            let lower = keyword.to_lowercase();
+            let known = version_keyword(&lower).or_else(|| misspelt(&lower)).unwrap_or(keyword);
             format!("{known}={}", value.trim())
         }
         None if text.trim_start().starts_with(|first: char| first.is_ascii_digit()) => {
@@ -101,6 +103,16 @@ fn version_meant(token: &Token<'_>) -> Option<String> {
         return Some(intended(&MountOption::new(&bare)).unwrap_or(bare));
     }
     version_word(&bare)
+}
+
+/// Returns the keyword of a version that a misspelt one is meant to be, as NMG011 suggests it.
+fn misspelt(written: &str) -> Option<&'static str> {
+    // To look through the catalog takes longer, and most words are far from both.
+    let is_near = |keyword: &str| {
+        keyword.len().abs_diff(written.len()) <= 2 && strsim::osa_distance(written, keyword) <= 2
+    };
+    let is_version = ["vers", "nfsvers"].into_iter().any(is_near);
+    is_version.then(|| in_small_letters(written).or_else(|| closest(written))).flatten()
 }
 
 /// Returns the keyword of a version that another word is meant to be.

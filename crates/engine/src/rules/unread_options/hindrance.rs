@@ -1,5 +1,6 @@
 //! The reasons why options stay at a place that nothing reads.
 
+use super::idle::{idle, pieces};
 use crate::nfs::acceptance::{self, Transport};
 use crate::nfs::catalog::{Effect, Entry, OptionId};
 use crate::nfs::option::{self, MountOption};
@@ -29,8 +30,7 @@ pub(super) fn uncertain(text: &str) -> Option<Hindrance> {
 
 /// Returns the reason why the first option that cannot come into force at all is not moved.
 pub(super) fn invalid<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Hindrance> {
-    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
-    pieces.map(|piece| piece.text.trim()).filter(|text| !text.is_empty()).find_map(|text| {
+    pieces(lost).find_map(|text| {
         let option = MountOption::new(text);
         let is_own = subject.driver.own_words.contains(&option.keyword());
         if is_refused_alone(subject, &option) {
@@ -43,13 +43,16 @@ pub(super) fn invalid<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Optio
 
 /// Returns the first option that has quotes or other special characters: it is not moved.
 pub(super) fn special<T: AsRef<str>>(lost: &[T]) -> Option<&str> {
-    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
-    pieces.map(|piece| piece.text.trim()).find(|text| !text.is_empty() && !option::is_plain(text))
+    pieces(lost).find(|text| !option::is_plain(text))
 }
 
 /// Returns the reason why options are not moved to the list unasked: it has others than these and those that
 /// the guard itself asks for, or one of them is not harmless.
 pub(super) fn doubt<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Doubt> {
+    // Options without effect are dropped, and no other one comes into force.
+    if idle(subject, lost).len() == pieces(lost).count() {
+        return None;
+    }
     if !is_certain(subject, lost) {
         return Some(Doubt::Others);
     }
@@ -60,8 +63,7 @@ pub(super) fn doubt<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<
 /// force: it has none but these, and those that the guard itself asks for.
 fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
     const ASKED_FOR: [OptionId; 3] = [OptionId::Fg, OptionId::Timeo, OptionId::Retrans];
-    let lost: Vec<&str> =
-        lost.iter().flat_map(|text| option::split(text.as_ref())).map(|piece| piece.text.trim()).collect();
+    let lost: Vec<&str> = pieces(lost).collect();
     subject.options.effective().filter(|token| token.site.is_some()).all(|token| {
         token.id().is_some_and(|word| ASKED_FOR.contains(&word)) || lost.contains(&token.option.text())
     })
@@ -103,8 +105,8 @@ fn harmful<'l, T: AsRef<str>>(subject: &Subject<'_>, lost: &'l [T]) -> Option<&'
                 || acceptance::transport(&option) == Some(Transport::Tcp)
         })
     };
-    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
-    pieces.map(|piece| piece.text.trim()).find(|text| !text.is_empty() && !is_harmless(text))
+    let dropped = idle(subject, lost);
+    pieces(lost).find(|text| !dropped.contains(text) && !is_harmless(text))
 }
 
 /// The reason why options stay at a place that nothing reads.
@@ -183,7 +185,7 @@ impl Doubt {
             Self::Annotation => "another controller may read the annotation".to_owned(),
             Self::Several => "several places hold options".to_owned(),
             Self::Others => "the list has other options".to_owned(),
-            Self::Harmful(option) => format!("{:?} changes what the mount does", shortened(&option)),
+            Self::Harmful(option) => format!("{:?} may change what the mount does", shortened(&option)),
             Self::Immutable => "an existing object has to be deleted and recreated".to_owned(),
         }
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::hindrance::{Doubt, Hindrance, UNASKED, invalid, special, uncertain};
+use super::idle::{idle, pieces};
 use crate::finding::{Applicability, Edit, Fix, Renaming};
 use crate::kind::Holds;
 use crate::nfs::acceptance;
@@ -58,17 +59,26 @@ pub(super) fn remedy<T: AsRef<str>>(
         _ => place.short(),
     };
     let text = if is_in_file(subject) && is_sole { written(subject, &place, lost) } else { None };
+    let dropped = idle(subject, lost);
     let remedy = match text {
         Some(Written::Whole(text)) => format!("use {field}: {text}"),
         Some(Written::Further(options)) => format!("add {options} to {field}"),
+        Some(Written::Nothing) if dropped.len() == pieces(lost).count() && !dropped.is_empty() => {
+            return Some("delete it: none of its options has an effect".into());
+        }
         Some(Written::Nothing) => format!("delete it: {field} lacks none of its options"),
         None => match there_already(subject, &place, lost) {
             // After them both would stand there twice.
-            Some(options) => format!("use {field}, which has {options} already"),
-            None => format!("use {field}"),
+            Some(options) => return Some(format!("use {field}, which has {options} already").into()),
+            None => return Some(format!("use {field}").into()),
         },
     };
-    Some(remedy.into())
+    if dropped.is_empty() || dropped.len() > MOST_WRITTEN {
+        return Some(remedy.into());
+    }
+    let has = if dropped.len() == 1 { "has" } else { "have" };
+    let dropped: Vec<String> = dropped.iter().map(|option| quoted(option)).collect();
+    Some(format!("{remedy}; {} {has} no effect", dropped.join(", ")).into())
 }
 
 /// Returns those of the lost options that the list of a file has, as they are written; `None` for none of
@@ -130,6 +140,9 @@ fn renaming(subject: &Subject<'_>, from: &Place, old: &str) -> Result<Fix, Hindr
         return Err(Hindrance::Defaults);
     }
     if !is_in_file(subject) || !(is_beside || is_stray) {
+        return Err(Hindrance::NoPlace);
+    }
+    if idle(subject, &[old]).len() == pieces(&[old]).count() {
         return Err(Hindrance::NoPlace);
     }
     let options = elements(subject, &to, &[old])
@@ -247,10 +260,13 @@ enum Written {
 
 /// Returns the text at the place with the lost options appended, as YAML.
 fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Written> {
-    if lost.iter().all(|text| option::pieces(text.as_ref()).next().is_none()) {
+    if pieces(lost).next().is_none() {
         return Some(Written::Nothing);
     }
     let elements = elements(subject, place, lost)?;
+    if idle(subject, lost).len() == pieces(lost).count() {
+        return Some(Written::Nothing);
+    }
     if elements.is_empty() || elements.len() > MOST_WRITTEN {
         return None;
     }
@@ -301,8 +317,8 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
         };
         subject.options.effective().filter(is_elsewhere)
     };
-    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
-    for piece in pieces.map(|piece| piece.text.trim()).filter(|text| !text.is_empty()) {
+    let dropped = idle(subject, lost);
+    for piece in pieces(lost).filter(|text| !dropped.contains(text)) {
         let is_bg = reading::background_word(piece, Latitude::WIDE).is_some();
         if !is_bg && reading::mentions_background(piece) {
             return None;

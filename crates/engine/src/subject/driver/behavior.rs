@@ -1,7 +1,7 @@
 //! Evaluates a row for rules and repairs.
 
 use super::Driver;
-use super::assembly::{Step, Unless};
+use super::assembly::{Addition, Step, Unless, When};
 use super::refusal::What;
 use crate::nfs::acceptance::names_version;
 use crate::nfs::option::MountOption;
@@ -57,6 +57,17 @@ impl Driver {
     /// Returns true if the driver drops an element that equals an earlier one.
     pub fn keeps_first_of_equal(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::KeepFirstOfEqual))
+    }
+
+    /// Returns true if the driver looks at whole elements before it adds its own options, so that a joined
+    /// option counts only once its element is split.
+    pub fn adds_by_element(&self) -> bool {
+        self.steps.iter().any(|step| match step {
+            Step::Add(Addition { unless, when, .. }) => {
+                !matches!(unless, Unless::Never | Unless::Keyword(_)) || matches!(when, When::Holds(_))
+            }
+            _ => false,
+        })
     }
 
     /// Returns true if the driver would add something, or add it in another place, if the option
