@@ -226,11 +226,6 @@ impl Policy {
         self.setting(rule).map(|setting| setting.own.as_slice()).unwrap_or_default()
     }
 
-    /// Returns true if the policy sets a number of any rule.
-    pub(crate) fn has_own_numbers(&self) -> bool {
-        self.content.rules.iter().any(|rule| rule.own.iter().any(Option::is_some))
-    }
-
     /// Returns the action the policy sets for `rule` over its profile.
     pub fn own_action(&self, rule: &Rule) -> Option<Action> {
         self.setting(rule)?.action

@@ -227,7 +227,7 @@ fn another_winner(cluster: &mut Cluster) -> Result<(), Failed> {
     assert!(refuses(&background_mount_only(), &object, None));
     install(&api, &mutating::generated());
     let said = api.send(Call::try_create(&object));
-    // The kubelet sorts "fg,nocto" behind "cto".
+    // The kubelet sorts "fg,nocto" after "cto".
     assert_eq!(said.body["spec"]["mountOptions"], json!(["fg,nocto", "cto"]));
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::fix::{Elements, with_fixes};
 use super::{Evaluation, Judged, evaluate_as_written};
 use crate::finding::{Action, Code, Edit, Fix};
 use crate::policy::Policy;
-use crate::rules::About;
+use crate::rules::{About, RULES};
 use crate::subject::Subject;
 
 /// Takes the fix from each finding of a missing option that cannot be filled in without another
@@ -69,5 +69,6 @@ fn key(judged: &Judged) -> (Code, usize, Cow<'static, str>) {
 /// the kernel's, with which a list does what it did without them.
 fn may_harm(policy: &Policy, subject: &Subject<'_>) -> bool {
     let has_own = |setting: &crate::subject::DriverSetting| setting.timeo.or(setting.retrans).is_some();
-    subject.driver_setting.is_some_and(has_own) || policy.has_own_numbers()
+    subject.driver_setting.is_some_and(has_own)
+        || RULES.iter().any(|rule| policy.own_numbers(rule).iter().any(Option::is_some))
 }

@@ -25,7 +25,7 @@ pub fn mentions_background(text: &str) -> bool {
 /// letters: its keyword, without quotes and backslashes.
 pub fn background_word(piece: &str, latitude: Latitude) -> Option<&'static str> {
     // `bg=0` and `bg=no` are bg, too: the value is not looked at.
-    let keyword = behind_switch(piece).split('=').next()?;
+    let keyword = after_switch(piece).split('=').next()?;
     let keyword = if latitude.trims { trimmed(keyword) } else { keyword };
     // Quotes inside the word vanish in a shell: b"g".
     let mut letters = keyword.bytes().filter(|byte| !is_mark(*byte));
@@ -39,10 +39,10 @@ pub fn background_word(piece: &str, latitude: Latitude) -> Option<&'static str> 
     Some(word)
 }
 
-/// Returns the text behind the switch of mount(8) for options: `-o bg`, `-obg`, `-vobg`, `--options=bg`. Trident
+/// Returns the text after the switch of mount(8) for options: `-o bg`, `-obg`, `-vobg`, `--options=bg`. Trident
 /// takes `-o ` off the string (`utils/mount/mount_linux.go`); to ceph-csi each element of a list is an argument
-/// of its own (`internal/util/nsenter` behind `netNamespaceFilePath`).
-fn behind_switch(piece: &str) -> &str {
+/// of its own (`internal/util/nsenter` with `netNamespaceFilePath`).
+fn after_switch(piece: &str) -> &str {
     let Some(switches) = piece.strip_prefix('-') else { return piece };
     let rest = if let Some(long) = switches.strip_prefix('-') {
         long.strip_prefix("options")

@@ -19,7 +19,6 @@ use crate::subject::carrier::{self, Carrier, Form};
 use crate::subject::driver::assembly::{Addition, Cut, Empty, NoneWord, Step, Unless, When};
 use crate::subject::driver::{Case, Driver, On, Role};
 use crate::subject::facts::Facts;
-use rewriting::is_python_space;
 
 /// One string that is joined with others, and the tokens in it.
 #[derive(Debug, Clone)]
@@ -319,7 +318,7 @@ impl<'m> Assembly<'m> {
             Step::OnePerKeyword => self.keep_one_per_keyword(),
             Step::Trim => {
                 for index in 0..self.parts.len() {
-                    self.rewrite(index, |text| text.trim_matches(is_python_space).to_owned());
+                    self.rewrite(index, |text| text.trim_matches(rewriting::is_python_space).to_owned());
                 }
             }
             Step::StripPrefix(prefix) => {
