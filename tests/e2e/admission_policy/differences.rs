@@ -97,7 +97,9 @@ pub fn is_rewritten(object: &Value) -> bool {
             && elements
                 .clone()
                 .any(|element| element.as_str().unwrap_or_default().contains(['\\', '$', '"', '\'']))
-        || ["file.csi.azure.com", "blob.csi.azure.com"].iter().any(|name| driver.contains(&&json!(name)))
+        || ["file.csi.azure.com", "kubernetes.io/azure-file", "blob.csi.azure.com"]
+            .iter()
+            .any(|name| driver.contains(&&json!(name)))
             && elements.any(|element| is_edited(element.as_str().unwrap_or_default()))
 }
 
