@@ -148,7 +148,7 @@ pub(super) fn of_options(
 const DIRECTIVES: [&str; 4] = ["$patch", "$retainKeys", "$deleteFromPrimitiveList/", "$setElementOrder/"];
 
 /// Returns the key of a map that is a directive of a strategic merge patch.
-fn directive<'v>(from: NodeDeserializer<'v>, node: NodeId) -> Option<&'v str> {
+fn directive(from: NodeDeserializer<'_>, node: NodeId) -> Option<&str> {
     let is_directive = |key: &&str| {
         DIRECTIVES.iter().any(|name| if name.ends_with('/') { key.starts_with(name) } else { key == name })
     };

@@ -73,12 +73,11 @@ fn statement(text: &str) -> &str {
     for (at, letter) in text.char_indices() {
         match letter {
             '[' | '{' | '(' => depth += 1,
-            ']' | '}' | ')' if depth == 0 => return text.get(..at).unwrap_or(text),
+            ']' | '}' | ')' | '\n' if depth == 0 => return text.get(..at).unwrap_or(text),
             ']' | '}' | ')' => {
                 depth -= 1;
                 has_ended |= depth == 0;
             }
-            '\n' if depth == 0 => return text.get(..at).unwrap_or(text),
             // The next key of a block on one line.
             ',' if depth == 0 && has_ended => return text.get(..at).unwrap_or(text),
             _ => {}
