@@ -12,6 +12,7 @@
     reason = "a test may end by panicking, and nothing imports a test program"
 )]
 
+mod access_modes;
 mod bounds;
 mod bypasses;
 mod corpus;
