@@ -24,6 +24,7 @@ mod kernel_truth;
 mod kinds;
 mod mending;
 mod observing;
+mod overridden;
 mod placeholders;
 mod policies;
 mod policy_keys;

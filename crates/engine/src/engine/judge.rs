@@ -347,7 +347,7 @@ pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
     // An unknown word may be the driver's own, or is denied.
     let fails = |token: &Token<'_>| {
         let refusal = token.acceptance.refusal.filter(|refusal| *refusal != Refusal::Unknown);
-        token.is_written() && !token.is_beside_sloppy && refusal.is_some()
+        token.is_written() && !token.is_beside_sloppy && refusal.is_some() && !fixed.is_overridden(token)
     };
     if evaluation.findings.iter().any(is_lost) || fixed.options.tokens().iter().any(fails) {
         return None;
