@@ -32,6 +32,7 @@ mod profiles;
 mod properties;
 mod readings;
 mod repair;
+mod replaced;
 mod rules;
 mod second_version;
 mod sorting;

@@ -16,7 +16,7 @@ use crate::policy::{Mode, Policy};
 use crate::rules::UNREAD_OPTIONS;
 use crate::site::{Place, Site};
 use crate::subject::Subject;
-use crate::subject::carrier::Carrier;
+use crate::subject::carrier::{Carrier, Form};
 use crate::subject::effective::Token;
 
 /// The two questions of an API server.
@@ -338,8 +338,17 @@ pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
     if !is_shown {
         return None;
     }
-    let elements = fix_all(policy, subject, today, Scope::PROPOSAL);
+    let mut elements = fix_all(policy, subject, today, Scope::PROPOSAL);
+    for (carrier, elements) in subject.carriers.iter().zip(&mut elements) {
+        // Beside others, an element without text says nothing, and NMG009 asks to remove it.
+        if carrier.form == Form::List && elements.iter().any(|element| !element.is_empty()) {
+            elements.retain(|element| !element.is_empty());
+        }
+    }
     let fixed = subject.with_elements(&elements);
+    if subject.would_empty_list(&elements) {
+        return None;
+    }
     let evaluation = evaluate(policy, &fixed, today);
     // Another controller may read an annotation: the list passes without its options.
     let is_read = |finding: &Finding| finding.place.as_ref().is_some_and(Place::is_stray_annotation);
