@@ -60,6 +60,9 @@ impl Proposed {
     ) -> Option<Offered> {
         let (scope, _) = self.repaired.as_ref().filter(|(_, subjects)| subjects.contains_key(&part))?;
         let fixed = fix_alone(subject, finding.fix.as_ref()?, *scope);
+        if fixed.as_ref().is_some_and(|fixed| subject.would_empty_list(&fixed.elements)) {
+            return None;
+        }
         let mut replacements =
             replacements(subject, finding, fixed.as_ref(), layout, *scope).unwrap_or_default();
         replacements.sort_by_key(|replacement| (replacement.start, replacement.end));

@@ -33,7 +33,6 @@ use crate::source::object::{Object, Part};
 use crate::source::text::{self, Lines, TextError};
 use crate::source::{Item, Skip, visit};
 use crate::subject::Subject;
-use crate::subject::driver::assembly::Empty;
 use crate::subject::driver::{ListUse, Nfs};
 use sharing::Sharing;
 use survey::Otherwise;
@@ -395,5 +394,5 @@ fn hides_defaults(subject: &Subject<'_>) -> bool {
     subject.nfs != Nfs::Yes
         || !driver.known.is_read()
         || driver.list != ListUse::Used
-        || driver.empty == Empty::Hidden && !subject.options.any_given()
+        || subject.mounts_with_hidden_options()
 }

@@ -12,6 +12,7 @@
     reason = "a test may end by panicking, and nothing imports a test program"
 )]
 
+mod access_modes;
 mod bounds;
 mod bypasses;
 mod corpus;
@@ -23,6 +24,7 @@ mod kernel_truth;
 mod kinds;
 mod mending;
 mod observing;
+mod overridden;
 mod placeholders;
 mod policies;
 mod policy_keys;
@@ -31,6 +33,7 @@ mod promised;
 mod properties;
 mod readings;
 mod repair;
+mod replaced;
 mod rules;
 mod second_version;
 mod sorting;

@@ -18,7 +18,6 @@ use crate::rules::{About, BACKGROUND_MOUNT, MALFORMED_ELEMENT, RULES, Rule, UNKN
 use crate::site::Site;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
-use crate::subject::filling::Filling;
 use crate::subject::{LONGEST_OPTIONS, Subject};
 
 /// A finding and what the policy does about it.
@@ -259,8 +258,7 @@ fn cap(policy: &Policy, subject: &Subject<'_>, rule: &Rule, severity: Severity) 
 /// holds one: nothing is demanded of it. Defaults of the driver that are known are written out with
 /// the missing word, others leave it as it is.
 fn takes_something_away(subject: &Subject<'_>, rule: &Rule) -> bool {
-    rule.about == About::Absence
-        && (!subject.defaults.is_empty() || matches!(subject.filling(), Filling::Nowhere(_)))
+    rule.about == About::Absence && subject.gives_way_to_a_list()
 }
 
 /// Returns the findings at `deny` that are exempt in the template `subject` and not in its Pods: no exemption

@@ -27,7 +27,7 @@ use crate::site::{InlineVolume, Place};
 use carrier::Carrier;
 use driver::evidence::Evidence;
 use driver::{Case, Driver, Nfs};
-use effective::Options;
+use effective::{Options, Token};
 use facts::Facts;
 use identity::{access, identify, is_volume, may_have_made, server};
 use manifest::{Manifest, Metadata};
@@ -361,6 +361,12 @@ impl<'m> Subject<'m> {
     /// Returns the provisioner that the object names and that is not believed.
     pub fn disbelieved_provisioner(&self) -> Option<&'m str> {
         self.names_provisioner.filter(|_| self.provisioned_by.is_none())
+    }
+
+    /// Returns true if an option reaches no mount because the driver takes a later one with its keyword.
+    pub fn is_overridden(&self, token: &Token<'_>) -> bool {
+        let is_it = |other: &Token<'_>| other.option.text() == token.option.text();
+        token.is_written() && self.driver.takes_last_of_keyword() && !self.options.effective().any(is_it)
     }
 
     /// Returns the string that mount.nfs gets.

@@ -13,7 +13,7 @@ use crate::engine::fix::{Scope, Traced, fix_traced, fix_traced_keeping};
 use crate::policy::Policy;
 use crate::site::Place;
 use crate::source::object::{Layout, Object};
-use crate::source::rewrite::{self, Change};
+use crate::source::rewrite::{self, Change, RewriteRefusal};
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 
@@ -175,6 +175,11 @@ fn wish<'o>(
         };
         values.push((carrier.place.clone(), value));
         let layout = layout.get_or_insert_with(|| planner.object.layout());
+        if carrier_index == 0 && subject.would_empty_list(&fixed.elements) {
+            let at = (planner.index, part, carrier_index);
+            wishes.refuse(at, layout, &carrier.place, RewriteRefusal::NothingLeft);
+            continue;
+        }
         let change = Change { place: &carrier.place, old: &carrier.elements, new: &new, origins };
         wishes.add((planner.index, part, carrier_index), layout, change);
     }

@@ -113,6 +113,18 @@ impl Wishes {
         self.asked.push(Asked { together, apart, object, part, carrier, document, at });
     }
 
+    /// Notes that a carrier is to change and must not.
+    pub(super) fn refuse(
+        &mut self,
+        (object, part, carrier): (usize, usize, usize),
+        layout: &Layout<'_>,
+        place: &Place,
+        refusal: RewriteRefusal,
+    ) {
+        let (document, at) = (layout.document(), layout.start(place));
+        self.asked.push(Asked { together: Err(refusal), apart: None, object, part, carrier, document, at });
+    }
+
     /// Notes that a field is to go away or to have another name, by a plan that touches nothing that is read
     /// elsewhere, or that it should and cannot.
     pub(super) fn remove(

@@ -6,7 +6,6 @@ use crate::site::Place;
 use crate::source::unjudged::{Unjudged, UnjudgedPlace};
 use crate::subject::carrier::{Carrier, Form};
 use crate::subject::driver::Role;
-use crate::subject::driver::assembly::Empty;
 use crate::subject::manifest::Manifest;
 use crate::subject::{Subject, UnreadKey};
 
@@ -69,9 +68,7 @@ pub(super) fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {
 /// Returns the reason why nothing is known of the string that `mount -o` gets: the driver, whose
 /// source was not read, may pass on what stands at another place than those that are known.
 pub(super) fn hidden(subject: &Subject<'_>) -> Option<String> {
-    // The first option of the object replaces those of the backend.
-    let has_own = subject.options.effective().any(|token| token.site.is_some());
-    if subject.driver.empty == Empty::Hidden && !has_own && !subject.carries_no_mount() {
+    if subject.mounts_with_hidden_options() && !subject.carries_no_mount() {
         return Some("the driver mounts with options that the object does not show".to_owned());
     }
     if subject.driver.known.is_read() || !subject.effective().is_empty() {

@@ -241,5 +241,15 @@ kind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n<<: *x\n";
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("nothing would be left of the list, and a driver may then use options"), "{said}");
     assert!(!said.contains("delete the field"), "{said}");
+    // Neither does a fix alone take the last one away that counts beside what the driver takes out.
+    for (list, is_offered) in [(json!(["vers=3", "intr"]), false), (json!(["vers=3", "intr", "ac"]), true)] {
+        let mut class = alibaba.clone();
+        class["mountOptions"] = list;
+        let output = pipe(&["check", "--no-policy", "--format", "sarif", "-"], class.to_string().as_bytes());
+        let sarif: Value = serde_json::from_str(&stdout(&output))?;
+        let results = sarif["runs"][0]["results"].as_array().cloned().unwrap_or_default();
+        let found = results.iter().find(|result| result["ruleId"] == "NMG015").cloned().unwrap_or_default();
+        assert_eq!(found["fixes"].is_array(), is_offered, "{found}");
+    }
     Ok(())
 }

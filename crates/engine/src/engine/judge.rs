@@ -16,7 +16,7 @@ use crate::policy::{Mode, Policy};
 use crate::rules::UNREAD_OPTIONS;
 use crate::site::{Place, Site};
 use crate::subject::Subject;
-use crate::subject::carrier::Carrier;
+use crate::subject::carrier::{Carrier, Form};
 use crate::subject::effective::Token;
 
 /// The two questions of an API server.
@@ -345,8 +345,17 @@ pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
 /// Returns the carriers with the fixes of a scope, if the subject passes `/validate` with them.
 fn passing<'m>(case: &Case<'_, 'm>, scope: Scope) -> Option<Elements<'m>> {
     let Case { policy, subject, today, .. } = *case;
-    let elements = fix_all(policy, subject, today, scope);
+    let mut elements = fix_all(policy, subject, today, scope);
+    for (carrier, elements) in subject.carriers.iter().zip(&mut elements) {
+        // Beside others, an element without text says nothing, and NMG009 asks to remove it.
+        if carrier.form == Form::List && elements.iter().any(|element| !element.is_empty()) {
+            elements.retain(|element| !element.is_empty());
+        }
+    }
     let fixed = subject.with_elements(&elements);
+    if subject.would_empty_list(&elements) {
+        return None;
+    }
     let evaluation = evaluate(policy, &fixed, today);
     // Another controller may read an annotation: the list passes without its options.
     let is_read = |finding: &Finding| finding.place.as_ref().is_some_and(Place::is_stray_annotation);
@@ -354,7 +363,7 @@ fn passing<'m>(case: &Case<'_, 'm>, scope: Scope) -> Option<Elements<'m>> {
     // An unknown word may be the driver's own, or is denied.
     let fails = |token: &Token<'_>| {
         let refusal = token.acceptance.refusal.filter(|refusal| *refusal != Refusal::Unknown);
-        token.is_written() && !token.is_beside_sloppy && refusal.is_some()
+        token.is_written() && !token.is_beside_sloppy && refusal.is_some() && !fixed.is_overridden(token)
     };
     if evaluation.findings.iter().any(is_lost) || fixed.options.tokens().iter().any(fails) {
         return None;

@@ -1,6 +1,7 @@
 //! NMG012: an option that is known, and refused as it stands.
 
 mod by_driver;
+mod overridden;
 mod versions;
 mod words;
 
@@ -76,7 +77,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let is_taken =
             token.acceptance.refusal.is_none() && token.acceptance.kernels.is_all() && !is_ipv6(token);
         // Of a malformed option NMG009 speaks, and its value is not what was meant.
-        if !is_taken && token.malformation.is_none() {
+        if !is_taken && token.malformation.is_none() && !overridden::is_passed_over(check, token) {
             check_value(check, token);
         }
     }

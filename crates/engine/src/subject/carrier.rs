@@ -314,20 +314,29 @@ fn mark_beyond(carriers: &mut [Carrier<'_>]) {
 
 /// Returns true if the driver takes the list for empty.
 pub(crate) fn is_empty(driver: &Driver, list: &Carrier<'_>) -> bool {
+    takes_for_empty(driver, &list.elements)
+}
+
+/// Like [`is_empty`], for the elements of a list.
+pub(crate) fn takes_for_empty(driver: &Driver, elements: &[&str]) -> bool {
     match driver.emptiness {
-        Emptiness::NoElement => list.elements.is_empty(),
+        Emptiness::NoElement => elements.is_empty(),
         Emptiness::NoText if driver.takes_out.is_empty() && driver.takes_versions.is_empty() => {
-            list.is_empty()
+            elements.iter().all(|element| element.bytes().all(|byte| byte == b','))
         }
-        Emptiness::NoText => {
-            let version = driver.version_in(&list.elements);
-            list.elements.iter().flat_map(|element| option::split(element)).all(|piece| {
-                let keyword = piece.text.split('=').next().unwrap_or_default();
-                let is_version = version.is_some_and(|(text, _)| text == piece.text);
-                piece.text.is_empty() || driver.takes_out.contains(&keyword) || is_version
-            })
-        }
+        Emptiness::NoText => left_in_list(driver, elements).next().is_none(),
     }
+}
+
+/// Returns the options of a list but for those that the driver takes out of it for itself.
+pub(crate) fn left_in_list<'e>(driver: &'e Driver, elements: &'e [&'e str]) -> impl Iterator<Item = &'e str> {
+    let version = driver.version_in(elements);
+    let pieces = elements.iter().copied().flat_map(option::split).map(|piece| piece.text);
+    pieces.filter(move |text| {
+        let keyword = text.split('=').next().unwrap_or_default();
+        let is_version = version.is_some_and(|(found, _)| found == *text);
+        !(text.is_empty() || driver.takes_out.contains(&keyword) || is_version)
+    })
 }
 
 /// Returns the role of a parameter of a VolumeSnapshotClass: csi-driver-nfs mounts with its

@@ -1,6 +1,8 @@
 //! Finds the place where missing options can be written, if there is one: a list of one's own may
 //! take away what a driver does without one.
 
+use std::borrow::Cow;
+
 use super::Subject;
 use super::carrier::{self, Carrier};
 use super::driver::assembly::{Empty, NoneWord};
@@ -31,6 +33,9 @@ pub enum Obstacle {
     /// A list may make a driver whose source was not read ignore the carrier of
     /// this index.
     MayReplace(usize),
+    /// A list may make such a driver ignore a parameter or an attribute that holds options under a key
+    /// of the driver's own.
+    MayReplaceKey,
     /// A list replaces options that cannot be seen, such as a backend's own.
     Hidden,
     /// A list of more than one element cannot be mounted in some setups.
@@ -54,7 +59,7 @@ pub enum Obstacle {
     },
 }
 
-impl Subject<'_> {
+impl<'m> Subject<'m> {
     /// Returns a place for a missing option that leaves all other options in force.
     pub fn filling(&self) -> Filling {
         let driver = self.driver;
@@ -126,9 +131,35 @@ impl Subject<'_> {
         let is_declared = std::ptr::eq(driver, &raw const DECLARED);
         if is_declared || !driver.known.is_read() {
             let holds_options = |carrier: &Carrier<'_>| !carrier.form.holds_no_options();
-            return position(&holds_options).map(Obstacle::MayReplace);
+            let carrier = position(&holds_options).map(Obstacle::MayReplace);
+            return carrier.or_else(|| self.may_read_a_key_of_its_own().then_some(Obstacle::MayReplaceKey));
         }
         None
+    }
+
+    /// Returns true if the driver would take the list for empty with these elements, and does not now, so
+    /// that what a list replaces would come into force.
+    pub fn would_empty_list(&self, elements: &[Vec<Cow<'m, str>>]) -> bool {
+        let (Some(list), Some(new)) = (self.carriers.first(), elements.first()) else { return false };
+        let new: Vec<&str> = new.iter().map(|element| &**element).collect();
+        list.in_force
+            && !carrier::is_empty(self.driver, list)
+            && carrier::takes_for_empty(self.driver, &new)
+            && self.with_elements(elements).gives_way_to_a_list()
+    }
+
+    /// Returns true if a first option in the list takes something away: defaults of the driver, or options
+    /// from elsewhere.
+    pub(crate) fn gives_way_to_a_list(&self) -> bool {
+        !self.defaults.is_empty() || matches!(self.filling(), Filling::Nowhere(_))
+    }
+
+    /// Returns true if the driver mounts with options that the object does not show: the first option of
+    /// the object replaces those of a backend, and with some drivers an element without text does, too.
+    pub fn mounts_with_hidden_options(&self) -> bool {
+        let is_list = |list: &Carrier<'_>| list.in_force && !carrier::is_empty(self.driver, list);
+        let has_own = || self.options.effective().any(|token| token.site.is_some());
+        self.driver.empty == Empty::Hidden && !self.carriers.first().is_some_and(is_list) && !has_own()
     }
 
     /// Returns the carrier that holds all options of the mount.
@@ -147,6 +178,7 @@ impl Obstacle {
             Self::Replaces(carrier) | Self::MayReplace(carrier) => Some(carrier),
             Self::ListRefused
             | Self::Snapshots
+            | Self::MayReplaceKey
             | Self::Hidden
             | Self::OneElement
             | Self::NoneWord
@@ -183,6 +215,9 @@ impl Obstacle {
             Self::ListNotUsed(None) => {
                 "set it in the driver's own configuration: mountOptions do not reach the mount"
             }
+            Self::MayReplaceKey => {
+                "write it where the driver's other options stand, which mountOptions may replace"
+            }
             Self::Hidden => {
                 "write it where the driver's own options are set, which mountOptions would replace"
             }
@@ -196,9 +231,9 @@ impl Obstacle {
     }
 }
 
+/// Returns true if the word that means none is all that the driver leaves in the list.
 fn is_none_word(driver: &Driver, list: &Carrier<'_>) -> bool {
-    match (driver.none_word, list.elements.as_slice()) {
-        (Some(NoneWord::Anywhere(word)), [element]) => element.trim_matches(',').eq_ignore_ascii_case(word),
-        _ => false,
-    }
+    let Some(NoneWord::Anywhere(word)) = driver.none_word else { return false };
+    let mut left = carrier::left_in_list(driver, &list.elements);
+    left.next().is_some_and(|first| first.eq_ignore_ascii_case(word)) && left.next().is_none()
 }

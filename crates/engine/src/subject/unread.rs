@@ -102,6 +102,12 @@ impl<'m> Subject<'m> {
         is_volume && !self.driver.attributes.is_empty()
     }
 
+    /// Returns true if a parameter or an attribute that is no carrier holds nothing but options of NFS: a
+    /// driver whose source was not read may take them from there.
+    pub(super) fn may_read_a_key_of_its_own(&self) -> bool {
+        self.keys().any(|(key, value)| !self.driver.speaks_of_key(key) && may_be_options(key, value))
+    }
+
     /// Returns true if the driver refuses the object for a parameter that it does not know.
     pub fn refuses_unknown_keys(&self) -> bool {
         match self.kind.row().holds {
@@ -221,11 +227,26 @@ fn are_certainly_options(key: &str, value: &str) -> bool {
     if !has_separator && !driver::speaks_of_options(key) {
         return false;
     }
-    // A driver that is not known may read JSON, or what a command line has.
+    let text = words_of(value);
+    are_options(&text) && has_own_option(&text) && !driver::names_directory(key)
+}
+
+/// Like [`are_certainly_options`], and where the key speaks of options they may be those of any file
+/// system: `opts: noatime,ro`.
+fn may_be_options(key: &str, value: &str) -> bool {
+    if !driver::speaks_of_options(key) {
+        return are_certainly_options(key, value);
+    }
+    let text = words_of(value);
+    !text.is_empty() && are_options(&text)
+}
+
+/// Returns the words of a value, joined: a driver that is not known may read JSON, or what a command
+/// line has.
+fn words_of(value: &str) -> String {
     let words: Vec<&str> =
         disguised::words(value).map(|(_, word)| word).filter(|word| *word != "-o").collect();
-    let text = words.join(",");
-    are_options(&text) && has_own_option(&text) && !driver::names_directory(key)
+    words.join(",")
 }
 
 fn has_own_option(value: &str) -> bool {

@@ -54,6 +54,11 @@ impl Driver {
         self.steps.iter().any(|step| matches!(step, Step::Sort))
     }
 
+    /// Returns true if the driver takes the last of the options with one keyword, and no other.
+    pub fn takes_last_of_keyword(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::OnePerKeyword))
+    }
+
     /// Returns true if the driver drops an element that equals an earlier one.
     pub fn keeps_first_of_equal(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::KeepFirstOfEqual))

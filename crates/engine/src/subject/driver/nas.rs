@@ -191,8 +191,8 @@ static NUTANIX: Driver = Driver {
     ..PLAIN
 };
 
-/// The access mode of the claim decides (`IsFileVolumeRequest`); a class with a
-/// disk's type may get file volumes all the same.
+/// The access mode that a node gets decides (`IsFileVolumeRequest`), which is the first one; a class with
+/// a disk's type may get file volumes all the same.
 static VSPHERE: Driver = Driver {
     // The kubelet hands volumes of its own plugin to the driver, with path, type, modes and list
     // (csi-translation-lib plugins/vsphere_volume.go TranslateInTreePVToCSI).
@@ -203,11 +203,18 @@ static VSPHERE: Driver = Driver {
         not_nfs_if(Evidence::BlockMode),
         nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
         nfs_if(Evidence::Value("type", &["vSphere CNS File Volume"])),
-        // A mode of several nodes makes it a file volume, whatever its type (IsFileVolumeRequest).
-        nfs_if(Evidence::AccessMode("ReadWriteMany")),
-        nfs_if(Evidence::AccessMode("ReadOnlyMany")),
+        // A node does not read the type, and a disk of that mode is mounted as a file volume, or not at all.
+        maybe_nfs_if(Evidence::All(&[
+            Evidence::Value("type", &["vSphere CNS Block Volume"]),
+            Evidence::Any(&[VSPHERE_WRITTEN_BY_ALL, VSPHERE_READ_BY_ALL]),
+        ])),
+        nfs_if(VSPHERE_WRITTEN_BY_ALL),
+        nfs_if(VSPHERE_READ_BY_ALL),
         // A PersistentVolume shows its modes; a class shows none, so this says nothing of a class.
-        not_nfs_if(Evidence::NoAccessMode(&["ReadWriteMany", "ReadOnlyMany"])),
+        not_nfs_if(Evidence::Any(&[
+            Evidence::FirstAccessMode("ReadWriteOnce"),
+            Evidence::FirstAccessMode("ReadWriteOncePod"),
+        ])),
         not_nfs_if(Evidence::FsTypeOfClass(&["xfs", "ntfs"])),
     ],
     steps: &[
@@ -222,11 +229,11 @@ static VSPHERE: Driver = Driver {
     case: Case::Kept,
     refuses: &[
         Refused {
-            when: Some(Evidence::FirstAccessMode("ReadWriteMany")),
+            when: Some(VSPHERE_WRITTEN_BY_ALL),
             ..refuses(What::FsTypeOtherThan(FILE_TYPES), FILE_TYPES_ONLY)
         },
         Refused {
-            when: Some(Evidence::FirstAccessMode("ReadOnlyMany")),
+            when: Some(VSPHERE_READ_BY_ALL),
             ..refuses(What::FsTypeOtherThan(FILE_TYPES), FILE_TYPES_ONLY)
         },
     ],
@@ -237,6 +244,9 @@ static VSPHERE: Driver = Driver {
     source: "vsphere-csi-driver pkg/csi/service/osutils/linux_os_utils.go PublishFileVolume; common/util.go IsFileVolumeRequest",
     ..PLAIN
 };
+
+const VSPHERE_WRITTEN_BY_ALL: Evidence = Evidence::FirstAccessMode("ReadWriteMany");
+const VSPHERE_READ_BY_ALL: Evidence = Evidence::FirstAccessMode("ReadOnlyMany");
 
 /// A default `ext4` of the provisioner's is taken for nothing.
 const FILE_TYPES: &[&str] = &["nfs", "nfs4", "ext4", ""];

@@ -151,7 +151,8 @@ static ROOK_NFS: Driver = Driver {
 const SHARED: &[&str] = &["ReadWriteMany", "ReadOnlyMany"];
 
 /// Longhorn reads its own record of the volume; access modes are what that
-/// record comes from. A volume with `nfsOptions` is evaluated in any case: the
+/// record comes from, in any order: its controller gets all of a claim's, and one of several nodes makes
+/// the volume a shared one for every node (`CreateVolume`, `requiresSharedAccess`). A volume with `nfsOptions` is evaluated in any case: the
 /// node takes them from the attributes.
 static LONGHORN: Driver = Driver {
     names: &["driver.longhorn.io"],
