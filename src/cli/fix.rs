@@ -148,18 +148,14 @@ impl Args {
             stays |= fixed.left.subjects.iter().any(|subject| subject.decision == "deny");
             report.add(fixed.left);
         }
-        if failures.is_empty() && !is_passed_over {
+        let stop = delivery.end();
+        if failures.is_empty() && !is_passed_over && stop.is_none() {
             input::warn_of_nothing(&self.paths, &report);
         }
-        let stop = delivery.end();
         let mut err = io::stderr().lock();
         let (colour, width) = (color::wanted_on_errors(), terminal::width_of_errors());
         if stays {
-            report.subjects.retain(|subject| subject.decision == "deny");
-            for subject in &mut report.subjects {
-                subject.findings.retain(|finding| finding.action == Reported::Deny);
-            }
-            report.count(false);
+            keep_denied(&mut report);
             write!(err, "{}", report::text::write_subjects(&report, colour, width))?;
         }
         for change in &changes {
@@ -176,11 +172,8 @@ impl Args {
             write!(err, ", {}", named(failures.len(), "left as it is", "left as they are"))?;
         }
         if problems > 0 {
-            write!(
-                err,
-                ", {}",
-                named(problems, "problem needs a change by hand", "problems need changes by hand")
-            )?;
+            let needs = named(problems, "problem needs a change by hand", "problems need changes by hand");
+            write!(err, ", {needs}")?;
         }
         write_passed(&mut err, &passed_over, [(not_rendered, "not rendered"), (not_judged, "not judged")])?;
         if warnings > 0 {
@@ -202,6 +195,15 @@ impl Args {
             Exit::Success
         })
     }
+}
+
+/// Leaves what is still denied.
+fn keep_denied(report: &mut Report) {
+    report.subjects.retain(|subject| subject.decision == "deny");
+    for subject in &mut report.subjects {
+        subject.findings.retain(|finding| finding.action == Reported::Deny);
+    }
+    report.count(false);
 }
 
 /// Writes the counts of what was passed over.

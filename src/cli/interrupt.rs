@@ -61,7 +61,7 @@ fn bit(signal: i32) -> u64 {
 }
 
 /// Returns the mask of the signals that the process ignores, out of its `/proc/self/status`: what `nohup`
-/// set stays so (proc_pid_status(5)).
+/// set stays so (`proc_pid_status(5)`).
 fn ignored_signals(status: &str) -> Option<u64> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
