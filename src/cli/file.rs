@@ -168,10 +168,13 @@ fn put(
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    // Beside the file, because rename(2) moves nothing to another file system (EXDEV).
     let mut file = builder.tempfile_in(folder).map_err(NotReplaced::of_directory)?;
     // Before the text is there: who may not read the old one may not read this.
     prepare(file.as_file())?;
     content(file.as_file_mut())?;
+    // Before the rename, so that after a crash the name leads to the old text or the new one, and to no
+    // empty file.
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| NotReplaced::Other(error.error))?;
     Ok(())
