@@ -15,6 +15,7 @@ mod file;
 pub mod fix;
 pub mod generate;
 pub mod input;
+mod interrupt;
 #[cfg(feature = "lsp")]
 pub mod lsp;
 pub mod man;

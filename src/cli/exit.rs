@@ -22,6 +22,8 @@ pub enum Exit {
     Unreadable,
     /// Nothing to judge, with `--require-match`.
     NothingToJudge,
+    /// A signal with this number ended it.
+    Stopped(i32),
 }
 
 impl From<Exit> for ExitCode {
@@ -32,6 +34,8 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Unreadable => 3,
             Exit::NothingToJudge => 4,
+            // As a shell has it.
+            Exit::Stopped(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         })
     }
 }

@@ -1,35 +1,38 @@
 //! `fix`: repairs manifests in place, as a diff, or from standard input to
 //! standard output.
 
+mod delivery;
+mod shown;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::builder::BoolishValueParser;
 use time::OffsetDateTime;
 
 use super::color;
 use super::exit::{self, Exit};
-use super::file;
 use super::input::{self, Exclusion, Input, Worked};
 use super::policy_flags::PolicyFlags;
 use super::terminal;
 use crate::check::before::PlacesBefore;
-use crate::check::repair::{self, Changed, Repaired};
+use crate::check::repair::{self, Repaired};
 use crate::check::{Checker, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
 use crate::engine::fix::Scope;
 use crate::engine::judge::Endpoint;
 use crate::finding::{Applicability, Code};
 use crate::report::plain::{place, plain};
-use crate::report::{self, FileReport, FindingReport, ReadError, Report, Reported, diff};
-use crate::rules::{UNASKED, UNREAD_OPTIONS};
+use crate::report::{self, FileReport, FindingReport, Report, Reported};
+use crate::rules::UNASKED;
 use crate::source::object::Object;
 use crate::source::suspect::speaks_of_volumes;
-use crate::source::text::{self, Lines, Position};
+use crate::source::text;
 use crate::source::unjudged::is_terraform;
 use crate::source::{Fault, Problem, Skip};
+use delivery::Delivery;
+use shown::{changed, refusals};
 
 /// Repair manifests; comments, order and quotes stay.
 #[derive(Debug, clap::Args)]
@@ -39,6 +42,12 @@ Examples:
   nfs-mount-guard fix deploy/ --diff
   nfs-mount-guard fix . --exclude vendor
   nfs-mount-guard fix - < class.yaml > class.fixed.yaml
+
+Writing:
+  A file is replaced in one step; its owner, group and mode stay. fix leaves a
+  file as it is, and names it, if the user may not write it, if its owner or
+  group cannot be kept, or if it has other hard links: they would not change.
+  SIGINT, SIGTERM and SIGHUP end fix after the file at hand, with a report.
 
 Exit codes:
   0  no finding is denied after the repair
@@ -65,19 +74,9 @@ pub struct Args {
     stdin_filename: Option<String>,
 }
 
-/// Said where the API server takes a change for a new object only.
-const IMMUTABLE: &str = " (immutable: delete and recreate an existing object)";
-
-/// The same of a volume, whose data may go with it.
-const IMMUTABLE_VOLUME: &str = " (immutable: delete and recreate an existing object; set its \
-persistentVolumeReclaimPolicy to Retain first)";
-
 /// One input after the work.
 struct Fixed {
-    path: PathBuf,
-    name: String,
-    old: String,
-    has_mark: bool,
+    read: Read,
     repaired: Repaired,
     /// The report on the new text.
     left: FileReport,
@@ -93,7 +92,7 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// On wrong use, and when a file cannot be written.
+    /// On wrong use, and when standard output cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
         let excludes = self.exclusion.read()?;
         let (policy, name) = self.judgement.named_policy()?;
@@ -110,6 +109,7 @@ impl Args {
             input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| {
                 fix(&check, scope, input, self.diff)
             });
+        let mut delivery = Delivery::new(&check, scope, self.diff);
         let mut report = Report::new(name);
         let mut failures: Vec<Failure> = errors.iter().map(ToString::to_string).collect();
         let mut changes = Vec::new();
@@ -128,6 +128,7 @@ impl Args {
                     continue;
                 }
             };
+            let Some(fixed) = delivery.deliver(fixed)? else { continue };
             files += usize::from(fixed.repaired.text.is_some());
             objects += fixed.repaired.text.as_ref().map_or(0, |_| fixed.repaired.objects);
             changes.extend(changed(&fixed, self.diff));
@@ -145,20 +146,16 @@ impl Args {
             warnings += left().filter(|finding| finding.action == Reported::Warn).count();
             unsafe_fixes += left().filter(is_unsafe).count();
             stays |= fixed.left.subjects.iter().any(|subject| subject.decision == "deny");
-            self.deliver(&fixed)?;
             report.add(fixed.left);
         }
-        if failures.is_empty() && !is_passed_over {
+        let stop = delivery.end();
+        if failures.is_empty() && !is_passed_over && stop.is_none() {
             input::warn_of_nothing(&self.paths, &report);
         }
         let mut err = io::stderr().lock();
         let (colour, width) = (color::wanted_on_errors(), terminal::width_of_errors());
         if stays {
-            report.subjects.retain(|subject| subject.decision == "deny");
-            for subject in &mut report.subjects {
-                subject.findings.retain(|finding| finding.action == Reported::Deny);
-            }
-            report.count(false);
+            keep_denied(&mut report);
             write!(err, "{}", report::text::write_subjects(&report, colour, width))?;
         }
         for change in &changes {
@@ -175,11 +172,8 @@ impl Args {
             write!(err, ", {}", named(failures.len(), "left as it is", "left as they are"))?;
         }
         if problems > 0 {
-            write!(
-                err,
-                ", {}",
-                named(problems, "problem needs a change by hand", "problems need changes by hand")
-            )?;
+            let needs = named(problems, "problem needs a change by hand", "problems need changes by hand");
+            write!(err, ", {needs}")?;
         }
         write_passed(&mut err, &passed_over, [(not_rendered, "not rendered"), (not_judged, "not judged")])?;
         if warnings > 0 {
@@ -189,6 +183,10 @@ impl Args {
             write!(err, ", {} --unsafe-fixes", named(unsafe_fixes, "fix needs", "fixes need"))?;
         }
         writeln!(err)?;
+        if let Some(stop) = stop {
+            exit::say(&stop.to_string())?;
+            return Ok(stop.exit());
+        }
         Ok(if !failures.is_empty() {
             Exit::Unreadable
         } else if stays || self.diff && files > 0 {
@@ -197,25 +195,15 @@ impl Args {
             Exit::Success
         })
     }
+}
 
-    fn deliver(&self, fixed: &Fixed) -> anyhow::Result<()> {
-        let is_stdin = fixed.path == Path::new("-");
-        let mark = if fixed.has_mark { text::MARK.to_string() } else { String::new() };
-        let new = fixed.repaired.text.as_deref();
-        let mut out = io::stdout().lock();
-        if self.diff {
-            if let Some(new) = new {
-                write!(out, "{}", diff::write(&fixed.name, &fixed.old, new, color::wanted()))?;
-            }
-        } else if is_stdin {
-            write!(out, "{mark}{}", new.unwrap_or(&fixed.old))?;
-        } else if let Some(new) = new {
-            file::replace(&fixed.path, &format!("{mark}{new}"))
-                .with_context(|| format!("{} cannot be written", fixed.path.display()))?;
-        }
-        out.flush()?;
-        Ok(())
+/// Leaves what is still denied.
+fn keep_denied(report: &mut Report) {
+    report.subjects.retain(|subject| subject.decision == "deny");
+    for subject in &mut report.subjects {
+        subject.findings.retain(|finding| finding.action == Reported::Deny);
     }
+    report.count(false);
 }
 
 /// Writes the counts of what was passed over.
@@ -247,9 +235,9 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
             return Err(format!("{}: {message}", input.name));
         }
         let left = check.bytes(&input.path, &input.name, old.clone().into_bytes(), false);
-        let repaired = Repaired::default();
-        let bolder = BTreeSet::new();
-        return Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left, bolder }));
+        let (repaired, bolder) = (Repaired::default(), BTreeSet::new());
+        let read = Read { path: input.path, name: input.name, old, has_mark, is_explicit: false };
+        return Ok(Some(Fixed { read, repaired, left, bolder }));
     }
     if !input.is_explicit && is_in_templates(&input.path, &old) {
         return Ok(None);
@@ -272,28 +260,55 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
         repaired = repaired.undone();
         repaired.unread.push(Problem::whole(message));
     }
-    let new = repaired.text.clone().unwrap_or_else(|| old.clone());
-    // Of a file that is not changed the places are those of what it holds.
-    let before = (stays && repaired.text.is_some()).then(|| {
-        let old = check.bytes(&input.path, &input.name, old.clone().into_bytes(), true);
-        PlacesBefore::of(old)
-    });
-    let mut left = check.bytes(&input.path, &input.name, new.clone().into_bytes(), input.is_explicit);
-    if let Some(before) = before {
-        before.place(&mut left);
+    let read = Read { path: input.path, name: input.name, old, has_mark, is_explicit: input.is_explicit };
+    Ok(Some(read.fixed(check, scope, repaired, stays)))
+}
+
+/// An input as it was read.
+struct Read {
+    path: PathBuf,
+    name: String,
+    old: String,
+    has_mark: bool,
+    is_explicit: bool,
+}
+
+impl Read {
+    /// Judges what a repair leaves; places are those of the old text if that `stays`.
+    fn fixed(self, check: &Checker<'_>, scope: Scope, repaired: Repaired, stays: bool) -> Fixed {
+        let new = repaired.text.clone().unwrap_or_else(|| self.old.clone());
+        // Of a file that is not changed the places are those of what it holds.
+        let before = (stays && repaired.text.is_some()).then(|| {
+            let old = check.bytes(&self.path, &self.name, self.old.clone().into_bytes(), true);
+            PlacesBefore::of(old)
+        });
+        let mut left = check.bytes(&self.path, &self.name, new.clone().into_bytes(), self.is_explicit);
+        if let Some(before) = before {
+            before.place(&mut left);
+        }
+        if scope == Scope::FILE_UNSAFE {
+            withhold_flag(&mut left);
+        }
+        let is_unsafe = |finding: &FindingReport| finding.fix == Some(Applicability::Unsafe);
+        let has_unsafe = left.subjects.iter().flat_map(|subject| &subject.findings).any(is_unsafe);
+        let bolder = if has_unsafe && scope != Scope::FILE_UNSAFE {
+            let wants = |object: &Object<'_>| self.is_explicit || passed_over(object).is_none();
+            let bolder = repair::repair(check.policy, check.today, Scope::FILE_UNSAFE, &new, &wants);
+            bolder.subjects.into_values().flatten().collect()
+        } else {
+            BTreeSet::new()
+        };
+        Fixed { read: self, repaired, left, bolder }
     }
-    if scope == Scope::FILE_UNSAFE {
-        withhold_flag(&mut left);
+}
+
+impl Fixed {
+    /// Returns the input as it stays where the repair cannot be written, with the reason.
+    fn undone(self, check: &Checker<'_>, scope: Scope, reason: &str) -> Self {
+        let mut repaired = self.repaired.undone();
+        repaired.unread.push(Problem::whole(format!("is left as it is: {reason}")));
+        self.read.fixed(check, scope, repaired, false)
     }
-    let is_unsafe = |finding: &FindingReport| finding.fix == Some(Applicability::Unsafe);
-    let has_unsafe = left.subjects.iter().flat_map(|subject| &subject.findings).any(is_unsafe);
-    let bolder = if has_unsafe && scope != Scope::FILE_UNSAFE {
-        let bolder = repair::repair(check.policy, check.today, Scope::FILE_UNSAFE, &new, &wants);
-        bolder.subjects.into_values().flatten().collect()
-    } else {
-        BTreeSet::new()
-    };
-    Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left, bolder }))
 }
 
 /// Takes the hint at `--unsafe-fixes` out of findings: the flag is given, and what stays has another reason.
@@ -308,94 +323,4 @@ fn withhold_flag(left: &mut FileReport) {
         }
         finding.remedy.take_if(|remedy| remedy.is_empty());
     }
-}
-
-/// The text that a person looks at: the new one once it is written.
-struct Shown<'f> {
-    repaired: &'f Repaired,
-    lines: Lines<'f>,
-    is_new: bool,
-}
-
-impl<'f> Shown<'f> {
-    fn of(fixed: &'f Fixed, is_diff: bool) -> Self {
-        let new = fixed.repaired.text.as_deref().filter(|_| !is_diff);
-        let lines = Lines::new(new.unwrap_or(&fixed.old));
-        Self { repaired: &fixed.repaired, lines, is_new: new.is_some() }
-    }
-
-    /// Returns the position of a byte of the text to which places refer.
-    fn position(&self, offset: usize) -> Position {
-        let repaired = self.repaired;
-        self.lines.position(if self.is_new {
-            repaired.applied.after(offset)
-        } else {
-            repaired.before(offset)
-        })
-    }
-}
-
-/// Returns the subjects of a text that changed, and the options that stay lost, a line each.
-fn changed(fixed: &Fixed, is_diff: bool) -> Vec<String> {
-    let shown = Shown::of(fixed, is_diff);
-    let verb = if is_diff { "would fix" } else { "fixed" };
-    let line = |Changed { at, title, codes, words, is_immutable }: &Changed| {
-        let line = shown.position(*at).line;
-        let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
-        let (codes, words) = (codes.join(", "), words.join(", "));
-        // A form that the schema does not take is no rule's.
-        let codes = if codes.is_empty() { "the form".to_owned() } else { codes };
-        let immutable = match *is_immutable {
-            true if title.starts_with("PersistentVolume/") => IMMUTABLE_VOLUME,
-            true => IMMUTABLE,
-            false => "",
-        };
-        format!("{}:{line}: {verb} {codes} in {title}: {words}{immutable}", fixed.name)
-    };
-    fixed.repaired.changed.iter().map(line).chain(lost(fixed)).collect()
-}
-
-/// Returns the options that nothing reads and that stay where they are, a line each with the reason.
-/// Those that are denied are shown in full.
-fn lost(fixed: &Fixed) -> Vec<String> {
-    let findings = fixed.left.subjects.iter().flat_map(|subject| &subject.findings);
-    let is_lost =
-        |finding: &&FindingReport| finding.code == UNREAD_OPTIONS.code && finding.action == Reported::Warn;
-    let line = |finding: &FindingReport| {
-        let FindingReport { code, line, column, message, .. } = finding;
-        let remedy = finding.own_remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
-        format!("{}:{line}:{column}: left {code}: {message}{remedy}", fixed.name)
-    };
-    findings.filter(is_lost).map(line).collect()
-}
-
-/// Returns the places that stay as they are, a line each, in their order.
-fn refusals(fixed: &Fixed, is_diff: bool) -> Vec<Failure> {
-    let shown = Shown::of(fixed, is_diff);
-    let line = |offset: usize| shown.position(offset).line;
-    let stuck = fixed.repaired.refusals.iter().map(|stuck| (Some(stuck.at), stuck.message(&line)));
-    // A fault may name another line, which is that of the text that was read last.
-    let told = |problem: &Problem| {
-        let at = problem.offset.map(|offset| shown.position(offset));
-        let mut errors = fixed.left.errors.iter().filter(|_| shown.is_new);
-        let is_it = |error: &&ReadError| {
-            at.is_some_and(|at| (error.line, error.column) == (Some(at.line), Some(at.column)))
-        };
-        let message = errors.find(is_it).map_or(&problem.message, |error| &error.message);
-        match problem.obstacle {
-            Some(obstacle) => format!("{message}; fix leaves it: {obstacle}"),
-            None => message.clone(),
-        }
-    };
-    let unread = fixed.repaired.unread.iter().map(|problem| (problem.offset, told(problem)));
-    let mut all: Vec<(Option<usize>, String)> = stuck.chain(unread).collect();
-    all.sort_by_key(|(offset, _)| *offset);
-    let describe = |(offset, message): (Option<usize>, String)| match offset {
-        Some(offset) => {
-            let Position { line, column } = shown.position(offset);
-            format!("{}:{line}:{column}: {message}", fixed.name)
-        }
-        None => format!("{}: {message}", fixed.name),
-    };
-    all.into_iter().map(describe).collect()
 }

@@ -2,6 +2,7 @@
 
 pub mod exclude;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
@@ -104,22 +105,22 @@ pub fn files(paths: &[PathBuf], excludes: &Excludes) -> Walked {
         if path.is_dir() {
             walk.folder(path, None);
         } else if path.exists() {
-            walk.found
-                .insert(path.clone(), FoundFile { path: path.clone(), is_explicit: true, leads_out: false });
+            let file = FoundFile { path: path.clone(), is_explicit: true, leads_out: false };
+            walk.add(whole(path), Named::Itself, file);
         } else if is_glob(path) {
             walk.glob(path);
         } else {
             walk.errors.push(WalkError { path: path.clone(), reason: WalkFault::Missing });
         }
     }
-    let found: Vec<FoundFile> = walk.found.into_values().collect();
     let mut passed_over = BTreeMap::new();
-    // A file that one argument names and another one excludes is read.
-    let is_found = |path: &PathBuf| found.binary_search_by(|found| found.path.cmp(path)).is_ok();
     for (reason, paths) in walk.passed_over {
-        let count = paths.iter().filter(|path| !is_found(path)).count();
+        // A file that one argument names and another one excludes is read.
+        let count = paths.iter().filter(|path| !walk.found.contains_key(*path)).count();
         passed_over.extend(Some((reason, count)).filter(|(_, count)| *count > 0));
     }
+    let mut found: Vec<FoundFile> = walk.found.into_values().map(|(_, file)| file).collect();
+    found.sort_by(|one, other| one.path.cmp(&other.path));
     Walked { found, errors: walk.errors, passed_over }
 }
 
@@ -127,14 +128,44 @@ fn is_glob(path: &Path) -> bool {
     path.to_string_lossy().contains(['*', '?', '[', '{'])
 }
 
+/// Returns the path of a file without links, by which it is known.
+fn whole(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The way in which a path names a file, the best name first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    /// The command line names it.
+    Itself,
+    /// A directory has it.
+    InDirectory,
+    /// A directory has a link to it.
+    ByLink,
+}
+
+/// Files are known by their whole paths, so that each is read, and changed, once.
 struct Walk<'w> {
     excludes: &'w Excludes,
-    found: BTreeMap<PathBuf, FoundFile>,
+    found: BTreeMap<PathBuf, (Named, FoundFile)>,
     passed_over: BTreeMap<Skip, BTreeSet<PathBuf>>,
     errors: Vec<WalkError>,
 }
 
 impl Walk<'_> {
+    /// Adds a file, unless it has a name that is as good.
+    fn add(&mut self, whole: PathBuf, named: Named, file: FoundFile) {
+        match self.found.entry(whole) {
+            Entry::Vacant(entry) => {
+                entry.insert((named, file));
+            }
+            Entry::Occupied(mut entry) if named < entry.get().0 => {
+                entry.insert((named, file));
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+
     fn glob(&mut self, path: &Path) {
         let pattern = path.to_string_lossy();
         let pattern = pattern.strip_prefix("./").unwrap_or(&pattern);
@@ -146,9 +177,6 @@ impl Walk<'_> {
                 return;
             }
         };
-        let count =
-            |walk: &Self| walk.found.len() + walk.passed_over.values().map(BTreeSet::len).sum::<usize>();
-        let before = count(self);
         // The walk begins below the part without wildcards, not at the root.
         let fixed: PathBuf = Path::new(pattern)
             .components()
@@ -159,15 +187,16 @@ impl Walk<'_> {
             self.errors.push(WalkError { path: path.to_owned(), reason: WalkFault::NoMatch });
             return;
         }
-        self.folder(root, Some(&glob));
-        if count(self) == before && self.errors.is_empty() {
+        if self.folder(root, Some(&glob)) == 0 && self.errors.is_empty() {
             self.errors.push(WalkError { path: path.to_owned(), reason: WalkFault::NoMatch });
         }
     }
 
-    fn folder(&mut self, root: &Path, glob: Option<&GlobMatcher>) {
+    /// Adds the files of a directory, and returns their number.
+    fn folder(&mut self, root: &Path, glob: Option<&GlobMatcher>) -> usize {
+        let mut count = 0;
         // A link in the path itself does not lead out.
-        let whole_root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+        let whole_root = whole(root);
         let is_in_repository = whole_root.ancestors().any(|folder| folder.join(".git").exists());
         let mut builder = WalkBuilder::new(root);
         // A directory need not be a repository, and hidden directories may hold manifests. Of all
@@ -212,14 +241,19 @@ impl Walk<'_> {
             } else {
                 metadata.filter(|metadata| !metadata.is_file()).map(|_| Skip::Irregular)
             };
+            count += 1;
+            let is_link = entry.path_is_symlink();
+            let below = entry.path().strip_prefix(root).ok().filter(|_| !is_link);
+            let whole = below.map_or_else(|| whole(&path), |below| whole_root.join(below));
             if let Some(reason) = reason {
-                self.passed_over.entry(reason).or_default().insert(path);
+                self.passed_over.entry(reason).or_default().insert(whole);
                 continue;
             }
-            let leads_out = entry.path_is_symlink()
-                && fs::canonicalize(&path).is_ok_and(|target| !target.starts_with(&whole_root));
-            self.found.entry(path.clone()).or_insert(FoundFile { path, is_explicit: false, leads_out });
+            let leads_out = is_link && whole.is_absolute() && !whole.starts_with(&whole_root);
+            let named = if is_link { Named::ByLink } else { Named::InDirectory };
+            self.add(whole, named, FoundFile { path, is_explicit: false, leads_out });
         }
+        count
     }
 }
 
@@ -265,6 +299,32 @@ mod tests {
         let errors = |path: &str| files(&[root.join(path)], &Excludes::default()).errors;
         assert!(matches!(errors("no.yaml")[..], [WalkError { reason: WalkFault::Missing, .. }]));
         assert!(matches!(errors("*.no")[..], [WalkError { reason: WalkFault::NoMatch, .. }]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_found_once_by_its_best_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir(root.join("a")).unwrap();
+        for file in ["a/x.yaml", "a/y.yaml"] {
+            fs::write(root.join(file), "a: b\n").unwrap();
+        }
+        std::os::unix::fs::symlink("x.yaml", root.join("a/link.yaml")).unwrap();
+        std::os::unix::fs::symlink("a", root.join("b")).unwrap();
+        let names = |paths: &[&str], excludes: &[&str]| {
+            let paths: Vec<_> = paths.iter().map(|path| root.join(path)).collect();
+            let Walked { found, errors, passed_over } = files(&paths, &Excludes::new(excludes).unwrap());
+            let name = |found: FoundFile| found.path.strip_prefix(root).unwrap().display().to_string();
+            assert!(errors.is_empty(), "{errors:?}");
+            (found.into_iter().map(name).collect::<Vec<_>>(), passed_over.into_values().sum::<usize>())
+        };
+        let both = |first: &str| (vec![first.to_owned(), "a/y.yaml".to_owned()], 0);
+        assert_eq!(names(&["a"], &[]), both("a/x.yaml"));
+        assert_eq!(names(&["a", "a/../a", "b"], &[]), both("a/x.yaml"));
+        assert_eq!(names(&["a/link.yaml", "a", "a/x.yaml"], &[]), both("a/link.yaml"));
+        assert_eq!(names(&["a", "a/./x.yaml", "a/y.yaml", "a/*.yaml"], &[]), both("a/./x.yaml"));
+        assert_eq!(names(&["b/x.yaml", "a"], &["x.yaml"]).1, 0);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod snapshots;
 mod unread;
 mod words;
 mod workloads;
+mod written;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -66,6 +67,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(workloads::trials());
     trials.extend(placeholders::trials());
     trials.extend(sarif::trials());
+    trials.extend(written::trials());
     trials
 }
 

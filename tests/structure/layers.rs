@@ -44,7 +44,7 @@ const CRATES: &[(usize, &[&str])] = &[
         7,
         &[
             "clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "tempfile",
-            "terminal_size",
+            "terminal_size", "signal_hook",
         ],
     ),
 ];

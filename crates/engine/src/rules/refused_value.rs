@@ -13,7 +13,7 @@ use crate::nfs::catalog::OptionId;
 use crate::nfs::intended::{intended, version_word};
 use crate::nfs::option::MountOption;
 use crate::nfs::placeholder::is_leftover;
-use crate::nfs::vendor::is_of_client_module;
+use crate::nfs::vendor::{allows_more_connections, takes_connections};
 use crate::nfs::version::{self, Versions};
 use crate::site::Place;
 use crate::subject::carrier::Form;
@@ -258,12 +258,13 @@ fn unlike_number(refusal: Refusal) -> String {
     text.strip_prefix("the value ").map(ToOwned::to_owned).unwrap_or(text)
 }
 
-/// Returns true for a number of connections beside an option of a vendor's client module, which
-/// takes more.
+/// Returns true for a number of connections that a vendor's client module takes, where the driver is
+/// the vendor's or another option is the module's.
 fn is_more_connections(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
     token.id() == Some(OptionId::Nconnect)
-        && token.option.value().is_some_and(|value| value.parse::<u16>().is_ok_and(|number| number > 0))
-        && check.options().any(|other| is_of_client_module(&other.option))
+        && token.option.value().is_some_and(takes_connections)
+        && (check.subject.driver.more_connections
+            || check.options().any(|other| allows_more_connections(&other.option)))
 }
 
 /// Returns the option as it should be written, where that is certain.

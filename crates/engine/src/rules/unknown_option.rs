@@ -12,7 +12,7 @@ use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
 use crate::nfs::intended::{TYPOGRAPHIC, version_word};
 use crate::nfs::option::MountOption;
 use crate::nfs::placeholder::is_leftover;
-use crate::nfs::vendor::is_of_client_module;
+use crate::nfs::vendor::{self, is_of_client_module};
 use crate::nfs::version::Versions;
 use crate::subject::effective::Token;
 use other_version::version_keyword;
@@ -295,6 +295,11 @@ fn closest(written: &str) -> Option<&'static str> {
             }
         }
     }
+    // A word of a vendor's client module may be meant as well.
+    let may_be_vendors = best.is_some_and(|(least, _)| {
+        vendor::words()
+            .any(|word| word.len().abs_diff(length) <= least && strsim::osa_distance(written, word) <= least)
+    });
     // `nosoft` is no misspelt `soft`: the one is the opposite of the other. In three
     // letters another one is another word; a missing one is not.
     let is_alike = |keyword: &str| {
@@ -304,7 +309,9 @@ fn closest(written: &str) -> Option<&'static str> {
             && !is_negation
             && (written.len() > 3 || keyword.len() > written.len())
     };
-    best.filter(|_| is_unique).map(|(_, keyword)| keyword).filter(|keyword| is_alike(keyword))
+    best.filter(|_| is_unique && !may_be_vendors)
+        .map(|(_, keyword)| keyword)
+        .filter(|keyword| is_alike(keyword))
 }
 
 /// Returns the set of characters that occur, by their last five bits.

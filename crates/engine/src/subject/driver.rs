@@ -121,6 +121,8 @@ pub struct Driver {
     pub deletion: Option<Deletion>,
     /// True if its vendor tells users to keep locks on the node.
     pub advises_local_locks: bool,
+    /// True if its vendor has a client module for the nodes that takes more connections than the kernel's own.
+    pub more_connections: bool,
     /// Which nfsmount.conf its mounts read.
     pub nfsmount_conf: ConfOf,
     /// True if it mounts inline volumes of Pods.
@@ -166,6 +168,7 @@ pub(crate) const PLAIN: Driver = Driver {
     deadline: None,
     deletion: None,
     advises_local_locks: false,
+    more_connections: false,
     nfsmount_conf: ConfOf::Unknown,
     inline: Inline::Unread,
     advice: "",

@@ -262,6 +262,7 @@ static VAST: Driver = Driver {
     emptiness: Emptiness::NoElement,
     advice: "the attribute mount_options counts only while mountOptions is empty, and its order is not kept; the driver trims every option",
     nfsmount_conf: ConfOf::Shared("node.propagateHostMountOptions of its chart, which is true by default"),
+    more_connections: true,
     known: Known::Measured("v2.4.2"),
     inline: Inline::Shipped,
     source: "vast-csi vast_csi/server.py NodePublishVolume",
