@@ -51,6 +51,7 @@ pub enum Nfs {
 
 /// One row of the table.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the driver")]
 pub struct Driver {
     /// Names as `provisioner` or `spec.csi.driver` has them; a `*` stands for
     /// any text. An in-tree plugin has its plugin name.
