@@ -1,4 +1,4 @@
-//! `matchConditions`: which requests the API server need not ask anyone about,
+//! `matchConditions`: the requests that the API server does not send,
 //! so that a guard that is down holds up nothing but NFS.
 //!
 //! A request that the engine would refuse or patch must meet all of them. The webhook is called if

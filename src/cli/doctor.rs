@@ -38,7 +38,7 @@ Exit codes:
   0  everything is good, or has warnings
   1  a check found a problem; that nothing is installed is one
   2  wrong use
-  3  the API server could not be asked"
+  3  the API server could not be reached"
 )]
 pub struct Args {
     /// The kubeconfig; else KUBECONFIG, ~/.kube/config, or the service account of the Pod

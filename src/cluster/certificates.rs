@@ -225,7 +225,7 @@ impl Certificates {
         {
             return Ok(true);
         }
-        tracing::warn!(secret = self.store.leaf, "its CA is in no caBundle, and a new CA takes its place");
+        tracing::warn!(secret = self.store.leaf, "its CA is in no caBundle, and a new CA replaces it");
         *found = Stored { rotate: found.rotate, ..Stored::default() };
         Ok(false)
     }

@@ -78,12 +78,12 @@ pub const CAUSES: &[Cause] = &[
     },
     Cause {
         texts: &["the server could not find the requested resource"],
-        meaning: "the webhook answers 404: the path in the configuration is wrong, or another server responds at the Service",
+        meaning: "the webhook responds with 404: the path in the configuration is wrong, or another server responds at the Service",
         remedy: "kubectl --namespace {namespace} describe service {name}",
     },
     Cause {
         texts: &["couldn't get version/kind; json parse error", "received invalid webhook response"],
-        meaning: "another server or a proxy answers in place of the webhook",
+        meaning: "another server or a proxy responds instead of the webhook",
         remedy: "kubectl --namespace {namespace} describe service {name}",
     },
     Cause {

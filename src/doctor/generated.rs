@@ -148,7 +148,7 @@ impl Comparison<'_, '_> {
             self.differs(
             Status::Problem,
             format!("path /{}, expected /{path}", webhook.path()),
-            "the webhook answers 404, which the API server reports as \"the server could not find the requested resource\"",
+            "the webhook responds with 404, which the API server reports as \"the server could not find the requested resource\"",
             &["f:clientConfig", "f:service", "f:path"],
             json!({ "clientConfig": fields }),
             None,

@@ -39,10 +39,9 @@ fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
     };
     writeln!(page, "{}", row("action", Severity::Proper))?;
     if let Some((_, when)) = rule.lesser {
-        writeln!(page, "{}", row("action in the milder case", Severity::Lesser))?;
-        writeln!(page, "\nThe milder case: {when}.")?;
+        writeln!(page, "{}", row(&format!("action if {when}"), Severity::Lesser))?;
     }
-    writeln!(page, "\nFix: {}.\n", fix(rule))?;
+    writeln!(page, "\n{}.\n", fix(rule))?;
     if !rule.settings.is_empty() {
         writeln!(page, "## Settings\n")?;
         writeln!(page, "| setting | default | range | meaning |")?;
@@ -71,10 +70,10 @@ fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
 
 fn fix(rule: &Rule) -> &'static str {
     match rule.fix {
-        Some(Applicability::Apply) => "apply (the webhook and `fix` do it)",
-        Some(Applicability::Offer) => "offer (only `fix` does it)",
-        Some(Applicability::Unsafe) => "unsafe (only `fix --unsafe-fixes` does it)",
-        None => "none: what is meant, a person has to decide",
+        Some(Applicability::Apply) => "Fix (`apply`): by the webhook and by `fix`",
+        Some(Applicability::Offer) => "Fix (`offer`): by `fix`; the webhook does not apply it",
+        Some(Applicability::Unsafe) => "Fix (`unsafe`): by `fix --unsafe-fixes` only",
+        None => "No automatic fix: the intended options are not known",
     }
 }
 

@@ -90,7 +90,7 @@ fn the_rule_pages_are_those_of_the_code() {
     }
     let index = format!(
         "# Rules\n\nFor readers of a finding: every rule, its default action in each profile, and its fix. \"apply\" means that \
-         the webhook and `fix`\nrepair it, \"offer\" that only `fix` does. Two actions: the page of the rule names the milder case. \
+         the webhook and `fix`\nrepair it, \"offer\" that only `fix` does. Two actions: the page of the rule names the case of the second. \
          `nfs-mount-guard rules` prints\nthe table, `nfs-mount-guard explain NMG001` a page.\n\n{}",
         rule_page::table("")
     );

@@ -274,7 +274,7 @@ fn takes_over_no_stranger(turn: &Turn) -> Result<(), Failed> {
     );
     let account = turn.cluster.service_account_named(turn.cluster.api, NAMESPACE, ACCOUNT);
     site.certificates = Some(certificates(&account));
-    site.wait_for("its CA is in no caBundle, and a new CA takes its place");
+    site.wait_for("its CA is in no caBundle, and a new CA replaces it");
     site.wait_for("a new CA was created");
     until("a caBundle with both", Duration::from_secs(20), || {
         let bundle = ca_bundle(turn, "validatingwebhookconfiguration");
