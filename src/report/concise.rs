@@ -66,6 +66,7 @@ fn write_finding(
     }
     match &finding.origin {
         Some(origin) => writeln!(out, " ({})", plain(&origin.describe(&subject.file, finding.line))),
+        None if text::is_of_pipe(subject) => writeln!(out, " ({})", plain(&subject.title())),
         None => writeln!(out),
     }
 }

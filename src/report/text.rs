@@ -230,8 +230,7 @@ fn write_finding(
         plain(&finding.message)
     );
     writeln!(out, "{}", palette.lines("", &said, INDENT))?;
-    if subject.file.starts_with('<') && !subject.is_live && finding.origin.is_none() {
-        // A line of a pipe cannot be opened: the object has to be named.
+    if is_of_pipe(subject) && finding.origin.is_none() {
         writeln!(out, "  {faint}-->{faint:#} {}", plain(&subject.title()))?;
     }
     if let Some(origin) = &finding.origin {
@@ -258,6 +257,12 @@ pub(super) fn head(subject: &SubjectReport, finding: &FindingReport) -> String {
         return format!("{} {}", plain(&subject.title()), plain(&finding.carrier));
     }
     format!("{}:{}:{}", place(&subject.file), finding.line, finding.column)
+}
+
+/// Returns true if its file is a pipe, such as standard input: its lines cannot be opened, so a report
+/// names the object.
+pub(super) fn is_of_pipe(subject: &SubjectReport) -> bool {
+    subject.file.starts_with('<') && !subject.is_live
 }
 
 /// Returns the columns of a terminal before the option and under it: a character takes two, one or

@@ -5,7 +5,7 @@ use crate::kind::Kind;
 use crate::site::Place;
 use crate::source::unjudged::{Unjudged, UnjudgedPlace};
 use crate::subject::carrier::{Carrier, Form};
-use crate::subject::driver::Role;
+use crate::subject::driver::{Nfs, Role};
 use crate::subject::manifest::Manifest;
 use crate::subject::{Subject, UnreadKey};
 
@@ -129,6 +129,8 @@ fn unread(subject: &Subject<'_>) -> impl Iterator<Item = CarrierUse> {
 
 pub(super) fn effect(subject: &Subject<'_>, carrier: &Carrier<'_>) -> &'static str {
     match (carrier.in_force, carrier.role) {
+        // A driver may read the key of its other volumes: Azure's do for SMB and FUSE.
+        _ if subject.nfs == Nfs::No => "not evaluated",
         (true, _) => "in force",
         (false, _) if carrier.form == Form::Setting => "refused",
         (false, Some(Role::Apart)) => "for another mount of the driver's own",

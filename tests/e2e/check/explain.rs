@@ -343,7 +343,8 @@ driver: {driver}\n      volumeAttributes: {{mountOptions: '{options}'}}\n"
             let check = pipe(&["check", "--no-policy", "--format", "concise", "-"], manifest.as_bytes());
             let denied = stdout(&check);
             let said = denied.lines().find_map(|line| line.split_once(": NMG001 deny ")).expect("a denial").1;
-            // The list that passes is said of the object.
+            // The list that passes is said of the object, which a line of a pipe names.
+            let said = said.strip_suffix(" (Pod/a spec.volumes[0])").expect("the object");
             let said = said.split("; set ").next().unwrap_or_default();
             let text = explained(&manifest);
             assert!(text.contains(&format!("  background {said}\n")), "{said} in {text}");

@@ -324,7 +324,7 @@ fn report(
     } else if ambiguity == Ambiguity::Placeholder {
         "becomes a background mount if that is what the placeholder yields"
     } else if ambiguity == Ambiguity::Notation {
-        "may be a background mount: the driver is not known, and may split the text there"
+        "may be a background mount: the driver, whose source was not read, may split the text"
     } else {
         "may be a background mount: layers read quotes and backslashes differently"
     };
