@@ -324,6 +324,10 @@ fn owned(elements: Elements<'_>) -> Elements<'static> {
 /// Most options of a subject for which a list is proposed.
 const MOST_PROPOSED: usize = 100;
 
+/// Most options for which a list is looked for with the fixes of warnings as well: of a hostile list that
+/// costs as much again.
+const MOST_LOOKED_AT_TWICE: usize = 32;
+
 /// Most bytes of a carrier for which a list is proposed: a longer one is not shown.
 pub const LONGEST_PROPOSAL: usize = 2000;
 
@@ -338,8 +342,11 @@ pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
     if !is_shown {
         return None;
     }
-    // A warning may be in the way of the rest: an option that loses, joined to a `bg`.
-    [Scope::PROPOSAL, Scope::WIDER_PROPOSAL].into_iter().find_map(|scope| passing(case, scope))
+    passing(case, Scope::PROPOSAL).or_else(|| {
+        // A warning may be in the way of the rest: an option that loses, joined to a `bg`.
+        let is_short = subject.options.tokens().len() <= MOST_LOOKED_AT_TWICE;
+        if is_short { passing(case, Scope::WIDER_PROPOSAL) } else { None }
+    })
 }
 
 /// Returns the carriers with the fixes of a scope, if the subject passes `/validate` with them.
