@@ -55,6 +55,15 @@ impl Handlers {
     }
 }
 
+/// True in a command that awaits its signals itself.
+static IS_AWAITED: AtomicBool = AtomicBool::new(false);
+
+/// Leaves the signals to the command from now on: it awaits them, finishes what it does, and ends as it likes.
+#[cfg(feature = "serve")]
+pub(super) fn await_signals() {
+    IS_AWAITED.store(true, Ordering::SeqCst);
+}
+
 /// The bit of a signal in a mask of the kernel.
 fn bit(signal: i32) -> u64 {
     u32::try_from(signal - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or_default()
@@ -67,39 +76,46 @@ fn ignored_signals(status: &str) -> Option<u64> {
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
-/// Holds the signals back until it is dropped; a signal that came ends the program then.
+/// Holds the signals back until it is dropped; a signal that came ends the program then. Holds nothing in a
+/// command that awaits its signals.
 #[derive(Debug)]
-pub(super) struct Held(&'static Handlers);
+pub(super) struct Held(Option<&'static Handlers>);
 
 impl Held {
     /// Begins to hold signals back. A second one ends the program at once.
     pub(super) fn begin() -> Self {
+        if IS_AWAITED.load(Ordering::SeqCst) {
+            return Self(None);
+        }
         let handlers = Handlers::get();
         if handlers.depth.fetch_add(1, Ordering::SeqCst) == 0 {
             handlers.came.store(0, Ordering::SeqCst);
             handlers.is_free.store(false, Ordering::SeqCst);
         }
-        Self(handlers)
+        Self(Some(handlers))
     }
 
     /// Returns the signal that came.
     pub(super) fn signal(&self) -> Option<Signal> {
-        let came = i32::try_from(self.0.came.load(Ordering::SeqCst)).ok()?;
+        let came = i32::try_from(self.0?.came.load(Ordering::SeqCst)).ok()?;
         SIGNALS.contains(&came).then_some(Signal(came))
     }
 
     /// Ends the holding, and returns the signal that came: the caller ends the program.
     pub(super) fn end(self) -> Option<Signal> {
         let signal = self.signal();
-        self.0.came.store(0, Ordering::SeqCst);
+        if let Some(handlers) = self.0 {
+            handlers.came.store(0, Ordering::SeqCst);
+        }
         signal
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.0.depth.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.is_free.store(true, Ordering::SeqCst);
+        let Some(handlers) = self.0 else { return };
+        if handlers.depth.fetch_sub(1, Ordering::SeqCst) == 1 {
+            handlers.is_free.store(true, Ordering::SeqCst);
             if let Some(signal) = self.signal() {
                 signal.end();
             }

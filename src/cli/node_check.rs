@@ -24,6 +24,8 @@ use time::OffsetDateTime;
 use super::duration;
 use super::exit::{self, Exit};
 #[cfg(feature = "serve")]
+use super::interrupt::await_signals;
+#[cfg(feature = "serve")]
 use super::status_port;
 use crate::node::FirstMounts;
 use crate::node::report::{NodeReport, npd, text};
@@ -238,6 +240,8 @@ impl Args {
                 });
                 let _ = sender.send(error);
             };
+            // Before the first report is written.
+            await_signals();
             thread::Builder::new().name("looks".to_owned()).spawn(looks)?;
             let work = async { failed.await.unwrap_or_else(|_| anyhow!("the thread that checks has ended")) };
             status_port::repeat(address, router, work).await

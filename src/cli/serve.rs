@@ -21,6 +21,7 @@ use super::color;
 use super::duration;
 use super::environment;
 use super::exit::{self, Exit, InputError};
+use super::interrupt::await_signals;
 use super::managed::ManagedArgs;
 use super::number;
 use super::policy;
@@ -343,6 +344,7 @@ fn start_error(error: Error, folder: Option<&Path>) -> anyhow::Error {
 
 /// Ends at the first SIGTERM or Ctrl-C; a second Ctrl-C ends the process.
 pub(super) fn stop_signal() -> io::Result<impl Future<Output = Stop>> {
+    await_signals();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

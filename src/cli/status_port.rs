@@ -6,6 +6,7 @@ use axum::Router;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
+use super::interrupt::await_signals;
 use crate::server::limits::Limits;
 use crate::server::port;
 use crate::server::status::serve_router;
@@ -21,6 +22,7 @@ pub(super) async fn repeat(
     router: Router,
     work: impl Future<Output = anyhow::Error>,
 ) -> anyhow::Result<Exit> {
+    await_signals();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     if let Some(address) = address {

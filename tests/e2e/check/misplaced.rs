@@ -218,7 +218,7 @@ fn has_no_place() -> Result<(), Failed> {
     for wanted in [
         "drop it: no field here is read by this driver",
         "NMG001 deny \"bg\" is not read here;",
-        "; remove volumeAttributes.mountOptions\n",
+        "; remove volumeAttributes.mountOptions (Pod/a spec.volumes[0])\n",
     ] {
         assert!(said.contains(wanted), "{wanted} in {said}");
     }
