@@ -147,9 +147,9 @@ mod tests {
             ("failed to call webhook: the server could not find the requested resource", "404"),
             (
                 "failed to call webhook: couldn't get version/kind; json parse error: invalid character '<'",
-                "in place of",
+                "instead of",
             ),
-            ("received invalid webhook response: expected response.uid=\"a\", got \"b\"", "in place of"),
+            ("received invalid webhook response: expected response.uid=\"a\", got \"b\"", "instead of"),
         ] {
             let cause = find(message).expect(message);
             assert!(cause.meaning.contains(meaning), "{message}: {}", cause.meaning);

@@ -214,7 +214,7 @@ fn another_server(site: &Site<'_>) -> Result<(), Failed> {
     site.until_problem(
         &["--probes", "2"],
         "D401",
-        "another server or a proxy answers in place of the webhook",
+        "another server or a proxy responds instead of the webhook",
     );
     drop(hook);
     let hook = Hook::start(site.address, &site.leaf(), |_, _, _| (404, b"{}".to_vec()));
