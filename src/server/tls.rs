@@ -237,7 +237,7 @@ impl ResolvesServerCert for CertificateStore {
 }
 
 /// Returns TLS 1.2 and 1.3 with the library's own choice of suites, all of them with forward secrecy and
-/// authenticated encryption; HTTP/2 and HTTP/1.1 by ALPN. With `clients`, only callers whom they vouch for
+/// authenticated encryption; HTTP/2 and HTTP/1.1 by ALPN. With `clients`, only callers with a certificate of theirs
 /// get through the handshake.
 ///
 /// # Errors

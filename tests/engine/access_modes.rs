@@ -6,7 +6,7 @@ use nfs_mount_guard::subject::driver::Nfs;
 use serde_json::{Value, json};
 
 use crate::fixture::{TODAY, judge};
-use crate::policies::{ask, policy};
+use crate::policies::{ask, denied_rules, policy};
 
 const VSPHERE: &str = "csi.vsphere.vmware.com";
 
@@ -34,15 +34,7 @@ pub fn csi(driver: &str, attributes: &Value) -> Value {
 
 /// The rules for which `/validate` refuses an object.
 pub fn refused(rest: &str, old: Option<&Value>, new: &Value) -> Vec<String> {
-    let response = ask(&policy(rest), Endpoint::Validate, "someone", old, new, TODAY);
-    let causes = response["status"]["details"]["causes"].as_array().cloned().unwrap_or_default();
-    let mut codes: Vec<String> = causes
-        .iter()
-        .map(|cause| cause["message"].as_str().expect("a message").chars().take(6).collect())
-        .collect();
-    codes.dedup();
-    assert_eq!(response["allowed"], codes.is_empty(), "{response}");
-    codes
+    denied_rules(&ask(&policy(rest), Endpoint::Validate, "someone", old, new, TODAY))
 }
 
 pub fn is_patched(rest: &str, new: &Value) -> bool {

@@ -66,7 +66,11 @@ pub fn ask(
 /// The rules for which `/validate` refuses `new`, each once and in order; none where
 /// it is allowed.
 fn refused(policy: &str, old: Option<&Value>, new: &Value, today: Date) -> Vec<String> {
-    let response = Asked { policy, endpoint: Endpoint::Validate, old, new, today }.response();
+    denied_rules(&Asked { policy, endpoint: Endpoint::Validate, old, new, today }.response())
+}
+
+/// The rules that a response of `/validate` names, each once and in order.
+pub fn denied_rules(response: &Value) -> Vec<String> {
     let causes = response["status"]["details"]["causes"].as_array().cloned().unwrap_or_default();
     let mut codes: Vec<String> = causes
         .iter()

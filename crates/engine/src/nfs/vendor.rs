@@ -12,8 +12,8 @@ const VAST: [&str; 20] = [
     "spread_writes",
 ];
 
-/// Parameters of openEuler's multipathing, which Huawei's driver mounts by
-/// (<https://docs.openeuler.org/en/docs/22.03_LTS_SP4/docs/NfsMultipath/usage.html>).
+/// Parameters of openEuler's multipathing, `fs/nfs/enfs` of its kernel
+/// (<https://gitcode.com/openeuler/kernel/blob/OLK-6.6/fs/nfs/enfs_adapter.c>).
 const ENFS: [&str; 3] = ["enfs_info", "localaddrs", "remoteaddrs"];
 
 /// The most connections that VAST's module takes: `NFS_MAX_CONNECTIONS` of its `fs_context.c`.

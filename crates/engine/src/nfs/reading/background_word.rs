@@ -41,7 +41,7 @@ pub fn background_word(piece: &str, latitude: Latitude) -> Option<&'static str> 
 
 /// Returns the text after the switch of mount(8) for options: `-o bg`, `-obg`, `-vobg`, `--options=bg`. Trident
 /// takes `-o ` off the string (`utils/mount/mount_linux.go`); to ceph-csi each element of a list is an argument
-/// of its own (`internal/util/nsenter` with `netNamespaceFilePath`).
+/// of its own where it has a `netNamespaceFilePath` (`internal/nfs/nodeserver/nodeserver.go`, `mountNFS`).
 fn after_switch(piece: &str) -> &str {
     let Some(switches) = piece.strip_prefix('-') else { return piece };
     let rest = if let Some(long) = switches.strip_prefix('-') {

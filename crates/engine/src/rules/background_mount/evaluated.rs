@@ -23,16 +23,7 @@ pub(super) fn check_shell(check: &mut RuleContext<'_, '_>) {
         }
         let site = Site { carrier: index, element: 0, range: 0..text.len() };
         let what = "may be a background mount: a shell on the node makes words and commands of it";
-        check.findings.push(Finding {
-            code: check.rule.code,
-            severity: Severity::Proper,
-            carrier: index,
-            place: None,
-            keyword: "bg".into(),
-            message: about(text, None, what).into(),
-            site: Some(site),
-            fix: None,
-        });
+        report(check, site, text, what);
     }
 }
 
@@ -57,19 +48,24 @@ pub(super) fn check_script(check: &mut RuleContext<'_, '_>) {
                 }
                 let what =
                     "may be a background mount: the script of the driver's mount helper edits the text";
-                check.findings.push(Finding {
-                    code: check.rule.code,
-                    severity: Severity::Proper,
-                    carrier: index,
-                    place: None,
-                    keyword: "bg".into(),
-                    message: about(text, None, what).into(),
-                    site: Some(site),
-                    fix: None,
-                });
+                report(check, site, text, what);
             }
         }
     }
+}
+
+/// Reports text of which a program may make a `bg`; there is no other text to write.
+fn report(check: &mut RuleContext<'_, '_>, site: Site, text: &str, what: &str) {
+    check.findings.push(Finding {
+        code: check.rule.code,
+        severity: Severity::Proper,
+        carrier: site.carrier,
+        place: None,
+        keyword: "bg".into(),
+        message: about(text, None, what).into(),
+        site: Some(site),
+        fix: None,
+    });
 }
 
 /// Returns true if a script finds one of its words within an option, or characters that sed and a shell
