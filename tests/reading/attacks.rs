@@ -518,7 +518,8 @@ fn regular_files() -> Result<(), Failed> {
     let folder_name = at.display().to_string();
     for command_name in ["check", "fix"] {
         let output = command(&[command_name, &folder_name]).output()?;
-        ends(&output, 0, "3 not regular files", command_name);
+        // The link and the pipe it leads to are one.
+        ends(&output, 0, "2 not regular files", command_name);
     }
     // Sparse: no byte of it is on the disk.
     fs::File::create(at.join("large.yaml"))?.set_len(64 * 1024 * 1024 + 1)?;
