@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::palette::Palette;
 use super::plain::{place, plain};
-use super::{FindingReport, NotJudged, ReadError, Report, Reported, SubjectReport, text};
+use super::{FindingReport, NotJudged, ReadError, Report, SubjectReport, text};
 
 /// Returns one line a finding, `file:line:column: CODE action message`, in the order of the files,
 /// and the last line of the text report. Findings that are only counted are left out.
@@ -33,11 +33,7 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
         write!(out, "{strong}{}:{}:{strong:#} ", place(&subject.file), subject.line)?;
         writeln!(out, "{}", text::note(subject, palette))?;
     }
-    // The list that would pass is the same for each finding of its carrier.
-    let mut shown: Vec<&str> = Vec::new();
-    for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
-        let list = finding.shown_way_out().filter(|_| !shown.contains(&finding.carrier.as_str()));
-        shown.extend(list.map(|_| finding.carrier.as_str()));
+    for (finding, list) in subject.told() {
         write_finding(out, subject, finding, list, palette)?;
     }
     Ok(())

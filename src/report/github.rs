@@ -22,7 +22,7 @@ pub fn write(report: &Report) -> String {
         let _ = writeln!(out, "::error {place},title=unreadable::{}", data(&message));
     }
     for subject in &report.subjects {
-        for finding in &subject.findings {
+        for (finding, list) in subject.told() {
             let level = match finding.action {
                 Reported::Deny => "error",
                 Reported::Warn => "warning",
@@ -41,7 +41,7 @@ pub fn write(report: &Report) -> String {
                 ),
             };
             let message =
-                with_origin(&finding.advised(), finding.origin.as_ref(), &subject.file, finding.line);
+                with_origin(&finding.advised(list), finding.origin.as_ref(), &subject.file, finding.line);
             let title = property(&format!("{} {}", finding.code, finding.name));
             let _ = writeln!(out, "::{level} {place},title={title}::{}", data(&message));
         }

@@ -10,12 +10,12 @@ pub fn write(report: &Report) -> String {
     let mut fingerprints = Fingerprints::default();
     let mut issues = Vec::new();
     for subject in &report.subjects {
-        for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
+        for (finding, list) in subject.told() {
             // An issue has a line, and the template's is not known.
             let from = finding.origin.as_ref().map(|origin| format!(" (rendered from {})", origin.place()));
             let from = from.unwrap_or_default();
             issues.push(json!({
-                "description": format!("{}: {}{from}", subject.title(), finding.advised()),
+                "description": format!("{}: {}{from}", subject.title(), finding.advised(list)),
                 "check_name": format!("{} {}", finding.code, finding.name),
                 "fingerprint": fingerprints.of(subject, finding),
                 "severity": match finding.action {

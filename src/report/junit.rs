@@ -19,8 +19,7 @@ pub fn write(report: &Report) -> String {
             escape(&subject.file),
             subject.line
         );
-        let told: Vec<_> =
-            subject.findings.iter().filter(|finding| finding.action > Reported::Audit).collect();
+        let told: Vec<_> = subject.told().collect();
         if told.is_empty() {
             cases.push_str("/>\n");
             continue;
@@ -28,16 +27,16 @@ pub fn write(report: &Report) -> String {
         cases.push_str(">\n");
         let from = subject.origin.as_ref().map(|origin| format!(" (rendered from {})", origin.place()));
         let from = from.unwrap_or_default();
-        let denied: Vec<_> = told.iter().filter(|finding| finding.action == Reported::Deny).collect();
-        if let Some(first) = denied.first() {
+        let denied: Vec<_> = told.iter().filter(|(finding, _)| finding.action == Reported::Deny).collect();
+        if let Some((first, _)) = denied.first() {
             failures += 1;
             let _ = writeln!(
                 cases,
                 "    <failure type=\"{}\" message=\"{}\">",
                 escape(&format!("{} {}", first.code, first.name)),
-                escape(&first.advised())
+                escape(&first.message)
             );
-            for finding in &denied {
+            for (finding, list) in &denied {
                 let line = format!(
                     "{}:{}:{}: {} {}: {}{from}",
                     subject.file,
@@ -45,7 +44,7 @@ pub fn write(report: &Report) -> String {
                     finding.column,
                     finding.code,
                     finding.name,
-                    finding.advised()
+                    finding.advised(*list)
                 );
                 let _ = writeln!(cases, "{}", escape(&line));
             }
@@ -53,8 +52,8 @@ pub fn write(report: &Report) -> String {
         }
         let milder: Vec<String> = told
             .iter()
-            .filter(|finding| finding.action < Reported::Deny)
-            .map(|finding| {
+            .filter(|(finding, _)| finding.action < Reported::Deny)
+            .map(|(finding, list)| {
                 format!(
                     "{}:{}:{}: {} {} {}: {}{from}",
                     subject.file,
@@ -63,7 +62,7 @@ pub fn write(report: &Report) -> String {
                     finding.action.as_str(),
                     finding.code,
                     finding.name,
-                    finding.advised()
+                    finding.advised(*list)
                 )
             })
             .collect();

@@ -70,8 +70,13 @@ pub fn write(report: &Report, root: &Root) -> String {
     let mut fingerprints = Fingerprints::default();
     let mut results = Vec::new();
     for subject in &report.subjects {
+        // An alert is shown by itself, so the list that would pass stands there as a whole.
+        let mut shown: Vec<&str> = Vec::new();
         for finding in &subject.findings {
-            results.push(result(subject, finding, &fingerprints.of(subject, finding), root));
+            let list = finding.way_out.as_deref().filter(|_| !shown.contains(&finding.carrier.as_str()));
+            shown.extend(list.map(|_| finding.carrier.as_str()));
+            let fingerprint = fingerprints.of(subject, finding);
+            results.push(result(subject, (finding, list), &fingerprint, root));
         }
     }
     let log = json!({
@@ -123,13 +128,13 @@ fn rule(rule: &Rule) -> Value {
     })
 }
 
-fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, root: &Root) -> Value {
+fn result(
+    subject: &SubjectReport,
+    (finding, list): (&FindingReport, Option<&str>),
+    fingerprint: &str,
+    root: &Root,
+) -> Value {
     let index = RULES.iter().position(|rule| rule.code == finding.code);
-    let advice = match (&finding.way_out, finding.further_remedy()) {
-        (Some(list), _) => format!("; set {}: {list}", finding.carrier),
-        (None, Some(remedy)) => format!("; {remedy}"),
-        (None, None) => String::new(),
-    };
     let rendered = json!({
         "artifactLocation": root.location(&subject.file),
         "region": {
@@ -150,7 +155,7 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, r
             Reported::Warn => "warning",
             Reported::Patch | Reported::Audit | Reported::Exempt => "note",
         },
-        "message": {"text": format!("{}: {}{advice}{from}", subject.object(), finding.message)},
+        "message": {"text": format!("{}: {}{from}", subject.object(), finding.advised(list))},
         "locations": [{
             "physicalLocation": place,
             "logicalLocations": [{

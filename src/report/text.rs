@@ -174,12 +174,26 @@ impl FindingReport {
         }
     }
 
-    /// Returns the message with the advice.
-    pub fn advised(&self) -> String {
-        match self.advice() {
-            Some(advice) => format!("{}; {advice}", self.message),
-            None => self.message.clone(),
+    /// Returns the message with the list that would pass, or else with the finding's own remedy.
+    pub fn advised(&self, list: Option<&str>) -> String {
+        match (list, self.own_remedy()) {
+            (Some(list), _) => format!("{}; set {}: {list}", self.message, self.carrier),
+            (None, Some(remedy)) => format!("{}; {remedy}", self.message),
+            (None, None) => self.message.clone(),
         }
+    }
+}
+
+impl SubjectReport {
+    /// Returns the findings that are not only counted, each with the list that would pass where it is the
+    /// first of its carrier: the list is the same for all of them.
+    pub fn told(&self) -> impl Iterator<Item = (&FindingReport, Option<&str>)> {
+        let mut shown: Vec<&str> = Vec::new();
+        self.findings.iter().filter(|finding| finding.action > Reported::Audit).map(move |finding| {
+            let list = finding.shown_way_out().filter(|_| !shown.contains(&finding.carrier.as_str()));
+            shown.extend(list.map(|_| finding.carrier.as_str()));
+            (finding, list)
+        })
     }
 }
 

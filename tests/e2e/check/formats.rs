@@ -8,7 +8,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{path, report, run, stdout};
+use super::{path, pipe, report, run, stdout};
 use crate::schema;
 
 /// Tests of the formats.
@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("concise_has_one_line_a_finding", concise_lines),
         trial("junit_counts_what_is_refused", junit_counts),
         trial("gitlab_issues_have_fingerprints", gitlab_issues),
+        trial("each_shows_the_list_that_passes_once_a_carrier", list_once),
         trial("several_go_to_several_files", several_files),
         trial("what_cannot_be_read_is_told_if_all_go_to_files", told),
     ]
@@ -136,6 +137,28 @@ fn concise_lines() -> Result<(), Failed> {
     let errors = report["errors"].as_array().expect("errors").len();
     assert_eq!(lines.len() - findings.len(), errors, "{text}");
     assert!(text.contains("; set mountOptions: ["), "{text}");
+    Ok(())
+}
+
+/// The first finding of a carrier has the list, the others their own remedies, in every format.
+fn list_once() -> Result<(), Failed> {
+    let class = |name: &str| {
+        format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: {name}}}\n\
+             provisioner: nfs.csi.k8s.io\nmountOptions: [bg, nfsvers=4.1]\n"
+        )
+    };
+    let two = format!("{}---\n{}", class("a"), class("b"));
+    for format in ["text", "concise", "sarif", "junit", "github", "gitlab"] {
+        let output = pipe(&["check", "--no-policy", "--format", format, "-"], two.as_bytes());
+        let text = stdout(&output);
+        let lists = text.matches("mountOptions: [fg, nfsvers=4.1, timeo=600, retrans=2]").count();
+        assert_eq!(lists, 2, "{format}: {text}");
+        if format != "text" {
+            let remedies = [r#"replace it with"#, r#"add "#].map(|remedy| text.matches(remedy).count());
+            assert_eq!(remedies.iter().sum::<usize>(), 4, "{format}: {text}");
+        }
+    }
     Ok(())
 }
 
