@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::report::Snippet;
 use crate::report::plain::{ends_as_command, is_unseen};
 
-/// Stands where a line goes on that is not shown.
+/// Marks the end at which a line is cut.
 const CUT: &str = "…";
 
 /// Returns the part of a line around an option. The line may be as long as the file.
@@ -18,7 +18,7 @@ pub(super) fn snippet((before, rest): (&str, &str), width: usize) -> Snippet {
     let start = before.char_indices().rev().take(most).last().map_or(before.len(), |(start, _)| start);
     let shown = before.get(start..).unwrap_or_default();
     let indent = shown.chars().count();
-    let goes_on = rest.chars().nth(MOST - indent).is_some();
+    let is_cut = rest.chars().nth(MOST - indent).is_some();
     let mut text = shown
         .chars()
         .chain(rest.chars().take(MOST - indent))
@@ -34,7 +34,7 @@ pub(super) fn snippet((before, rest): (&str, &str), width: usize) -> Snippet {
         // In the place of a character, so that the caret stays where it is.
         text.replace_range(..first.len_utf8(), CUT);
     }
-    if goes_on {
+    if is_cut {
         text.push_str(CUT);
     }
     Snippet { text, indent, width }

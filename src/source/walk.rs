@@ -120,7 +120,8 @@ pub fn files(paths: &[PathBuf], excludes: &Excludes) -> Walked {
         passed_over.extend(Some((reason, count)).filter(|(_, count)| *count > 0));
     }
     let mut found: Vec<FoundFile> = walk.found.into_values().map(|(_, file)| file).collect();
-    found.sort_by(|one, other| one.path.cmp(&other.path));
+    // As text, in which `b-x.yaml` is before `b/a.yaml`: paths would compare part by part.
+    found.sort_by(|one, other| one.path.as_os_str().cmp(other.path.as_os_str()));
     Walked { found, errors: walk.errors, passed_over }
 }
 
@@ -325,6 +326,20 @@ mod tests {
         assert_eq!(names(&["a/link.yaml", "a", "a/x.yaml"], &[]), both("a/link.yaml"));
         assert_eq!(names(&["a", "a/./x.yaml", "a/y.yaml", "a/*.yaml"], &[]), both("a/./x.yaml"));
         assert_eq!(names(&["b/x.yaml", "a"], &["x.yaml"]).1, 0);
+    }
+
+    #[test]
+    fn files_are_sorted_as_the_text_of_their_paths() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir(root.join("b")).unwrap();
+        for file in ["b/1.yaml", "b-x.yaml", "b.yaml", "a.yaml"] {
+            fs::write(root.join(file), "a: b\n").unwrap();
+        }
+        let found = files(&[root.to_owned()], &Excludes::default()).found;
+        let names: Vec<String> =
+            found.iter().map(|file| file.path.strip_prefix(root).unwrap().display().to_string()).collect();
+        assert_eq!(names, ["a.yaml", "b-x.yaml", "b.yaml", "b/1.yaml"]);
     }
 
     #[test]

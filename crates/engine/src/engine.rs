@@ -14,7 +14,9 @@ use crate::kind::{Reach, Refuses};
 use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
 use crate::policy::exemption::annotation_names;
-use crate::rules::{About, BACKGROUND_MOUNT, MALFORMED_ELEMENT, RULES, Rule, UNKNOWN_OPTION, UNREAD_OPTIONS};
+use crate::rules::{
+    About, BACKGROUND_MOUNT, MALFORMED_ELEMENT, REFUSED_VALUE, RULES, Rule, UNKNOWN_OPTION, UNREAD_OPTIONS,
+};
 use crate::site::Site;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
@@ -120,6 +122,7 @@ fn drop_repeated(findings: &mut Vec<Judged>) {
         .collect();
     let mut respelt: Vec<(String, Action)> = Vec::new();
     let mut background: Vec<(Site, Action)> = Vec::new();
+    let mut valued_flags: Vec<String> = Vec::new();
     for Judged { rule, finding, action, .. } in findings.iter() {
         if *rule == BACKGROUND_MOUNT {
             background.extend(finding.site.clone().map(|site| (site, *action)));
@@ -128,12 +131,23 @@ fn drop_repeated(findings: &mut Vec<Judged>) {
         }
         for edit in finding.fix.iter().flat_map(|fix| &fix.edits) {
             let Edit::Replace { with, .. } = edit else { continue };
+            // `fg=1` is refused, and is no fg: that is two faults.
+            if *rule == REFUSED_VALUE && *finding.keyword == **with {
+                valued_flags.push((*with).to_string());
+                continue;
+            }
             for keyword in missing.iter().filter(|keyword| with.contains(**keyword)) {
                 let is_it = |piece: option::Piece<'_>| MountOption::new(piece.text).keyword() == *keyword;
                 if option::split(with).any(is_it) {
                     respelt.push(((*keyword).to_owned(), *action));
                 }
             }
+        }
+    }
+    // The repair of the value writes the word.
+    for Judged { rule, finding, .. } in findings.iter_mut() {
+        if rule.about == About::Absence && valued_flags.iter().any(|flag| *flag == finding.keyword) {
+            finding.fix = None;
         }
     }
     findings.retain(|judged| {

@@ -355,6 +355,9 @@ pub static SHARED_SUPERBLOCK: &Rule = &shared_superblock::RULE;
 /// The rule under which options are refused that are too many to look at.
 pub static MALFORMED_ELEMENT: &Rule = &malformed_element::RULE;
 
+/// The rule of values that the kernel refuses.
+pub static REFUSED_VALUE: &Rule = &refused_value::RULE;
+
 /// The rule of what nothing knows, which a disguised `bg` is, too.
 pub static UNKNOWN_OPTION: &Rule = &unknown_option::RULE;
 
