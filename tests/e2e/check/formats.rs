@@ -155,7 +155,7 @@ fn list_once() -> Result<(), Failed> {
         let lists = text.matches("mountOptions: [fg, nfsvers=4.1, timeo=600, retrans=2]").count();
         assert_eq!(lists, 2, "{format}: {text}");
         if format != "text" {
-            let remedies = [r#"replace it with"#, r#"add "#].map(|remedy| text.matches(remedy).count());
+            let remedies = ["replace it with", "add "].map(|remedy| text.matches(remedy).count());
             assert_eq!(remedies.iter().sum::<usize>(), 4, "{format}: {text}");
         }
     }
