@@ -113,7 +113,10 @@ pub(super) fn of_options(
     let is_scalar = value.tree.text(node).is_some();
     let advice = match wanted {
         Wanted::Text if is_scalar => return None,
-        Wanted::Texts => format!("write [{}]{instead}", all.join(", ")),
+        Wanted::Texts => {
+            let elements: Vec<String> = all.iter().map(|option| element(option, true, false)).collect();
+            format!("write [{}]{instead}", elements.join(", "))
+        }
         Wanted::Text if item.is_some() && all.len() > 1 => {
             format!("write {} as elements of their own{instead}", all.join(" and "))
         }

@@ -74,6 +74,7 @@ fn shows_what_was_meant() -> Result<(), Failed> {
             "mountOptions:\n- nfsvers: 4.1\n- vers=3",
             "not a map; keep one of nfsvers=4.1 and vers=3: only one version option is allowed",
         ),
+        ("mountOptions: '{{ .x }}'", "not \"{{ .x }}\"; write [\"{{ .x }}\"]"),
         ("mountOptions: timeo=60s,hard", "not \"timeo=60s,hard\"; write [timeo=600, hard]"),
         ("mountOptions: {timeo: 60s, rsize: 1M}", "not a map; write [timeo=600, rsize=1048576]"),
         ("mountOptions:\n- vers: v4.1", "not a map; write vers=4.1"),
