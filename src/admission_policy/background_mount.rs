@@ -96,7 +96,7 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "annotation",
-                comment: "The annotation, which kubelet reads not on a CSI volume.",
+                comment: "The annotation, which the kubelet does not read on a CSI volume.",
                 expression: format!("{}.orValue('')", annotation_of(OBJECT)),
             },
             Variable {
@@ -136,7 +136,7 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "annotation",
-                comment: "The annotation, which kubelet splits at every comma, and reads not on a CSI volume.",
+                comment: "The annotation, which the kubelet splits at every comma, and does not read on a CSI volume.",
                 expression: format!("{}.orValue('')", annotation_of(OBJECT)),
             },
             Variable {

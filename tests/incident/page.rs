@@ -23,11 +23,13 @@ runs all of this: a real etcd, kube-apiserver, kubelet, containerd, runc and mou
 server. There is no controller-manager, so volumes are bound to their claims by hand (not shown), and Pods name their
 node. `retry=0` limits mount.nfs to one attempt, which keeps the test short.
 
-The same run has the DaemonSet of the chart with `nodeCheck.enabled` and `nodeCheck.events` (not shown): the Pod of its template runs
-at the kubelet, with the arguments, capability, mounts and token of the rendered manifest. Its metrics turn when a Pod loses its
-mount, and are back when it is cured; each such Pod has its Event, and no healthy one has. Not as in a cluster: the test creates the Pod in
-place of the DaemonSet controller, and publishes the CA in its namespace; the Pod uses the host's network, because no network plugin
-is installed, so its NetworkPolicy has no effect; a look each second (`nodeCheck.interval=1s`).
+The same run has the DaemonSet of the chart with `nodeCheck.enabled` and `nodeCheck.events` (not shown). The kubelet runs the Pod of its
+template, with the arguments, capability, mounts and token of the rendered manifest. Its metrics change when a Pod loses its mount, and change
+back after the cure. Each such Pod has an Event, and no healthy Pod has one. This run differs from a cluster:
+
+- The test creates the Pod instead of the DaemonSet controller, and publishes the CA in its namespace.
+- The Pod uses the host's network, because no network plugin is installed. So its NetworkPolicy has no effect.
+- node-check looks every second (`nodeCheck.interval=1s`).
 ";
 
 /// Something on the page.

@@ -140,7 +140,14 @@ fn every_page_is_in_the_table_of_contents_once() {
 /// apart, and a quoted command is several words.
 const LONGEST_SENTENCE: usize = 28;
 
-/// The sentences of a page's prose: no headings, tables, fences and generated parts.
+/// Most words of a sentence with the lists after its colons.
+const LONGEST_WITH_LISTS: usize = 32;
+
+/// Ends of a sentence.
+const FULL_STOPS: &[&str] = &[". ", "? ", "! "];
+
+/// The sentences of a page's prose, each with its lists: no headings, tables, fences and
+/// generated parts.
 fn sentences(text: &str) -> Vec<String> {
     let mut text = without_fences(text);
     while let Some((head, rest)) = text.split_once("<!-- ") {
@@ -157,7 +164,7 @@ fn sentences(text: &str) -> Vec<String> {
         let item = item.or_else(|| line.strip_prefix("- ")).or_else(|| line.strip_prefix("> "));
         let is_prose = !line.is_empty() && !line.starts_with(['|', '#']);
         if item.is_some() || !is_prose {
-            found.append(&mut split_sentences(&std::mem::take(&mut paragraph)));
+            found.extend(split(&std::mem::take(&mut paragraph), FULL_STOPS));
         }
         if is_prose {
             paragraph.push_str(item.unwrap_or(line));
@@ -167,9 +174,9 @@ fn sentences(text: &str) -> Vec<String> {
     found
 }
 
-fn split_sentences(paragraph: &str) -> Vec<String> {
-    let marked =
-        [". ", "? ", "! ", ": ", "; "].iter().fold(paragraph.to_owned(), |text, end| text.replace(end, "\n"));
+/// Returns the parts of a text between such ends, without them.
+fn split(text: &str, ends: &[&str]) -> Vec<String> {
+    let marked = ends.iter().fold(text.to_owned(), |text, end| text.replace(end, "\n"));
     marked.lines().map(str::to_owned).collect()
 }
 
@@ -188,12 +195,72 @@ fn sentences_of_user_pages_are_short() {
     for page in all().into_iter().filter(|page| !is_left(page)) {
         for sentence in sentences(&fs::read_to_string(&page).expect("text")) {
             seen += 1;
-            if sentence.split_whitespace().count() > LONGEST_SENTENCE {
+            let words = |text: &str| text.split_whitespace().count();
+            let is_long = split(&sentence, &[": ", "; "]).iter().any(|part| words(part) > LONGEST_SENTENCE);
+            if is_long || words(&sentence) > LONGEST_WITH_LISTS {
                 long.push(format!("{}: {sentence}", page.display()));
             }
         }
     }
     assert!(long.is_empty() && seen > 800, "{seen} sentences: {long:#?}");
+}
+
+/// Lines of the README that fit one screen.
+const FIRST_SCREEN: usize = 48;
+
+/// Readers decide by the first screen: status and versions, a command, the defaults, an outage,
+/// other tools, limits.
+#[test]
+fn the_first_screen_of_the_readme_answers_the_first_questions() {
+    let text = fs::read_to_string(root().join("README.md")).expect("text");
+    let screen: Vec<&str> = text.lines().take(FIRST_SCREEN).collect();
+    let screen = screen.join("\n");
+    for answer in [
+        "Status: ",
+        "](docs/versions.md)",
+        "\ncargo install ",
+        "](#what-it-changes-by-default)",
+        "](#if-the-webhook-is-down)",
+        "](docs/comparison.md)",
+        "](docs/not-covered.md)",
+        "\ncargo run ",
+        "\ntests/run ",
+    ] {
+        assert!(screen.contains(answer), "{answer:?} is not in the first {FIRST_SCREEN} lines");
+    }
+}
+
+/// Returns each use of "kubelet" in a text that has neither an article nor a component next to
+/// it, with the words around it.
+fn bare_kubelets(text: &str) -> Vec<String> {
+    const ARTICLES: &[&str] = &["the", "a", "that", "each", "every"];
+    const COMPONENTS: &[&str] = &["kube-apiserver", "kubectl", "containerd", "prometheus"];
+    let text = text.to_lowercase();
+    let words: Vec<&str> = text
+        .split_whitespace()
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).trim_end_matches("'s"))
+        .collect();
+    let is_bare = |at: &usize| {
+        let before = words.get(at.saturating_sub(2)..*at).unwrap_or_default();
+        let after = words.get(at + 1).unwrap_or(&"");
+        words.get(*at) == Some(&"kubelet")
+            && !before.iter().any(|word| ARTICLES.contains(word) || COMPONENTS.contains(word))
+            && !COMPONENTS.contains(after)
+    };
+    let around = |at: usize| words.get(at.saturating_sub(4)..(at + 4).min(words.len())).unwrap_or_default();
+    (0..words.len()).filter(is_bare).map(|at| around(at).join(" ")).collect()
+}
+
+#[test]
+fn pages_write_the_kubelet_with_its_article() {
+    let mut found = Vec::new();
+    for page in all() {
+        let text = super::words::prose(&fs::read_to_string(&page).expect("text"));
+        found.extend(bare_kubelets(&text).into_iter().map(|words| format!("{}: {words}", page.display())));
+    }
+    assert!(found.is_empty(), "{found:#?}");
+    assert_eq!(bare_kubelets("It runs, and kubelet sorts the list."), ["it runs and kubelet sorts the list"]);
+    assert!(bare_kubelets("The real kubelet's list; etcd, kubelet, kubectl and kubelet 1.37").is_empty());
 }
 
 /// The version that a go.mod of the tests' components pins.

@@ -136,7 +136,7 @@ fn faults(place: &str, text: &str, lists: &[&[(&str, &str)]], found: &mut Vec<St
 
 /// Prose of a page: no fences, no code, no addresses, and no part that a program
 /// measured.
-fn prose(text: &str) -> String {
+pub(crate) fn prose(text: &str) -> String {
     const MEASURED: &[&str] = &[
         "figures", "server", "profile", "instructions", "libraries", "tls", "check", "editor", "growth",
         "creates", "scan", "size",

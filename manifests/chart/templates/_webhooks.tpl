@@ -8,7 +8,7 @@
 - apiGroups: [""]
   apiVersions: [v1]
   operations: [CREATE, UPDATE]
-  # kubelet reads an annotation, and that changes with the status, too.
+  # The kubelet reads an annotation, and that changes with the status, too.
   resources: [persistentvolumes, persistentvolumes/status]
   scope: Cluster
 {{- end -}}

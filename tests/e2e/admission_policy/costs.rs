@@ -54,7 +54,7 @@ fn objects() -> Vec<(&'static str, Value)> {
         ("a class as they are", json!({"object": class("a", "nfs.csi.k8s.io", &good)})),
         ("a class with `bg`", json!({"object": class("a", "nfs.csi.k8s.io", &["hard,bg"])})),
         ("the same of an unknown driver", json!({"object": class("a", "storage.example.com", &["hard,bg"])})),
-        ("a volume of kubelet's, as they are", json!({"object": nfs_volume("a", &good)})),
+        ("a volume of the kubelet, as they are", json!({"object": nfs_volume("a", &good)})),
         ("10,000 elements", json!({"object": list("nfs.csi.k8s.io", numbered("x-option", 10_000))})),
         (
             "10,000 elements with the letters",

@@ -125,7 +125,7 @@ fn node_check(helm: &Helm) -> String {
 #   kubectl -n {NODES} logs -l app.kubernetes.io/name={NODES} --prefix --tail=-1
 #   kubectl delete -f manifests/node-check.yaml
 #
-# Where kubelet's --root-dir is another one, change the path of the volume `pods`.
+# If the kubelet's --root-dir is another one, change the path of the volume `pods`.
 apiVersion: v1
 kind: Namespace
 metadata:

@@ -125,8 +125,8 @@ pub(super) fn manifests_are_refused(machine: &mut Machine) {
 pub(super) fn an_old_volume(machine: &mut Machine) {
     let before: Value = machine.get("pv", "lost");
     machine.page.say(
-        "An inline CSI volume is not part of this run, because no CSI driver is installed. That `bg` in its `volumeAttributes` is\n\
-         rejected is tested at the real API server only ([inline volumes](admission-policy.md#inline-volumes-of-pods)).",
+        "An inline CSI volume is not part of this run, because no CSI driver is installed. The tests at the real\n\
+         API server show that `bg` in its `volumeAttributes` is rejected ([inline volumes](admission-policy.md#inline-volumes-of-pods)).",
     );
     machine.page.say("## Existing objects\n\nThey can still be labeled, bound and released:");
     for webhooks in [Webhooks::Validating, Webhooks::Both] {

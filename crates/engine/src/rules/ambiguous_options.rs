@@ -23,7 +23,7 @@ pub(super) static RULE: Rule = Rule {
     title: "Conflicting options",
     summary: "two options that contradict each other",
     why: "Of `hard` and `soft`, `ro` and `rw`, or two values of `timeo`, the last one in the string wins. Which \
-one is last is another question: kubelet sorts the list of an in-tree NFS volume, so `[soft, hard]` is mounted \
+one is last is another question: the kubelet sorts the list of an in-tree NFS volume, so `[soft, hard]` is mounted \
 soft, `timeo=7` beats `timeo=600`, and an `rw` undoes `readOnly: true`; a CSI driver may append options of its \
 own; `lock` with `local_lock=` depends on the kernel. The manifest then shows another option than the one in effect.",
     remedy: "Keep the intended one and remove the other.",

@@ -272,6 +272,6 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("rprivate", entry(OptionId::Propagation, Grammar::Flag, "mounts do not spread").read_by(Consumers::MOUNT)),
     ("unbindable", entry(OptionId::Propagation, Grammar::Flag, "it cannot be bind-mounted").read_by(Consumers::MOUNT)),
     ("runbindable", entry(OptionId::Propagation, Grammar::Flag, "it cannot be bind-mounted").read_by(Consumers::MOUNT)),
-    ("X-mount.mkdir", fstab(OptionId::Private, "the mount point is made when it is missing").without_effect("kubelet and drivers make the mount point before they mount")),
-    ("x-mount.mkdir", fstab(OptionId::Private, "the mount point is made when it is missing").without_effect("kubelet and drivers make the mount point before they mount")),
+    ("X-mount.mkdir", fstab(OptionId::Private, "the mount point is made when it is missing").without_effect("the kubelet and drivers make the mount point before they mount")),
+    ("x-mount.mkdir", fstab(OptionId::Private, "the mount point is made when it is missing").without_effect("the kubelet and drivers make the mount point before they mount")),
 ];

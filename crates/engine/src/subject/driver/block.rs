@@ -55,7 +55,7 @@ static IN_TREE: Driver = Driver {
         "kubernetes.io/scaleio",
         "kubernetes.io/storageos",
     ],
-    title: "kubelet's volumes that are not NFS",
+    title: "volumes of the kubelet that are not NFS",
     source: "kubernetes pkg/volume",
     ..NOT_NFS
 };

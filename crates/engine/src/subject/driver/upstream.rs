@@ -9,12 +9,12 @@ use super::{Case, Driver, Inline, Known, ListUse, Nfs, On, PLAIN, Role, UnknownP
 /// The kubelet's handling of `spec.nfs`.
 pub(super) static IN_TREE_NFS: Driver = Driver {
     names: &["kubernetes.io/nfs"],
-    title: "kubelet's NFS volumes (spec.nfs)",
+    title: "NFS volumes of the kubelet (spec.nfs)",
     // The list becomes a set, which is sorted by bytes and joined:
     // https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/util/util.go#L207.
     steps: &[Step::List, Step::ReadOnly(Evidence::ReadOnlySource), Step::Sort],
     case: Case::Kept,
-    advice: "kubelet sorts the list as a set, so the order in which it is written means nothing",
+    advice: "the kubelet sorts the list as a set, so the order in which it is written means nothing",
     // mount runs as a child of the kubelet
     // (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/nfs/nfs.go#L226).
     nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
@@ -85,7 +85,7 @@ static NFS_SUBDIR: Driver = Driver {
     title: "nfs-subdir-external-provisioner",
     steps: SORTED,
     case: Case::Kept,
-    advice: "it makes spec.nfs volumes, whose options kubelet sorts",
+    advice: "it makes spec.nfs volumes, whose options the kubelet sorts",
     nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
     known: Known::Measured("4.0.18-11-g59a3ca2"),
     source: "nfs-subdir-external-provisioner cmd/nfs-subdir-external-provisioner/provisioner.go Provision",
@@ -141,7 +141,7 @@ static ROOK_NFS: Driver = Driver {
     title: "the retired Rook NFS operator",
     steps: SORTED,
     case: Case::Kept,
-    advice: "it makes spec.nfs volumes, whose options kubelet sorts",
+    advice: "it makes spec.nfs volumes, whose options the kubelet sorts",
     nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
     known: Known::Documented,
     source: "rook/nfs documentation",
@@ -187,7 +187,7 @@ static OPENEBS_NFS: Driver = Driver {
     title: "OpenEBS dynamic NFS provisioner",
     steps: SORTED,
     case: Case::Kept,
-    advice: "it makes spec.nfs volumes with the class's mountOptions, whose options kubelet sorts",
+    advice: "it makes spec.nfs volumes with the class's mountOptions, whose options the kubelet sorts",
     nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
     known: Known::Read("077394c"),
     source: "dynamic-nfs-provisioner provisioner/provisioner_kernel_nfs_server.go",
