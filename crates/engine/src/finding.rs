@@ -78,13 +78,13 @@ pub enum Severity {
     Lesser,
     /// The rule's proper case: its action applies.
     Proper,
-    /// As proper, and also on a volume made by a provisioner, though the denial
+    /// Like proper, and also on a volume made by a provisioner, though the denial
     /// reaches no person there: what is mounted is not what the object says.
     Grave,
-    /// As grave, and also if the object does not show whether it is NFS: the layers
+    /// Like grave, and also if the object does not show whether it is NFS: the layers
     /// read different options out of it.
     Hidden,
-    /// As proper, and no covered kernel mounts such a list: refusing it breaks
+    /// Like proper, and no covered kernel mounts such a list: refusing it breaks
     /// nothing that worked.
     CannotMount,
 }

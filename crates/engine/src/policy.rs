@@ -188,7 +188,7 @@ impl Policy {
         self.fingerprint
     }
 
-    /// Returns true if volumes made by a provisioner are judged as any other.
+    /// Returns true if volumes made by a provisioner are evaluated as any other.
     pub fn judges_provisioned(&self) -> bool {
         self.content.profile.set() == Set::Strict
     }

@@ -17,7 +17,7 @@ pub enum Set {
     /// For the first weeks: what is missing is warned about, not refused.
     Relaxed,
     /// Soft mounts and unpinned versions are refused as well, and volumes made
-    /// by a provisioner are judged as any other.
+    /// by a provisioner are evaluated as any other.
     Strict,
 }
 

@@ -1,5 +1,5 @@
-//! A subject: an object of a kind that is judged, as the engine sees it. Which
-//! driver mounts it, where its options stand, and which of them mount.nfs gets.
+//! A subject: an object of a kind that is evaluated, as the engine sees it: the
+//! driver that mounts it, the places of its options, and those that mount.nfs gets.
 
 pub mod binding;
 pub mod carrier;
@@ -46,16 +46,16 @@ pub struct DriverSetting {
     pub retrans: Option<u32>,
 }
 
-/// Most bytes of options that are judged: what mount(2) takes, which is a page (Linux
+/// Most bytes of options that are evaluated: what mount(2) takes, which is a page (Linux
 /// `copy_mount_options`), as in the generated policies. Longer ones are never mounted
-/// whole, and each option costs time and memory while it is judged.
+/// whole, and each option costs time and memory while it is evaluated.
 pub const LONGEST_OPTIONS: usize = 4 * 1024;
 
-/// Most options that are judged: as many as fit into that page, for the shortest
+/// Most options that are evaluated: as many as fit into that page, for the shortest
 /// has two letters and a comma.
 pub const MOST_OPTIONS: usize = 4 * 1024 / "fg,".len();
 
-/// An object of a kind that is judged, with its options laid out.
+/// An object of a kind that is evaluated, with its options laid out.
 #[derive(Debug, Clone)]
 pub struct Subject<'m> {
     /// The kind.
@@ -97,7 +97,7 @@ pub struct Subject<'m> {
     pub provisioned_by: Option<&'m str>,
     /// The class a volume belongs to.
     pub storage_class: Option<&'m str>,
-    /// The rules that the object's own annotation asks to be exempt from.
+    /// The rules that the object's own annotation requests exemption from.
     pub exempt: Option<&'m str>,
     /// The same of the Pods that a template makes.
     exempt_pods: Option<&'m str>,
@@ -285,7 +285,8 @@ impl<'m> Subject<'m> {
         Subject { kind: Kind::Pod, name, exempt: self.exempt_pods, ..was }
     }
 
-    /// Returns true if a word or blank that only looks like `bg` may still become one: the driver
+    /// Returns true if a word that only looks like `bg`, by its case or its white space, may still become
+    /// one: the driver
     /// folds case, or its source was not read.
     pub fn may_fold(&self) -> bool {
         self.driver.case != Case::Kept

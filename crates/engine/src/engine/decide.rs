@@ -83,7 +83,7 @@ pub(super) struct Before<'b, 'm> {
 /// An update is refused only for what it makes worse: denials that the old
 /// object had already are kept and told, so that finalizers can be removed and
 /// volumes bound. It makes worse, too, what the old object had without effect: a
-/// `bg` that something else kept from counting, and options too many to judge
+/// `bg` that something else kept from counting, and options too many to evaluate
 /// that are not the same ones.
 pub(super) fn refused<'e>(
     subject: &'e Subject<'_>,

@@ -1,7 +1,7 @@
 //! The values that may follow an option's `=`, and how each layer reads numbers.
 
-/// A value's grammar, as the kernel's parameter table (`fs/nfs/fs_context.c`)
-/// and mount.nfs read it.
+/// A value's grammar, as the kernel's parameter table
+/// (<https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c>) and mount.nfs read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grammar {
     /// No value: `bg`. The kernel refuses a flag with a value.
@@ -51,7 +51,7 @@ pub fn kernel_number(text: &str) -> Option<u32> {
 }
 
 /// Reads a number as mount.nfs does for `retry` (`strtol`, base 10): leading
-/// blanks and a sign are taken, what follows the digits is ignored.
+/// white space and a sign are taken, what follows the digits is ignored.
 /// `None` where no digit stands.
 pub fn leading_number(text: &str) -> Option<i64> {
     let text = text.trim_start();

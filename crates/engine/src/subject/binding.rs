@@ -101,7 +101,8 @@ pub enum Claimed {
     /// volume.
     Former(ClaimName),
     /// A reference without namespace or name. The API server takes it, and no claim ever fits it
-    /// (kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go`, `syncVolume`).
+    /// (`syncVolume`,
+    /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/volume/persistentvolume/pv_controller.go>).
     Incomplete,
 }
 

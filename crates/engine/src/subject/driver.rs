@@ -124,7 +124,7 @@ pub struct Driver {
     pub advises_local_locks: bool,
     /// True if its vendor has a client module for the nodes that takes more connections than the kernel's own.
     pub more_connections: bool,
-    /// Which nfsmount.conf its mounts read.
+    /// The nfsmount.conf that its mounts read.
     pub nfsmount_conf: ConfOf,
     /// True if it mounts inline volumes of Pods.
     pub inline: Inline,
@@ -248,9 +248,9 @@ pub enum Role {
     /// where a `-o` is.
     Argument,
     /// It holds the options of another mount of the driver's own, such as its
-    /// controller's: it is judged for `bg`, no more.
+    /// controller's: it is evaluated for `bg`, no more.
     Apart,
-    /// The driver does not read options there: it is judged for `bg`, no more.
+    /// The driver does not read options there: it is evaluated for `bg`, no more.
     NotTaken,
 }
 

@@ -22,8 +22,8 @@ use crate::kind::{Holds, Kind};
 pub const PROVISIONED_BY_ANNOTATION: &str = "pv.kubernetes.io/provisioned-by";
 
 /// The annotation that names a volume's class, and that counts before
-/// `storageClassName` (kubernetes `pkg/apis/core/v1/helper/helpers.go`,
-/// `GetPersistentVolumeClass`).
+/// `storageClassName` (`GetPersistentVolumeClass`,
+/// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/apis/core/helper/helpers.go>).
 pub const STORAGE_CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 
 /// The annotation that names rules the object is exempt from, where the policy
@@ -137,7 +137,7 @@ fn room<T, E: Error>(there: usize, one: T) -> Result<T, E> {
 }
 
 /// A StorageClass, a PersistentVolume or a VolumeSnapshotClass, as far as
-/// mounting goes. Which it is, `kind` says; the fields of the others are simply
+/// mounting goes. `kind` says which it is; the fields of the others are simply
 /// absent.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
@@ -299,7 +299,7 @@ pub struct CsiSource<'a> {
     pub volume_handle: Option<Text<'a>>,
     /// True if it is published read-only.
     pub read_only: Option<bool>,
-    /// The file system type the driver is asked for.
+    /// The file system type that the driver gets.
     pub fs_type: Option<Text<'a>>,
     /// The attributes that the provisioner passed to the driver.
     pub volume_attributes: Option<StringMap<'a>>,
@@ -313,7 +313,7 @@ pub struct FlexSource<'a> {
     pub driver: Option<Text<'a>>,
     /// True if it is mounted read-only.
     pub read_only: Option<bool>,
-    /// The file system type the script is asked for.
+    /// The file system type that the script gets.
     pub fs_type: Option<Text<'a>>,
     /// Options of the `flexVolume` script.
     pub options: Option<StringMap<'a>>,

@@ -30,8 +30,8 @@ struct Metadata<'a> {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 struct Labels<'a> {
-    /// The hash that a Deployment adds to the name of its ReplicaSet (kubernetes
-    /// `pkg/controller/deployment/sync.go`, `getNewReplicaSet`).
+    /// The hash that a Deployment adds to the name of its ReplicaSet (`getNewReplicaSet`,
+    /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/deployment/sync.go>).
     #[serde(rename = "pod-template-hash")]
     template_hash: Option<Text<'a>>,
 }
@@ -89,7 +89,8 @@ struct ContainerState {
 
 impl Status<'_> {
     /// Returns the phase. A Pod is pending to the API server as long as its init containers run, and
-    /// they have its volumes already (kubernetes `pkg/kubelet/kubelet_pods.go`, `getPhase`).
+    /// they have its volumes already (`getPhase`,
+    /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/kubelet_pods.go>).
     fn phase(&self) -> Option<Phase> {
         let phase = Phase::parse(self.phase.as_deref()?)?;
         let has_begun = |status: &ContainerStatus| {

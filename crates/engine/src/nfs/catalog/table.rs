@@ -46,8 +46,9 @@ const fn fstab_flag(id: OptionId, meaning: &'static str) -> Entry {
     entry
 }
 
-/// Makes the entry of a word of fstab(5) that mount(8) turns into flags for every caller (util-linux
-/// libmount/src/optmap.c; measured: `users` hands mount.nfs `noexec,nosuid,nodev`).
+/// Makes the entry of a word of fstab(5) that mount(8) turns into flags for every caller
+/// (<https://github.com/util-linux/util-linux/blob/v2.41/libmount/src/optmap.c>;
+/// measured: `users` hands mount.nfs `noexec,nosuid,nodev`).
 const fn implies(id: OptionId, grammar: Grammar, meaning: &'static str) -> Entry {
     entry(id, grammar, meaning).read_by(Consumers::MOUNT)
 }

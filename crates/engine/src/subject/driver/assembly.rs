@@ -36,7 +36,7 @@ pub enum Step {
     /// Takes this text off the beginning of the string.
     StripPrefix(&'static str),
     /// Passes the string through a shell, unquoted: quotes and backslashes are
-    /// removed, and it ends at the first blank or `;`.
+    /// removed, and it ends at the first space, tab, line break or `;`.
     Shell,
 }
 

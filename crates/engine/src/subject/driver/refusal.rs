@@ -54,7 +54,7 @@ pub enum What {
     Setting(Setting),
     /// A volume attribute with any other key, whatever its case.
     OtherAttributes(&'static [&'static str]),
-    /// A volume whose first access mode is this one: the kubelet asks for it.
+    /// A volume whose first access mode is this one: the kubelet requests it.
     FirstAccessMode(&'static str),
     /// A CSI volume whose `volumeHandle` is not taken.
     Handle(Taken),
@@ -98,7 +98,8 @@ pub enum Taken {
     /// Those that Go's `net.ParseIP` takes.
     Address,
     /// JSON in which every text but the keys is an address. Others reach mount unchecked, with a comma
-    /// as further options (aws-efs-csi-driver `pkg/driver/node.go`).
+    /// as further options
+    /// (<https://github.com/kubernetes-sigs/aws-efs-csi-driver/blob/a4fc67600be60d0f8350dc9459e55ff04e9aa944/pkg/driver/node.go>).
     AddressMap,
     /// Those that match none of these patterns.
     Unlike(&'static [&'static str]),
