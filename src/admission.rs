@@ -33,7 +33,7 @@ use response::Response;
 use unreadable::Fault;
 use wire::{API_VERSION, FullReview, Request, Review};
 
-/// A body and how to judge it.
+/// A body and how to evaluate it.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'q> {
     /// The endpoint.
@@ -75,7 +75,7 @@ pub fn review_quickly(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'
     review_at_most(question, QUICK_OPTIONS, observe)
 }
 
-/// Most bytes of options, in the object and the one before it, that are judged
+/// Most bytes of options, in the object and the one before it, that are evaluated
 /// quickly. Real lists have 50 to 200.
 const QUICK_OPTIONS: usize = 1024;
 
@@ -164,7 +164,7 @@ struct Named<'a> {
     metadata: Option<Metadata<'a>>,
 }
 
-/// Returns true if the request creates or updates an object of a kind that is judged.
+/// Returns true if the request creates or updates an object of a kind that is evaluated.
 fn is_judged<O>(request: &Request<'_, O>) -> bool {
     let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
     judged_kind(request).is_some_and(|kind| kind.is_judged_on(sub_resource))
@@ -226,7 +226,7 @@ fn judge(
     Some(Judgement { question, request, case, verdict }.answer(observe))
 }
 
-/// The log entry of an object that is not judged; its name counts where the request has none.
+/// The log entry of an object that is not evaluated; its name counts where the request has none.
 #[derive(Debug, Clone, Copy, Default)]
 struct Passed<'p> {
     name: &'p str,
@@ -234,7 +234,7 @@ struct Passed<'p> {
     nfs: Option<Nfs>,
 }
 
-/// Allows what is not judged.
+/// Allows what is not evaluated.
 fn pass<O>(
     question: &Question<'_>,
     request: &Request<'_, O>,

@@ -122,7 +122,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Reads the process's command line, and ends the process where it asks for
+    /// Reads the process's command line, and ends the process where it requests
     /// help or cannot be read.
     pub fn read() -> Self {
         let mut words: Vec<OsString> = std::env::args_os().collect();

@@ -81,7 +81,7 @@ pub struct Outcome {
     /// True if it may pass by itself in a minute: a Pod that starts, a caBundle that is not written
     /// yet.
     pub may_pass: bool,
-    /// True if the cluster could not be asked about it at all.
+    /// True if the cluster could not be called for it at all.
     pub is_unseen: bool,
     /// The broken part, if several checks see the same fault. Only the first reports it.
     pub(crate) cause: Option<Cause>,

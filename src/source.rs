@@ -42,13 +42,13 @@ use unjudged::Unjudged;
 /// List itself.
 #[derive(Debug)]
 pub enum Item<'i> {
-    /// An object of a kind that is judged.
+    /// An object of a kind that is evaluated.
     Object(Box<Object<'i>>),
-    /// Something that is not judged.
+    /// Something that is not evaluated.
     Skipped(Skip),
-    /// Something that is not judged and holds mount options.
+    /// Something that is not evaluated and holds mount options.
     Unjudged(Unjudged),
-    /// Mount options in the object that follows, at a place that is not judged.
+    /// Mount options in the object that follows, at a place that is not evaluated.
     Beside(Unjudged),
     /// The object that follows is a Pod of a cluster: what it mounts, where it mounts
     /// something and has not ended.
@@ -68,7 +68,7 @@ impl Item<'_> {
     }
 }
 
-/// The reason why something is not judged.
+/// The reason why something is not evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Skip {
     /// Mount options in an object of another kind, in a patch, in Terraform.
@@ -83,7 +83,7 @@ pub enum Skip {
     EmptyList,
     /// A text that is nothing but comments, or such a document after another one.
     Empty,
-    /// A recorded AdmissionReview that is not judged: a deletion, the status of a
+    /// A recorded AdmissionReview that is not evaluated: a deletion, the status of a
     /// class.
     NotJudged,
     /// A Helm template; only in walks.
@@ -229,7 +229,7 @@ helm template CHART | nfs-mount-guard check -";
 /// The meaning of a problem in a walk, in which a file may contain other documents than manifests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fault {
-    /// It counts where the file speaks of what is judged.
+    /// It counts where the file speaks of what is evaluated.
     #[default]
     Unread,
     /// It is a template that is not rendered, which kubectl refuses too.
@@ -338,7 +338,7 @@ start a new document with --- on its own line, or delete it"
     }
 }
 
-/// Returns the beginning of YAML that looked like JSON: kubectl passes over blanks, up to the end
+/// Returns the beginning of YAML that looked like JSON: kubectl passes over white space, up to the end
 /// of the first line.
 fn behind_blanks(text: &str) -> usize {
     let blank = text.len() - text.trim_start().len();

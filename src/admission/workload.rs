@@ -1,4 +1,4 @@
-//! Requests for Pods and for what makes Pods: each inline CSI volume is judged,
+//! Requests for Pods and for what makes Pods: each inline CSI volume is evaluated,
 //! and nothing is ever patched, for a Pod that differs from its template is
 //! taken for outdated by its controller.
 

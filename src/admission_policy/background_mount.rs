@@ -310,7 +310,7 @@ variables.foldsCase ? [r'(?i:b[\x22\x27\\]*g)'] :
 /// The switch of mount(8) for options, as `reading::background_word` has it.
 const SWITCH: &str = "(-([a-np-zA-Z]*o|-options)[ =]*)?";
 
-/// Returns the characters that may surround the keyword: quotes and backslashes, and blanks, as
+/// Returns the characters that may surround the keyword: quotes and backslashes, and white space, as
 /// `reading::is_blank` has it, where these are not known to stay or where quotes are.
 fn around(text: &str) -> String {
     around_in(text, "variables.keepsCase")

@@ -1,5 +1,5 @@
 //! Text of the Common Expression Language (CEL), as far as Kubernetes 1.30
-//! knows it: literals, lists, and the questions that names and patterns ask.
+//! knows it: literals, lists, and the comparisons with names and patterns.
 
 use std::fmt::Write as _;
 

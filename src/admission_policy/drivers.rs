@@ -27,13 +27,13 @@ pub(super) fn driver_of(object: &str) -> String {
     )
 }
 
-/// Returns the driver of a `FlexVolume` as the table is asked for it: no name of the table has a blank,
+/// Returns the driver of a `FlexVolume` as the table is searched for it: no name of the table has white space,
 /// and each pattern has a dot, so that it is not taken for a CSI driver or a provisioner.
 fn entry_of_script(name: &str) -> String {
     format!("flexVolume {}", name.replace('.', " "))
 }
 
-/// Returns the name under which the table is asked for the driver of `object`: that of a `FlexVolume`
+/// Returns the name under which the table is searched for the driver of `object`: that of a `FlexVolume`
 /// is one of the table's own, or one that only a policy may know. A source of the kubelet's that it
 /// hands to a CSI driver has its plugin's.
 pub(super) fn entry_of(object: &str) -> String {
@@ -79,7 +79,7 @@ pub(super) fn facts_of(object: &str, attributes: &str) -> String {
     )
 }
 
-/// A driver that is known to leave letters and blanks as they are.
+/// A driver that is known to leave letters and white space as they are.
 pub(super) const KEEPS_CASE: &str = "keeps case";
 
 /// One that is known to make them small.
@@ -103,9 +103,9 @@ pub(super) fn is_option_key(key: &str) -> String {
 enum Fate {
     /// Nothing: they are never NFS.
     Never,
-    /// It judges those that the clues of the table do not rule out.
+    /// It evaluates those that the clues of the table do not rule out.
     ByClues(&'static Driver),
-    /// It judges them all.
+    /// It evaluates them all.
     Always(&'static Driver),
 }
 
@@ -121,7 +121,7 @@ impl Fate {
 /// The driver table with what a policy says of drivers.
 #[derive(Debug)]
 pub(super) struct Table<'p> {
-    /// Names and patterns of the table in the order in which they are asked.
+    /// Names and patterns of the table in the order in which they are tried.
     /// Of a name that is no pattern the policy's word is in its fate.
     rows: Vec<(&'static str, Fate)>,
     /// Names and patterns of the policy with what they say of drivers that the
@@ -149,7 +149,7 @@ impl<'p> Table<'p> {
         self.rows.iter().filter_map(|(name, fate)| Some((*name, fate.row()?)))
     }
 
-    /// Returns CEL that is true if the object may be NFS, judging by its driver's name.
+    /// Returns CEL that is true if the object may be NFS by its driver's name.
     pub(super) fn driver_may_be_nfs(&self, driver: &str) -> String {
         let mut terms = Vec::new();
         let is_called_nfs = self.is_called_nfs(driver, true);
@@ -180,7 +180,7 @@ impl<'p> Table<'p> {
         }
     }
 
-    /// Returns CEL that is true if the object may be NFS, judging by its clues.
+    /// Returns CEL that is true if the object may be NFS by its clues.
     pub(super) fn clues_may_be_nfs(&self, names: Names) -> String {
         self.divided(names, |_| true).join(" &&\n")
     }

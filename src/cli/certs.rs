@@ -62,7 +62,7 @@ struct GenerateArgs {
 }
 
 impl Args {
-    /// Makes what is asked for.
+    /// Makes what is requested.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl GenerateArgs {
     }
 }
 
-/// Returns the authority in the directory, or a new one where there is none.
+/// Returns the CA in the directory, or a new one where there is none.
 fn authority(dir: &Path, now: OffsetDateTime) -> anyhow::Result<(Authority, bool)> {
     let (certificate, key) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));
     match (certificate.exists(), key.exists()) {

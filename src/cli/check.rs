@@ -1,4 +1,4 @@
-//! `check`: judges manifests as the webhook would.
+//! `check`: evaluates manifests as the webhook would.
 
 use std::fs;
 use std::path::PathBuf;
@@ -63,7 +63,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Judges, reports, and says how it ended.
+    /// Evaluates, reports, and says how it ended.
     ///
     /// # Errors
     ///

@@ -91,7 +91,7 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// On wrong use, when nothing names a cluster, when the API server cannot be asked,
+    /// On wrong use, when nothing names a cluster, when the API server cannot be called,
     /// and when standard output cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -274,7 +274,7 @@ struct Read {
 }
 
 impl Read {
-    /// Judges what a repair leaves; places are those of the old text if that `stays`.
+    /// Evaluates what a repair leaves; places are those of the old text if that `stays`.
     fn fixed(self, check: &Checker<'_>, scope: Scope, repaired: Repaired, stays: bool) -> Fixed {
         let new = repaired.text.clone().unwrap_or_else(|| self.old.clone());
         // Of a file that is not changed the places are those of what it holds.

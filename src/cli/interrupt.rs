@@ -129,7 +129,7 @@ fn is_first_process() -> bool {
     std::process::id() == 1
 }
 
-/// A signal that asks the program to end.
+/// A signal that requests the end of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Signal(i32);
 

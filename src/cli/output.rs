@@ -137,7 +137,7 @@ pub(super) fn tolerate(baseline: &Baseline, report: &mut Report) {
     }
 }
 
-/// Writes a report in every format that is asked for.
+/// Writes a report in every format that is requested.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! `scan`: judges what is in a cluster, and names the Pods that are exposed.
+//! `scan`: evaluates what is in a cluster, and names the Pods that are exposed.
 
 mod policy;
 mod reports;

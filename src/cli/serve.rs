@@ -36,10 +36,10 @@ use crate::server::{CertificateSource, Config, Error, Server, Stop};
 use crate::telemetry::log::{self, Format, Log};
 
 /// Most threads that answer requests; one answers tens of thousands a second, and
-/// each may hold a whole judgement.
+/// each may hold a whole evaluation.
 const THREADS: usize = 4;
 
-/// Most large bodies that are judged at once, however many cores there are: the
+/// Most large bodies that are evaluated at once, however many cores there are: the
 /// memory of each is many times its length.
 const HEAVY: usize = 2;
 

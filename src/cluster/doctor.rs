@@ -35,7 +35,7 @@ pub struct Wish {
     pub wait: Duration,
 }
 
-/// The API server cannot be asked.
+/// The API server cannot be called.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot ask {server}: {reason}")]
 pub struct Unreachable {

@@ -28,12 +28,12 @@ const MOST_FAILURES: usize = 3;
 /// The form of server-side apply; JSON is YAML.
 const APPLY: &str = "application/apply-patch+yaml";
 
-/// The result of asking which API is served.
+/// The APIs for reports that the API server serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Served {
     /// This one.
     By(Api),
-    /// None of those that were asked for; the resource that is missing where the other one of the
+    /// None of those that were requested; the resource that is missing where the other one of the
     /// same API is served.
     Nowhere(Option<(Api, &'static str)>),
     /// The API server does not say.
@@ -90,7 +90,7 @@ struct Resource {
 }
 
 /// Reads the results of rules that the scan did not run from the reports that there are; nothing is
-/// asked for if it ran all of the policy's.
+/// requested if it ran all of the policy's.
 ///
 /// # Errors
 ///

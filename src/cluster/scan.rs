@@ -1,7 +1,7 @@
 //! Evaluates the objects of a cluster as `check` evaluates files: classes, volumes, classes of
 //! snapshots, the Pods that mount what has a finding, and what makes Pods with inline volumes.
 //!
-//! A page is judged and dropped; only what has a finding is kept, and of the rest what
+//! A page is evaluated and dropped; only what has a finding is kept, and of the rest what
 //! another object may make of it. Secrets are never read, claims need not be: a volume
 //! names its claim.
 
@@ -226,7 +226,7 @@ fn drop_released(report: &mut Report) {
     report.dropped += before - report.subjects.len();
 }
 
-/// Judges the pages of one list.
+/// Evaluates the pages of one list.
 struct Judging<'c> {
     check: &'c Checker<'c>,
     /// The items of a list do not say it themselves.
@@ -367,7 +367,7 @@ fn as_of_cluster(subject: &mut SubjectReport, version: &str) {
     }
 }
 
-/// Judges Pods, and keeps those that mount what has a finding.
+/// Evaluates Pods, and keeps those that mount what has a finding.
 struct Pods<'c> {
     judging: Judging<'c>,
     claims: &'c BTreeSet<(Box<str>, Box<str>)>,

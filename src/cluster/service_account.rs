@@ -1,5 +1,5 @@
 //! The API server as a Pod sees it: its address in two environment variables,
-//! and a directory with the service account's token, the authority and the
+//! and a directory with the service account's token, the CA and the
 //! namespace. A kubeconfig is not read: its plugins and proxies are nothing
 //! that a Pod has.
 
@@ -45,7 +45,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// that knows it.
 ///
 /// The directory's files are read for every connection: the kubelet renews the
-/// token, and an authority may be renewed too.
+/// token, and a CA may be renewed too.
 #[derive(Debug, Clone)]
 pub struct ServiceAccount {
     /// With `token`, `ca.crt` and `namespace`.

@@ -13,7 +13,7 @@ use super::probe::ProbeResponse;
 /// The result of a request to the API server.
 #[derive(Debug, Clone, Default)]
 pub enum Seen<T> {
-    /// It was not asked.
+    /// It was not requested.
     #[default]
     Unasked,
     /// An answer.
@@ -29,7 +29,7 @@ pub enum Seen<T> {
     },
     /// Another refusal, or no answer in time.
     Failed {
-        /// As in `Forbidden`.
+        /// The object, named as in `Forbidden`.
         what: String,
         /// The reason.
         message: String,
@@ -109,9 +109,9 @@ pub struct ClusterFacts {
     pub is_before: bool,
     /// True if the user wants no probes.
     pub without_probes: bool,
-    /// The namespace that was asked for.
+    /// The namespace that was requested.
     pub namespace: Option<String>,
-    /// The release that was asked for.
+    /// The release that was requested.
     pub release: Option<String>,
     /// The clock of the API server, else of this machine.
     pub now: OffsetDateTime,
@@ -123,7 +123,7 @@ pub struct ClusterFacts {
     pub refused_rights: Seen<Vec<String>>,
     /// Our webhooks by installation, the one that is looked at first.
     pub installations: Seen<Vec<Installation>>,
-    /// The places where webhooks of ours are called that are not asked for.
+    /// The places where webhooks of ours are called that are not requested.
     pub elsewhere: Vec<String>,
     /// Other webhooks that are called for the same objects.
     pub others: Vec<Other>,
@@ -176,7 +176,7 @@ pub struct ClusterFacts {
 /// Another webhook that is called for StorageClasses or PersistentVolumes.
 #[derive(Debug, Clone)]
 pub struct Other {
-    /// As it is stored.
+    /// The object as it is stored.
     pub webhook: Webhook,
 }
 

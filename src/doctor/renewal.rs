@@ -65,7 +65,7 @@ pub(super) fn deployment(facts: &ClusterFacts) -> String {
     if !is_apart(facts) {
         return name.to_owned();
     }
-    // As the chart names it.
+    // The chart cuts the name so.
     let short: String = name.chars().take(50).collect();
     format!("{}-certificates", short.trim_end_matches('-'))
 }

@@ -24,11 +24,11 @@ pub struct DoctorReport {
     pub server: String,
     /// True if it is about what comes before an installation.
     pub pre: bool,
-    /// True if no check found a problem, and the API server could be asked.
+    /// True if no check found a problem, and the API server could be called.
     pub success: bool,
-    /// True if the API server could be asked.
+    /// True if the API server could be called.
     pub complete: bool,
-    /// The reason why it could not be asked.
+    /// The reason why it could not be called.
     pub error: Option<String>,
     /// The installation that was checked.
     pub installation: Option<InstallationName>,
@@ -124,7 +124,7 @@ impl DoctorReport {
         }
     }
 
-    /// Returns the report of a run that could not ask.
+    /// Returns the report of a run that could not call the API server.
     pub fn unasked(server: String, pre: bool, error: String) -> Self {
         Self { pre, success: false, complete: false, error: Some(error), ..Self::empty(server) }
     }

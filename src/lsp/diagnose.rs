@@ -259,7 +259,7 @@ fn described(code: Code) -> CodeDescription {
 }
 
 fn of_error(text: &Text<'_>, error: &ReadError) -> Option<Diagnostic> {
-    // A chart's template is no fault of its author: it is named where it has what is judged.
+    // A chart's template is no fault of its author: it is named where it has what is evaluated.
     let is_template = error.message == called::by_name(source::TEMPLATE);
     let severity = if is_template { DiagnosticSeverity::Information } else { DiagnosticSeverity::Error };
     let is_shown = !is_template || speaks_of_volumes(text.body.as_bytes());

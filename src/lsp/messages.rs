@@ -25,7 +25,7 @@ pub(super) struct Client {
     pub(super) reads_markdown: bool,
     /// True if edits may name a version.
     pub(super) takes_versions: bool,
-    /// True if it can be asked to watch files.
+    /// True if it can watch files.
     pub(super) watches_files: bool,
 }
 

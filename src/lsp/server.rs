@@ -169,7 +169,7 @@ impl<'s> Server<'s> {
     fn diagnose(&self, document: &Document, policy: &Policy) -> Vec<Diagnostic> {
         let is_policy = diagnose::is_policy(&document.path) || self.policies.loaded(&document.path).is_some();
         if is_policy {
-            // As it is being written; what is saved holds.
+            // The text of the editor, for its own errors; the rules of the saved file hold.
             let text = Text::new(&document.text, self.client.encoding);
             let read = policy_file::parse(text.body, &document.path.display().to_string());
             return read.err().map(|mistakes| diagnose::of_policy(&mistakes, &text)).unwrap_or_default();
@@ -337,7 +337,7 @@ impl<'s> Server<'s> {
         }
     }
 
-    /// Asks to hear of policy files that change without an editor.
+    /// Registers for changes of policy files that no editor makes.
     fn watch(&mut self) {
         if !self.client.watches_files {
             return;

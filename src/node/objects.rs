@@ -1,6 +1,6 @@
 //! Mounted volumes beside the objects of a cluster, as `kubectl get pv -o json` writes them:
-//! what a mount has otherwise than its object asks, and what the node's kernel lacks for
-//! what is asked.
+//! what a mount has otherwise than its object requests, and what the node's kernel lacks for
+//! what is requested.
 //!
 //! The engine lays the options out, and [`Shown`] compares them: there is no second reader.
 
@@ -37,7 +37,7 @@ use crate::subject::driver::{ListUse, Nfs};
 use sharing::Sharing;
 use survey::Otherwise;
 
-/// How to make the file.
+/// The command that makes the file.
 const REMEDY: &str = "write it with: kubectl get pv -o json >FILE";
 
 /// The objects that volumes are compared with.
@@ -101,7 +101,7 @@ pub(super) struct Outcome {
     pub(super) objects: Objects,
     pub(super) warnings: Vec<Warning>,
     pub(super) errors: Vec<ReadError>,
-    /// The mounts that the objects ask for.
+    /// The mounts that the objects request.
     pub(super) asked: BTreeMap<VolumeId, Asked>,
     /// The verdicts on whether volumes are NFS, by their objects.
     pub(super) said: BTreeMap<VolumeId, Nfs>,

@@ -54,7 +54,7 @@ pub struct NodeReport {
     /// True if the kernel of the node is known.
     #[serde(skip)]
     pub has_kernel: bool,
-    /// The options that objects ask for, by the directory of the volume.
+    /// The options that objects request, by the directory of the volume.
     #[serde(skip)]
     pub asked: BTreeMap<PathBuf, AskedOptions>,
     /// The directories among [`Self::errors`] that are of Pods, from the kubelet's directory of them.
@@ -68,7 +68,7 @@ pub struct NodeReport {
     pub first_mounts: Option<FirstMounts>,
 }
 
-/// The options that an object asks for.
+/// The options that an object requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedOptions {
     /// The object, as in `PersistentVolume/data`.
@@ -311,7 +311,7 @@ impl NodeReport {
         self.warnings.iter().filter(|warning| warning.finding)
     }
 
-    /// Counts volumes that are mounted otherwise than their object asks.
+    /// Counts volumes that are mounted otherwise than their object requests.
     pub fn differing(&self) -> usize {
         self.objects.as_ref().map_or(0, Objects::differing)
     }

@@ -85,7 +85,7 @@ pub(super) enum ReportItem<'r> {
 }
 
 /// Returns the pieces of a report: errors where they belong among the objects, and what is not
-/// judged after them.
+/// evaluated after them.
 pub(super) fn entries(report: &Report) -> Vec<ReportItem<'_>> {
     let mut entries = Vec::new();
     let mut errors = report.errors.iter().peekable();
@@ -103,7 +103,7 @@ pub(super) fn entries(report: &Report) -> Vec<ReportItem<'_>> {
     entries
 }
 
-/// Writes the findings of each rule, where they were asked for.
+/// Writes the findings of each rule, where they were requested.
 pub(super) fn write_statistics(out: &mut String, report: &Report) -> fmt::Result {
     for statistic in report.statistics.iter().flatten() {
         writeln!(out, "{:>6}  {} {}", statistic.count, statistic.code, statistic.name)?;
@@ -140,7 +140,7 @@ pub fn not_rendered(subject: &SubjectReport) -> String {
 }
 
 impl FindingReport {
-    /// Returns true if its fix is carried out without being asked for by name, and it stands in a
+    /// Returns true if its fix is carried out without being requested by name, and it stands in a
     /// file of its own.
     pub fn is_fixable(&self) -> bool {
         self.origin.is_none() && matches!(self.fix, Some(Applicability::Apply | Applicability::Offer))
@@ -313,7 +313,7 @@ fn write_not_judged(out: &mut String, found: &NotJudged, palette: &Palette) -> f
     writeln!(out, "{}\n", palette.lines("", &said, INDENT))
 }
 
-/// Writes the last line: what was read, judged and skipped.
+/// Writes the last line: what was read, evaluated and skipped.
 pub(super) fn write_counts(out: &mut String, report: &Report) -> fmt::Result {
     let summary = &report.summary;
     write!(

@@ -87,7 +87,7 @@ async fn beside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) ->
     tokio::task::spawn_blocking(read).await.ok()
 }
 
-/// Reloads the callers' authorities until the server ends: a good file applies
+/// Reloads the callers' CAs until the server ends: a good file applies
 /// from the next handshake on.
 pub(super) async fn clients(
     clients: Option<Clients>,

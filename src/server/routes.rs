@@ -44,7 +44,7 @@ pub struct Shared {
     pub callers: Arc<Connections>,
     places: Arc<ConcurrencyLimit>,
     budget: Budget,
-    /// Large bodies that may be judged at once, so that small ones find a core.
+    /// Large bodies that may be evaluated at once, so that small ones find a core.
     heavy: Arc<Semaphore>,
     /// A test-only fault, injected before a body is evaluated.
     #[cfg(test)]
@@ -81,7 +81,7 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Makes the routes for a caller who may ask, and whose address holds no place.
+    /// Makes the routes for a caller who may send requests, and whose address holds no place.
     pub fn new(shared: Arc<Shared>) -> Self {
         let source = Arc::new(Source::new(shared.limits.in_flight));
         Self { shared, source, is_admitted: true }
@@ -132,7 +132,7 @@ impl Respond for Webhook {
     }
 }
 
-/// A request that asks nothing that can be answered.
+/// A request that has no answer but an HTTP status.
 #[derive(Debug, Clone, Copy)]
 enum Unasked {
     Name,
@@ -224,7 +224,7 @@ fn respond_with((status, answered): (u16, Answered)) -> Response {
     response
 }
 
-/// Judges what is in the body; an error is the response to one of which too
+/// Evaluates what is in the body; an error is the response to one of which too
 /// little came.
 async fn judge(
     shared: &Arc<Shared>,
@@ -296,7 +296,7 @@ fn shed(shared: &Shared) -> Response {
     response
 }
 
-/// Judges a large body, or a long list, on a thread of its own, in turn. A request that waits for
+/// Evaluates a large body, or a long list, on a thread of its own, in turn. A request that waits for
 /// its turn gives up its permit if others need it.
 async fn judge_apart(
     shared: &Arc<Shared>,
@@ -331,7 +331,7 @@ fn judge_beginning(shared: &Shared, asked: Asked, beginning: &[u8], reason: &str
     })
 }
 
-/// Asks the engine, and tells log and metrics. A panic costs this request
+/// Evaluates by the engine, and notes it in log and metrics. A panic costs this request
 /// only: it is answered as one that cannot be read.
 fn ask(
     shared: &Shared,
@@ -344,7 +344,7 @@ fn ask(
     answer.unwrap_or_else(admission::without_uid)
 }
 
-/// Asks as [`ask`] does; `None` where `review` leaves it to another time.
+/// Evaluates as [`ask`] does; `None` where `review` leaves it to another time.
 fn try_ask(
     shared: &Shared,
     policy: &Policy,

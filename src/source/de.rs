@@ -247,7 +247,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     }
 
     /// Returns a truth value, or false for a placeholder that a program fills in with one: what it will
-    /// say is not known, and options are judged without it.
+    /// say is not known, and options are evaluated without it.
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         if self.is_placeholder() { visitor.visit_bool(false) } else { self.deserialize_any(visitor) }
     }
@@ -262,7 +262,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     }
 
     /// Reads as [`Self::deserialize_map`] does. A placeholder stands for the name by which the structure is
-    /// known: the options beside it are judged. Of any other structure nothing is left to be judged.
+    /// known: the options beside it are evaluated. Of any other structure nothing is left to be evaluated.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,

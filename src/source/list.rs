@@ -112,7 +112,7 @@ pub(super) fn visit_node(
     }
 }
 
-/// Visits an object of a kind that is judged.
+/// Visits an object of a kind that is evaluated.
 fn visit_object(
     source: &Source<'_>,
     tree: &Tree<'_>,
@@ -332,7 +332,7 @@ fn say_others(source: &Source<'_>, others: &[(Text<'_>, &RawValue)], visitor: &m
     }
 }
 
-/// Visits an object of a kind that is judged, as JSON.
+/// Visits an object of a kind that is evaluated, as JSON.
 fn visit_json_object(
     source: &Source<'_>,
     part: &str,

@@ -23,7 +23,7 @@ use crate::subject::manifest::{Manifest, Metadata, Text};
 use crate::subject::workload::{Inline, Workload};
 use crate::subject::{Misplaced, Subject};
 
-/// An object of an input, of a kind that is judged.
+/// An object of an input, of a kind that is evaluated.
 #[derive(Debug)]
 pub struct Object<'i> {
     /// The kind.
@@ -173,7 +173,7 @@ impl<'i> Object<'i> {
         self.parts.iter().all(|part| part.is_partial(self.kind))
     }
 
-    /// Returns the mount options of an object that is not judged, where it holds any.
+    /// Returns the mount options of an object that is not evaluated, where it holds any.
     pub fn unjudged(&self) -> Option<Unjudged> {
         let layout = self.layout();
         unjudged::find(&layout.tree, layout.node)

@@ -1,7 +1,7 @@
 //! The text of an input: what can be read as text at all, and where in it, by
 //! line and column, a byte stands.
 
-/// The reason why bytes are no text that can be judged.
+/// The reason why bytes are no text that can be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// Bytes that no UTF-8 text holds.

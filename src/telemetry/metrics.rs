@@ -90,7 +90,7 @@ impl Reload {
     }
 }
 
-/// Counters of a family that were asked for before, each at the number of its
+/// Counters of a family that were requested before, each at the number of its
 /// labels: to look labels up costs more than to count.
 #[derive(Debug)]
 struct Known<const COUNTERS: usize>([OnceLock<Counter>; COUNTERS]);

@@ -1,6 +1,6 @@
 //! Warnings: whole sentences of a length that every client shows.
 //!
-//! The admission API asks for at most 120 characters a warning; longer ones may be
+//! The admission API recommends at most 120 characters a warning; longer ones may be
 //! cut by the API server, and then the end is lost where it hurts most.
 
 use std::fmt::Display;

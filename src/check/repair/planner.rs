@@ -146,7 +146,7 @@ fn title(subject: &Subject<'_>, name: &str) -> String {
     }
 }
 
-/// Notes the changes of carriers that a part of an object asks for, and returns their values.
+/// Notes the changes of carriers that a part of an object requests, and returns their values.
 fn wish<'o>(
     planner: &Planner<'o>,
     part: usize,

@@ -1,4 +1,4 @@
-//! Collects the changes that the objects of a text ask for, and grants those that can be made where
+//! Collects the changes that the objects of a text request, and grants those that can be made where
 //! several places read one value through aliases.
 
 use std::collections::{HashMap, HashSet};
@@ -75,7 +75,7 @@ struct Asked {
     at: usize,
 }
 
-/// The changes that the objects of a text ask for.
+/// The changes that the objects of a text request.
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     asked: Vec<Asked>,
@@ -140,7 +140,7 @@ impl Wishes {
         self.asked.push(Asked { together, apart: None, object, part, carrier, document, at });
     }
 
-    /// Grants what changes no place that does not ask for it; of a subject all or
+    /// Grants what changes no place that does not request it; of a subject all or
     /// nothing, for its carriers are one list for the mount.
     pub(super) fn settle(self) -> Settled {
         let mut refused: Vec<(Wish, RewriteRefusal)> = Vec::new();
@@ -152,7 +152,7 @@ impl Wishes {
             }
             let subjects: HashSet<_> = now_refused.iter().map(|(wish, _)| wish.subject()).collect();
             refused.extend(now_refused);
-            // Changes that they asked for together with others, these ask for alone now.
+            // Changes that they requested together with others, these request alone now.
             asked.retain(|asked| !subjects.contains(&(asked.object, asked.part)));
         }
     }

@@ -2,10 +2,13 @@
 //! mounts that share connections or a superblock (NMG025).
 //!
 //! Linux shares the connections to a server between mounts of the same address,
-//! version, transport and transport security (`fs/nfs/client.c`, `nfs_match_client`),
+//! version, transport and transport security ([`nfs_match_client`]),
 //! and the superblock of an export where flags, sizes, cache times and `sec` are equal
-//! as well (`fs/nfs/super.c`, `nfs_compare_mount_options`). `nconnect`, and `timeo`
+//! as well ([`nfs_compare_mount_options`]). `nconnect`, and `timeo`
 //! and `retrans`, are not compared: those of the first mount count.
+//!
+//! [`nfs_match_client`]: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/client.c
+//! [`nfs_compare_mount_options`]: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/super.c
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};

@@ -94,7 +94,7 @@ pub(super) fn given(file: Option<&Path>) -> Given {
     Given::new(name, input::one(file, None).map_err(|error| error.to_string()))
 }
 
-/// Limits looks in time. At most one that waits is left, and one process of each kind that asks.
+/// Limits looks in time. At most one that waits is left, and one process of each kind that checks.
 pub(super) struct Watch {
     limit: Duration,
     /// The look that still waits.

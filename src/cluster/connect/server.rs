@@ -1,4 +1,4 @@
-//! How the API server is called in messages, and what to do when it does not answer.
+//! The name of the API server in messages, and the remedy when it does not answer.
 
 use std::fmt;
 
@@ -58,7 +58,7 @@ impl Server {
         &self.address
     }
 
-    /// Returns the remedy for `reason`, for which the API server cannot be asked.
+    /// Returns the remedy for `reason`, for which the API server cannot be called.
     pub fn advice(&self, reason: &str) -> String {
         let origin = self.proxy.as_ref().map(|proxy| proxy.origin);
         let advice = if reason.contains("log in again") {

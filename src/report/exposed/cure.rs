@@ -13,7 +13,8 @@ use crate::report::{FindingReport, Report, Reported, SubjectReport};
 const MOST_NAMES: usize = 10;
 
 /// The step before a volume is deleted: with the policy Delete its provisioner deletes the data when the
-/// claim is gone (external-provisioner `pkg/controller/controller.go`, `Delete`).
+/// claim is gone (`Delete` of
+/// <https://github.com/kubernetes-csi/external-provisioner/blob/v6.3.0/pkg/controller/controller.go>).
 const RETAIN: &str = "Before you recreate one, set its persistentVolumeReclaimPolicy to Retain, or its data may be deleted with it.";
 
 /// The rule that finds a mount in the background.

@@ -1,5 +1,8 @@
-//! One result of a report: the fields as Policy Reporter reads them (policy-reporter
-//! `pkg/report/result/id_generator.go`, `reconditioner.go`).
+//! One result of a report: the fields as Policy Reporter reads them ([`id_generator.go`] and
+//! [`reconditioner.go`]).
+//!
+//! [`id_generator.go`]: https://github.com/kyverno/policy-reporter/blob/v3.9.0/pkg/report/result/id_generator.go
+//! [`reconditioner.go`]: https://github.com/kyverno/policy-reporter/blob/v3.9.0/pkg/report/result/reconditioner.go
 
 use std::collections::BTreeMap;
 

@@ -197,7 +197,7 @@ fn is_dash(text: &str) -> bool {
     text.chars().all(|letter| matches!(letter, ' ' | '-'))
 }
 
-/// Returns true if a text is nothing but comments and the blanks around them.
+/// Returns true if a text is nothing but comments and the white space around them.
 fn is_remark(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#'))
 }

@@ -264,7 +264,7 @@ impl List<'_, '_> {
         let indent = " ".repeat(column(self.layout.text, self.span.start));
         let line = self.text(item.begin..line_end(self.layout.text, item.begin));
         let line = line.strip_prefix('-').unwrap_or_default();
-        // Some files have two blanks after the dash.
+        // Some files have two spaces after the dash.
         let gap = line.get(..line.len() - line.trim_start().len()).filter(|gap| *gap != line);
         format!("{indent}-{}", gap.filter(|gap| !gap.is_empty()).unwrap_or(" "))
     }
@@ -309,7 +309,7 @@ impl List<'_, '_> {
         }
     }
 
-    /// Returns the blanks that put an element below the first one of the line.
+    /// Returns the white space that puts an element below the first one of the line.
     fn indent(&self, item: &Item) -> String {
         let start = line_start(self.layout.text, item.begin);
         // Of several elements in one line the first one has the indent.
@@ -317,7 +317,7 @@ impl List<'_, '_> {
         " ".repeat(column(self.layout.text, first.unwrap_or(item.begin)))
     }
 
-    /// Returns the blanks after a comma.
+    /// Returns the white space after a comma.
     fn blank(&self) -> String {
         let (first, second) = (self.items.first(), self.items.get(1));
         let gap = first.zip(second).and_then(|(first, second)| {

@@ -1,4 +1,4 @@
-//! Fields of objects that are judged which hold options and which nothing reads.
+//! Fields of objects that are evaluated which hold options and which nothing reads.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ const ANNOTATIONS: [&str; 2] = ["metadata", "annotations"];
 /// The deepest place at which someone writes options by mistake: the source.
 const DEEPEST_FIELD: usize = 4;
 
-/// Returns the fields of an object that is judged which hold options and which nothing reads.
+/// Returns the fields of an object that is evaluated which hold options and which nothing reads.
 pub(crate) fn misplaced(tree: &Tree<'_>, node: NodeId, kind: Kind) -> Vec<Misplaced> {
     let row = kind.row();
     let read = read_by_driver(row.holds);

@@ -182,7 +182,7 @@ fn variable(line: &str, behind: &str) -> Option<(usize, String)> {
     has_default.then(|| (line.find(name).unwrap_or_default(), name.to_owned()))
 }
 
-/// Returns the line with blanks in the place of its comments, each byte where it was. `in_block`
+/// Returns the line with spaces in the place of its comments, each byte where it was. `in_block`
 /// says whether it begins within `/*` and `*/`, and then whether the next one does.
 fn without_comments(line: &str, in_block: &mut bool) -> String {
     let mut code = String::with_capacity(line.len());
