@@ -185,6 +185,7 @@ impl Checker<'_> {
                 let parts = object.parts.iter().enumerate().filter(|(_, part)| !is_named(part));
                 file.subjects.extend(parts.map(|(at, part)| self.part(part, &object, (index, at), reading)));
                 let is_unreadable = |subject: &SubjectReport| subject.tie.binding == Binding::Unreadable;
+                // One error an object, however many parts it has.
                 if file.subjects.iter().skip(begin).any(is_unreadable) {
                     problems.push(live::unreadable(&object));
                 }
@@ -202,6 +203,7 @@ impl Checker<'_> {
     ) -> SubjectReport {
         let lines = reading.lines;
         let subject = part.subject(object, self.policy);
+        // A recorded update is compared with what was, as at admission.
         let old = part.subject_before(object, self.policy);
         let case = Case {
             policy: self.policy,
@@ -235,6 +237,7 @@ impl Checker<'_> {
                     FindingReport { offered: offers.then(offer).flatten(), ..found }
                 })
                 .collect();
+            // Rules run in the order of their codes, and people read from the top.
             findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
             findings
         };

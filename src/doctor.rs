@@ -158,6 +158,7 @@ impl Outcome {
     /// Joins several faults of one check: the worst decides, with its remedy.
     fn worst(faults: Vec<Self>, otherwise: impl FnOnce() -> Self) -> Self {
         let Some(status) = faults.iter().map(|fault| fault.status).max() else { return otherwise() };
+        // Status is ordered from Ok to Problem, so the maximum is the worst.
         let mut all = Self::new(status, "");
         for fault in faults {
             if !all.seen.is_empty() {
@@ -195,6 +196,7 @@ pub fn evaluate(facts: &ClusterFacts) -> Vec<Checked> {
             Some(id) => Outcome::skipped(&format!("needs {id}")),
             None => (check.evaluate)(facts),
         };
+        // After its evaluation: only the outcome shows the cause.
         let outcome = match known_from(&done, &outcome) {
             Some(id) => Outcome::skipped(&format!("same cause as {id}")),
             None => outcome,
@@ -210,6 +212,7 @@ fn known_from(done: &[Checked], outcome: &Outcome) -> Option<&'static str> {
     let reports = |earlier: &&Checked| {
         let (status, seen) = (earlier.outcome.status, earlier.outcome.cause.as_ref());
         let is_same = match cause {
+            // The counters rose because a probe failed: whichever it was, it reported the fault.
             Cause::Counted => status == Status::Problem && checks::is_probe(earlier.check) && seen.is_some(),
             cause => seen == Some(cause),
         };

@@ -130,6 +130,7 @@ pub fn load(path: &Path) -> Result<Policy, Error> {
     let read = |source| Error::Read { file: file.clone(), source };
     let mut bytes = Vec::new();
     let opened = std::fs::File::open(path).map_err(read)?;
+    // A pipe or a device may never end.
     opened.take(LONGEST + 1).read_to_end(&mut bytes).map_err(read)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > LONGEST) {
         return Err(Error::TooLong { file });

@@ -349,6 +349,7 @@ impl Report {
         let with =
             |decision: &str| self.subjects.iter().filter(|subject| subject.decision == decision).count();
         (self.summary.denied, self.summary.patched) = (with("deny"), with("patch"));
+        // A scan drops objects without findings to save memory, and counts them.
         self.summary.judged = self.subjects.len() + self.dropped;
         self.summary.not_rendered =
             self.subjects.iter().filter(|subject| !subject.not_rendered.is_empty()).count();
@@ -359,11 +360,13 @@ impl Report {
             .subjects
             .iter()
             .filter(|subject| {
+                // An object counts once, by the gravest that happens to it.
                 subject.decision != "deny"
                     && subject.findings.iter().any(|finding| finding.action == Reported::Warn)
             })
             .count();
         if statistics {
+            // Ordered by code, so that two runs write the same report.
             let mut counts: BTreeMap<(Code, &'static str), usize> = BTreeMap::new();
             for finding in self.findings() {
                 *counts.entry((finding.code, finding.name)).or_default() += 1;

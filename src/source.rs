@@ -298,6 +298,7 @@ fn visit_any(text: &str, lines: &Lines<'_>, goes_on: bool, visitor: &mut dyn FnM
         let rest = text.get(stream.end..).unwrap_or_default();
         match stream.documents.len() {
             _ if rest.is_empty() => return,
+            // A brace may begin YAML as well: {kind: StorageClass}.
             0 => begin = behind_blanks(text),
             1 if rest.starts_with("---") => begin = stream.end,
             _ => {
@@ -390,6 +391,8 @@ fn classify(api_version: Option<&str>, kind: Option<&str>, implied: &Implied) ->
         // The API server's answer to a call that failed.
         "Status" if group.as_deref() == Some("") => Sort::None,
         kind => match Kind::parse(kind) {
+            // Without an apiVersion the kind is taken at its word; another group has kinds of the same
+            // name.
             Some(kind) if group.is_none_or(|group| group == kind.group()) => Sort::Object(kind),
             _ => Sort::Other,
         },

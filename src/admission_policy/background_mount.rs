@@ -203,6 +203,7 @@ impl<'p> Expressions<'p> {
 
     fn was_judged(&self) -> String {
         let names = Names { object: OLD, driver: "variables.driver", facts: "variables.facts" };
+        // An old object counts only where it was evaluated itself: else an update could bring bg in.
         let terms: Vec<String> = [Some("request.operation == 'UPDATE'".to_owned())]
             .into_iter()
             .chain([self.table.may_still_be_nfs(names), self.exempt(OLD).map(|exempt| not(&exempt))])
@@ -240,6 +241,7 @@ pub(super) fn validations() -> Vec<Validation> {
                     "annotation",
                     "variables.wasJudged && variables.annotation == variables.oldAnnotation",
                 ),
+                // Attributes are immutable: after the first evaluation they are the same.
                 is_short("values", "variables.wasJudged"),
             ]
             .join(" &&\n"),
@@ -356,6 +358,7 @@ fn annotation_of(object: &str) -> String {
 /// Returns the texts with `fg` for every option that is `bg`, in the bytes of the others; `all` is
 /// all of them as one. A quote keeps its partner, as `reading::foreground_instead` has it.
 fn repaired(texts: &str, all: &str) -> String {
+    // By all texts together: a quote in one of them may reach into the next.
     let around = around(all);
     format!(
         r#"{texts}.map(e, !({}) ? e :

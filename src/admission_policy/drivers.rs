@@ -133,6 +133,7 @@ impl<'p> Table<'p> {
     pub(super) fn new(settings: &'p [DriverSetting]) -> Self {
         let said = |name: &str| settings.iter().find(|setting| driver::glob(&setting.name, name))?.nfs;
         let all = driver::drivers().flat_map(|row| row.names.iter().map(move |name| (*name, row)));
+        // Names before patterns, as the lookup of the webhook has it: an exact name wins.
         let (patterns, names): (Vec<_>, Vec<_>) = all.partition(|(name, _)| name.contains('*'));
         let is_in_table = |name: &str| names.iter().any(|(found, _)| *found == name);
         let settings = settings
@@ -262,6 +263,7 @@ impl<'p> Table<'p> {
         for (name, fate) in names {
             let reading = of(fate);
             match runs.iter_mut().find(|(found, _)| *found == reading) {
+                // The last branch of the chain says the same, and each term costs.
                 _ if reading == of_unknown => {}
                 Some((_, names)) => names.push(name),
                 None => runs.push((reading, vec![name])),
@@ -328,6 +330,8 @@ impl<'p> Table<'p> {
             self.settings.iter().map(|(pattern, _)| entry_of_script(pattern)).collect();
         let of_scripts = scripts.iter().map(String::as_str);
         let of_each = self.settings.iter().zip(of_scripts).flat_map(|((pattern, said), script)| {
+            // Such a pattern matches the written form of a script as well, and a second term would be the
+            // same.
             let is_of_both = pattern.starts_with('*') && !pattern.contains('.');
             [Some((*pattern, *said)), (!is_of_both).then_some((script, *said))].into_iter().flatten()
         });
@@ -343,6 +347,7 @@ impl<'p> Table<'p> {
 fn fate(row: &'static Driver, said: Option<bool>) -> Fate {
     match (said, row.nfs) {
         (Some(false), _) | (None, Nfs::No) => Fate::Never,
+        // As in the webhook: a row that is never NFS says nothing of how options are read.
         (Some(true), Nfs::No) => Fate::Always(&driver::DECLARED),
         (Some(true), _) => Fate::Always(row),
         (None, _) => Fate::ByClues(row),

@@ -185,6 +185,7 @@ pub(super) fn resource_rules(pods: bool) -> String {
             None => groups.push((kind.group(), vec![kind.plural()])),
         }
     }
+    // A template can be changed, and then makes other Pods.
     let operations = if pods { "[CREATE]" } else { "[CREATE, UPDATE]" };
     groups.iter().fold(String::new(), |text, (group, plurals)| {
         let plurals = plurals.join(", ");

@@ -126,11 +126,13 @@ fn authority(dir: &Path, now: OffsetDateTime) -> anyhow::Result<(Authority, bool
 /// beginning.
 fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
+    // In the same directory, because a rename does not cross file systems.
     let temporary = path.with_extension("new");
     let written = fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
+        // At creation: a key that is closed afterwards could be read for a moment.
         .mode(mode)
         .open(&temporary)
         .and_then(|mut file| file.write_all(text.as_bytes()))

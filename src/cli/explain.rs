@@ -71,6 +71,7 @@ impl Args {
             if Path::new(name).exists() {
                 anyhow::bail!("unknown rule {name:?}; to explain a file: nfs-mount-guard explain -f {shown}");
             }
+            // People give the option that they want explained.
             if MountOption::new(&*name.to_lowercase()).entry().is_some() {
                 anyhow::bail!(
                     "unknown rule {name:?}, which is a mount option; to explain the options of a file: \
@@ -105,6 +106,7 @@ nfs-mount-guard explain -f FILE"
             others.extend(found.iter().map(|found| check::unjudged(found, &input_name, &lines)));
         }
         let is_manifest = !path.is_some_and(is_terraform);
+        // Terraform is no YAML: every line would be an error.
         let read = if is_manifest { text.as_str() } else { "" };
         visit_each(read, &lines, &mut |item| match item {
             Item::Object(object) => {

@@ -87,6 +87,7 @@ pub async fn scan(
         let listed_all = pager.list(listed, listed.path, "", &mut reader).await;
         reader.end(&listed_all);
         report.add(reader.file);
+        // Only volumes are joined later, by their handles and exports.
         if listed == VOLUMES {
             quiet = reader.quiet;
         }
@@ -118,6 +119,7 @@ async fn pods(
 ) {
     let mut drivers = Drivers::default();
     let listed_all = pager.list(DRIVERS, DRIVERS.path, "", &mut drivers).await;
+    // Without the CSIDrivers any Pod may have an inline volume of NFS.
     let is_unknown = listed_all.is_err();
     let goes_on = seen(DRIVERS, listed_all, pager, report);
     let claims: BTreeSet<(Box<str>, Box<str>)> = report.subjects.iter().filter_map(claim).collect();
@@ -173,6 +175,7 @@ fn seen(listed: Listed, result: Result<(), Error>, pager: &Pager, report: &mut R
         // One list may be too much for it; a server that answers no second one is gone.
         Error::Gone { .. } => {
             let lists = |code: u16| pager.requests.keys().filter(move |(_, found)| *found == code).count();
+            // The code 0 counts requests without an answer.
             lists(200) > 0 && lists(0) < 2
         }
         Error::Forbidden { .. } | Error::Expired(_) => true,
@@ -206,6 +209,7 @@ fn drop_others(report: &mut Report, namespace: Option<&str>) {
         !subject.findings.is_empty() && !is_elsewhere
     });
     report.dropped += before - report.subjects.len();
+    // Of 100,000 objects few are left.
     report.subjects.shrink_to_fit();
 }
 
@@ -346,6 +350,7 @@ impl PageReader for Judging<'_> {
 
     fn forget(&mut self) {
         self.earlier.take(std::mem::take(&mut self.file));
+        // The list begins again, and its objects come a second time.
         (self.seen, self.quiet, self.counted.0) = (0, Quiet::default(), 0);
     }
 }

@@ -301,6 +301,7 @@ pub const CHECKS: &[Check] = &[
         id: "D601",
         name: "api-server-counts",
         category: COUNTS,
+        // Each API server counts for itself, and a load balancer chooses the one that responds.
         title: "Since it started, the API server that responded counts no failed call, no failed open call, no failed matchCondition and no certificate without a SAN",
         needs: &["D101"],
         effect: "at some time since the API server started, requests were rejected or admitted unchecked",
@@ -338,10 +339,12 @@ pub(super) fn filled(remedy: &str, facts: &ClusterFacts) -> String {
 
 /// Returns the labels of the webhook's Pods, as `--selector` of kubectl takes them.
 fn selector(facts: &ClusterFacts) -> String {
+    // The Service comes first: the calls reach the Pods that it selects.
     let of_service = facts.service().and_then(|service| service.pointer("/spec/selector"));
     let of_deployment =
         || facts.deployment.found().and_then(|found| found.pointer("/spec/selector/matchLabels"));
     let labels = of_service.or_else(of_deployment).and_then(Value::as_object);
+    // An empty selector selects every Pod for kubectl, and none for a Service.
     let labels = labels.filter(|labels| !labels.is_empty());
     labels.map_or_else(
         || usual_selector(facts.release()),

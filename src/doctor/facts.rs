@@ -53,6 +53,7 @@ impl<T> Seen<T> {
             Self::Absent => Err(absent()),
             Self::Unasked => Err(Outcome::skipped("not asked")),
             Self::Forbidden { what, message } => {
+                // `what` begins with the verb of RBAC, so that the remedy names the right that is missing.
                 let (verb, object) = what.split_once(' ').unwrap_or((what, ""));
                 let mut outcome =
                     Outcome::warning(format!("skipped: not allowed to {what} (403): {}", short(message)))
@@ -277,6 +278,7 @@ impl ClusterFacts {
     pub fn container(pod: &Value) -> Option<&Value> {
         let containers = list(pod, "/spec/containers");
         let serves = |container: &&Value| {
+            // The entrypoint of the image is the program, so the chart gives `serve` as the first of args.
             list(container, "/args").first().and_then(Value::as_str) == Some("serve")
                 || list(container, "/command").iter().any(|word| word == "serve")
         };
@@ -296,7 +298,9 @@ impl ClusterFacts {
             let Some(rest) = word.strip_prefix(flag) else { continue };
             match rest.strip_prefix('=') {
                 Some(value) => return Some(value),
+                // `--flag VALUE`; a flag at the end has no value.
                 None if rest.is_empty() => return words.next().or(Some("")),
+                // Another flag that begins with the same letters.
                 None => {}
             }
         }
@@ -309,6 +313,7 @@ impl ClusterFacts {
         let container = Self::container(pod)?;
         let (mount, rest) = list(container, "/volumeMounts").iter().find_map(|mount| {
             let rest = path.strip_prefix(text(mount, "/mountPath").trim_end_matches('/'))?;
+            // /etc/tls is no directory of /etc/tls-other.
             (rest.is_empty() || rest.starts_with('/')).then(|| (mount, rest.trim_start_matches('/')))
         })?;
         let wanted = text(mount, "/name");
@@ -320,6 +325,7 @@ impl ClusterFacts {
     /// Returns the number of ready replicas, as `EndpointSlices` have it.
     pub fn ready_endpoints(&self) -> Option<usize> {
         let ready = |endpoint: &&Value| {
+            // The EndpointSlice API reads a condition that is not set as true.
             endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true)
         };
         let count = |slice: &Value| list(slice, "/endpoints").iter().filter(ready).count();
@@ -334,6 +340,7 @@ impl ClusterFacts {
             .flat_map(|installation| &installation.webhooks)
             .map(|webhook| number(&webhook.raw, "/timeoutSeconds").unwrap_or(10))
             .max();
+        // The default of timeoutSeconds is 10, and the API server takes at most 30.
         Duration::from_secs(seconds.unwrap_or(10).min(30))
     }
 }

@@ -1,5 +1,4 @@
-//! The report of doctor; docs/doctor.schema.json describes its JSON. As JSON it is what
-//! docs/doctor.schema.json describes.
+//! The report of doctor; docs/doctor.schema.json describes its JSON.
 
 use serde::Serialize;
 

@@ -252,6 +252,7 @@ impl Work<'_, '_> {
         let pods_dir = self.seen.pods_dir;
         let Some(volume) = self.volumes.get_mut(index) else { return };
         let named = title(subject);
+        // Names of volumes repeat in other clusters, and after a volume is made again.
         if let Some(other) = volume.other_object(subject, export, pods_dir) {
             volume.other = Some(format!("{named} is another volume of this name: {other}"));
             return;
@@ -309,6 +310,7 @@ impl Work<'_, '_> {
         let asked: Vec<&MountOption<'_>> = subject.options.effective_options().collect();
         let mut found = shown.differences(asked.iter().copied());
         let note = hides_defaults(subject).then(|| {
+            // A default that differs may be an option of the driver.
             found.retain(|difference| difference.is_written);
             "options that the object does not name are not compared, because what the driver adds is not known"
                 .to_owned()

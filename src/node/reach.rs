@@ -57,9 +57,9 @@ impl Waiting {
         found().find(|layer| matches!(layer, Layer::On(_))).or_else(|| found().next())
     }
 
-    /// Returns a layer that is no full path starts where the runtime was when it mounted, which nothing
-    /// shows: each mount that ends with its first steps may be it. One step alone says too little:
-    /// snapshots of containerd have numbers.
+    /// Returns why a look through this layer may wait. One that is no full path starts where the runtime was
+    /// when it mounted, which nothing shows: each mount that ends with its first steps may be it. One step
+    /// alone says too little: snapshots of containerd have numbers.
     fn of_layer(&self, layer: &Path, own: Option<&MountTable>) -> Option<Layer> {
         let unclear = || Layer::Unclear(layer.to_owned());
         if layer.is_absolute() {
@@ -111,6 +111,7 @@ impl Waiting {
                     if links > LINKS {
                         return Followed::Unclear;
                     }
+                    // A relative target starts at the directory of the link.
                     at.pop();
                     for step in steps(&target).into_iter().rev() {
                         left.push_front(step);

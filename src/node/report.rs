@@ -157,6 +157,7 @@ impl Volume {
 
     /// Returns the kubelet's directory for its plugin.
     fn plugin(&self) -> &str {
+        // The path is UID/volumes/PLUGIN/VOLUME.
         self.folder.iter().nth(2).and_then(|plugin| plugin.to_str()).unwrap_or_default()
     }
 

@@ -97,6 +97,7 @@ impl OnNode {
     fn of(id: &VolumeId, moment: &Moment, asked: Option<&Asked>) -> Self {
         let folder = id.folder();
         let point = moment.pods_dir.join(&folder);
+        // The mount table comes first: the object may have been changed since the mount.
         let source = moment.mount_on(&folder).map(|mount| mount.source.clone()).or_else(|| {
             let is_its = |mounter: &&Mounter| {
                 moment.volume_of(mounter).as_ref() == Some(id) || id.has_device(&mounter.target)
@@ -174,6 +175,7 @@ fn of_conf(conf: &Conf, volumes: &[OnNode], root: &Path, pods_dir: &Path) -> Vec
             .collect();
         let may_concern: Vec<MayConcern> =
             volumes.iter().filter_map(|volume| volume.doubt(conf, setting)).collect();
+        // The order counts: a line that is overridden has no effect, whatever its text.
         let (message, is_background) = match overridings.iter().find(|(other, _)| *other == setting) {
             Some((_, by)) => (overridden(setting, by), false),
             None if conf.swallows(setting) => (swallowed(setting), false),
@@ -292,6 +294,7 @@ fn effect(text: &str, remedy: Remedy) -> (String, bool) {
             true,
         );
     }
+    // The gravest option of a line is described; one line may have several.
     let effect = if has(&["soft", "softerr"]) {
         ", also to one with \"hard\", because the option of the file comes last: writes fail after a time-out, and the program may lose them; remove the line"
     } else if has(&["timeo", "retrans", "retry"]) {

@@ -286,6 +286,7 @@ fn readings(subject: &Subject<'_>) -> Vec<Reading> {
     let text = subject.effective();
     let all: Vec<_> = Reader::ALL.into_iter().map(|reader| (reader, reader.options(&text))).collect();
     let is_one = all.iter().all(|(_, options)| all.first().is_some_and(|(_, first)| first == options));
+    // A placeholder may become a comma or a quote, so no cut is certain.
     if is_one || subject.options.has_unrendered() {
         return Vec::new();
     }

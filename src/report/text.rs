@@ -57,7 +57,9 @@ fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
             written().flat_map(|subject| subject.findings.iter().map(move |found| (subject, found)));
         findings.filter(|(_, finding)| finding.action > Reported::Audit)
     };
+    // A check that marks unfixed findings knows more than the rule.
     let by_fix = |(_, finding): &(&SubjectReport, &FindingReport)| match finding.is_left {
+        // `fix` edits files, and a rendered document is none.
         Some(is_left) => !is_left && finding.origin.is_none(),
         None => finding.is_fixable(),
     };
@@ -161,6 +163,7 @@ impl FindingReport {
         let remedy = self.remedy.as_deref()?;
         match remedy.rsplit_once("; ") {
             _ if self.message.ends_with(remedy) => None,
+            // Some messages end with the first half of the remedy.
             Some((said, rest)) if self.message.ends_with(said) => Some(rest),
             _ => Some(remedy),
         }
@@ -215,6 +218,7 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
     let mut shown: Vec<&str> = Vec::new();
     for finding in &subject.findings {
         let Some(list) = finding.shown_way_out() else { continue };
+        // One list cures all findings of a place, so it is shown once.
         if shown.contains(&finding.carrier.as_str()) {
             continue;
         }

@@ -55,6 +55,7 @@ impl DeserializeError {
     }
 
     fn within(mut self, offset: usize) -> Self {
+        // The innermost value has set it first.
         self.offset.get_or_insert(offset);
         self
     }
@@ -228,6 +229,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
                 let pairs = self.tree.entries(self.id).unwrap_or_default();
                 visitor.visit_map(Entries { at: self, pairs, next: 0, key: self.id, value: self.id })
             }
+            // `node` follows aliases: one that stays leads into itself.
             Content::Alias(_) => visitor.visit_unit(),
         };
         result.map_err(|error| error.within(self.offset()))
@@ -353,6 +355,7 @@ impl<'de> SeqAccess<'de> for Items<'de, '_> {
             return Ok(None);
         };
         seed.deserialize(self.at.at(*item)).map(Some).map_err(|error| {
+            // Only of the list itself: deeper down the item is not what has the wrong type.
             let item = Some(index).filter(|_| error.path.is_empty());
             DeserializeError { item, ..error.behind(&format!("[{index}]")) }
         })

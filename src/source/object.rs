@@ -118,12 +118,14 @@ impl<'i> Part<'i> {
         policy: &'o Policy,
     ) -> Subject<'o> {
         let mut subject = match self.volume {
+            // A review was sent after rendering: text that looks like a placeholder is an option there.
             _ if !object.is_recorded => {
                 Subject::in_file(object.kind, self.volume, manifest, policy.drivers())
             }
             None => Subject::of_kind(object.kind, manifest, policy.drivers()),
             Some(volume) => Subject::of_inline_volume(volume, manifest, policy.drivers()),
         };
+        // Anyone can write the annotation, so only the user of the request tells who made a volume.
         if object.user.as_ref().is_some_and(|user| !policy.believes_provisioner(user)) {
             subject.provisioned_by = None;
         }
@@ -263,6 +265,7 @@ impl Layout<'_> {
 
     /// Returns the key and the value of an entry, the first of its name.
     fn entry(&self, of: NodeId, key: &str) -> Option<(NodeId, NodeId)> {
+        // Below this number a walk through the entries is cheaper than a map.
         const LONG: usize = 64;
         let mut keys = self.keys.borrow_mut();
         if keys.as_ref().is_none_or(|keys| keys.of != of) {
@@ -383,6 +386,7 @@ impl Layout<'_> {
     fn inner(&self, node: NodeId) -> Option<Range<usize>> {
         let span = self.tree.written(node)?.span.clone();
         let is_quoted = self.text.get(span.clone())?.starts_with(['"', '\'']);
+        // Between empty quotes there is nothing to point at.
         Some(if is_quoted && span.len() > 2 { span.start + 1..span.end - 1 } else { span })
     }
 }

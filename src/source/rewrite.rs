@@ -210,6 +210,7 @@ fn render(element: &str, style: Style, in_flow: bool) -> String {
         element.bytes().next().is_some_and(is_free)
             && is_safe(&without_quotes, in_flow)
             && !element.ends_with(':')
+            // An option such as `no` would be read as a truth value.
             && resolve(element) == Meaning::Text
     };
     match style {

@@ -14,6 +14,7 @@ pub struct Code(pub u16);
 impl Code {
     /// Adds it to a text.
     pub fn push_to(self, text: &mut String) {
+        // Without format!: the log writes codes at each request.
         text.push_str("NMG");
         for place in [100, 10, 1] {
             let digit = char::from_digit(u32::from(self.0 / place % 10), 10);
@@ -67,6 +68,7 @@ impl Action {
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // write_str would ignore the width that a caller sets.
         f.pad(self.as_str())
     }
 }

@@ -375,7 +375,7 @@ impl Builder {
                 .map(|(meta, own)| own.unwrap_or_else(|| rule.default_number(meta, profile)))
                 .collect();
         }
-        let mut hasher = fnv::FnvHasher::default();
+        let mut hasher = fnv::FnvHasher::default(); // without a random key: replicas agree
         self.content.hash(&mut hasher);
         let settings = RULES.iter().zip(&self.content.rules).enumerate();
         let active = settings.filter(|(_, (rule, setting))| self.content.runs(rule, setting.action));

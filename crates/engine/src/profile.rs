@@ -151,6 +151,7 @@ impl Profile {
     /// Returns the actions that the version fixes for a rule.
     pub(crate) fn fixed(self, code: Code) -> Fixed {
         let Some(rows) = self.version.rows else { return Fixed::Open };
+        // A rule that is newer than the version must not change its decisions.
         rows.iter().find(|row| row.code == code).map_or(Fixed::Without, Fixed::Row)
     }
 }
@@ -182,6 +183,7 @@ impl Eq for Profile {}
 
 impl std::hash::Hash for Profile {
     fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
+        // The number stands for the rows, which never change once released.
         (self.set, self.version.number).hash(hasher);
     }
 }

@@ -129,6 +129,7 @@ impl<'c, 'm> RuleContext<'c, 'm> {
     /// Returns the number that holds for the setting `name`.
     fn setting(&self, name: &str) -> u32 {
         let mut settings = self.rule.settings.iter().zip(self.settings);
+        // A rule names only settings of its own, so that 0 is never returned.
         settings.find(|(setting, _)| setting.name == name).map_or(0, |(_, value)| *value)
     }
 
@@ -178,6 +179,7 @@ impl<'c, 'm> RuleContext<'c, 'm> {
         message: impl Into<Sentence>,
         fix: Option<Fix>,
     ) {
+        // An option that the driver adds is no fault of the object.
         let Some(site) = token.site.clone() else {
             return;
         };
@@ -219,6 +221,7 @@ impl<'c, 'm> RuleContext<'c, 'm> {
         let (carrier, applicability, message) = match self.subject.filling() {
             Filling::At(carrier) => (Some(carrier), Applicability::Apply, Sentence::from(message)),
             Filling::Nowhere(obstacle) => {
+                // The option is there, and only not in force: a second one would not help.
                 if obstacle.carrier().is_some_and(|carrier| self.is_in(carrier, keyword)) {
                     return;
                 }

@@ -204,6 +204,7 @@ pub fn field_of(path: &[String]) -> String {
         return format!("metadata.annotations[{key}]");
     }
     path.iter().fold(String::new(), |mut field, step| {
+        // A key may consist of digits as well; at the beginning there is no list.
         let is_index = step.bytes().all(|byte| byte.is_ascii_digit()) && !field.is_empty();
         if is_index || field.ends_with("metadata.annotations") {
             // Writing to a string cannot fail.

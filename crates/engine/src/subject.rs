@@ -193,10 +193,12 @@ impl<'m> Subject<'m> {
         let driver_setting = settings
             .iter()
             .find(|setting| driver::glob(&setting.name, driver_name))
+            // A script may have the name of a CSI driver, whose settings are not meant for it.
             .filter(|setting| !is_script || !driver::is_no_script(&setting.name));
         let row = if is_script { driver::find_script(driver_name) } else { driver::find(driver_name) };
         let (driver, nfs) = match (row, driver_setting.and_then(|setting| setting.nfs)) {
             (row, Some(false)) => (row.unwrap_or(&driver::UNKNOWN), Nfs::No),
+            // A row that never mounts NFS says nothing of how this driver handles options.
             (Some(row), Some(true)) if row.nfs != Nfs::No => (row, Nfs::Yes),
             (_, Some(true)) => (&driver::DECLARED, Nfs::Yes),
             (Some(row), None) => (row, facts.verdict(row)),
@@ -286,8 +288,7 @@ impl<'m> Subject<'m> {
     }
 
     /// Returns true if a word that only looks like `bg`, by its case or its white space, may still become
-    /// one: the driver
-    /// folds case, or its source was not read.
+    /// one: the driver folds case, or its source was not read.
     pub fn may_fold(&self) -> bool {
         self.driver.case != Case::Kept
     }
@@ -384,6 +385,7 @@ impl<'m> Subject<'m> {
         if self.nfs == Nfs::No {
             return;
         }
+        // Before the layout, whose time and memory grow with the options.
         self.overlong = overlong(&self.carriers);
         if self.overlong.is_some() {
             (self.options, self.defaults) = (Options::default(), &[]);

@@ -116,6 +116,7 @@ pub fn fitted(head: &str, sentence: &str) -> String {
 }
 
 fn fits(text: &str) -> bool {
+    // Bytes are never fewer than characters, and cost nothing to count.
     text.len() <= WARNING_LENGTH || text.chars().count() <= WARNING_LENGTH
 }
 
@@ -125,6 +126,7 @@ fn without_elements(sentence: &str) -> String {
     let mut end = 0;
     for quote in quotes(sentence) {
         let between = sentence.get(end..quote.start).unwrap_or_default();
+        // The word in the element stays: the first quotation is the option.
         if between == " in " && end > 0 {
             end = quote.end;
             continue;

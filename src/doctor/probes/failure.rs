@@ -112,8 +112,8 @@ fn condition_failed(facts: &ClusterFacts, message: &str) -> Outcome {
     }
 }
 
-/// Returns a webhook did not decide, and the API server gave no reason: what it counted meanwhile
-/// tells. `guess` is said where that does not.
+/// Returns the outcome of a probe about which a webhook did not decide, while the API server gave no
+/// reason: what it counted meanwhile tells. `guess` is said where that does not.
 pub(super) fn uncalled(facts: &ClusterFacts, what: &str, guess: &str, webhook: &str) -> Outcome {
     let risen = risen(facts);
     let find =

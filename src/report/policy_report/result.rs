@@ -101,8 +101,8 @@ pub(super) const fn outcome(action: Reported) -> Outcome {
     }
 }
 
-/// Returns a finding that loses data or mounts something else is critical, whatever the policy
-/// does.
+/// Returns the severity: a finding that loses data or mounts something else is critical, whatever the
+/// policy does.
 pub(super) fn severity(code: Code, action: Reported) -> &'static str {
     if code == BACKGROUND_MOUNT.code || code == REDIRECTED_MOUNT.code {
         "critical"

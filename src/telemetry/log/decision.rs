@@ -43,6 +43,7 @@ pub(super) fn json_line(
     line.push_str("{\"timestamp\":\"");
     timestamp(line, now);
     let mut text = |line: &mut String, member: &str, value: &str, most: usize| {
+        // By the length as written: an escape takes up to six bytes.
         let kept = beginning_within(value, most);
         is_shortened |= kept.len() < value.len();
         line.push_str(member);
@@ -73,6 +74,7 @@ pub(super) fn json_line(
     text(line, ",\"policy\":", policy.as_str(), LONGEST_WORD);
     text(line, ",\"error\":", record.error, LONGEST_ERROR);
     line.push_str(",\"patch\":");
+    // The patch is JSON already; an empty text would break the line.
     let has_patch = !record.patch.is_empty() && record.patch.len() <= LONGEST_PATCH;
     line.push_str(if has_patch { record.patch } else { "[]" });
     if is_shortened || record.patch.len() > LONGEST_PATCH {
@@ -104,6 +106,7 @@ pub(super) fn text_line(
 ) {
     time_of_day(line, now);
     let decision = record.decision;
+    // Red, yellow, green of ANSI; the word itself says it as well.
     let code = match decision {
         "deny" => "31",
         "patch" => "33",

@@ -66,6 +66,7 @@ pub fn judge(option: &MountOption<'_>) -> Acceptance {
         acceptance.versions = Versions::NONE;
         acceptance.kernels = Kernels::NONE;
     } else if transport(option) == Some(Transport::Udp) {
+        // Every kernel refuses NFSv4 over UDP.
         acceptance.versions = Versions::V3;
         acceptance.kernels.until = Some(UDP_ENDS);
     }
@@ -224,6 +225,7 @@ pub fn requested_versions<'o, 'a: 'o>(
         .into_iter()
         .filter(|option| option.entry().is_some_and(|entry| entry.id == OptionId::Minorversion))
         .filter_map(|option| kernel_number(option.value()?))
+        // Of several minor versions the kernel keeps the one that it reads last.
         .last();
     match minor {
         Some(0) => Versions::V40,
@@ -286,6 +288,7 @@ fn is_refused_early<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOptio
             | OptionId::Proto
             | OptionId::Mountproto
             | OptionId::Vers => acceptance.refusal.is_some(),
+            // The bare word makes no new mount, so none is tried in the background.
             OptionId::Remount | OptionId::Bind => option.value().is_none(),
             _ => false,
         };
@@ -293,6 +296,7 @@ fn is_refused_early<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOptio
             return true;
         }
     }
+    // mount.nfs counts version options before its first try.
     versions > 1
 }
 

@@ -137,6 +137,7 @@ impl<'a> Iterator for Split<'a> {
         let rest = self.rest?;
         let mut quoted = false;
         let comma = rest.bytes().position(|byte| {
+            // An open quote separates as if it were none, see above.
             quoted ^= self.quotes && byte == b'"';
             byte == b',' && !quoted
         });
@@ -147,6 +148,7 @@ impl<'a> Iterator for Split<'a> {
         let start = self.offset;
         let end = start + text.len();
         self.rest = after;
+        // Over the comma.
         self.offset = end + 1;
         Some(Piece { text, range: start..end })
     }

@@ -61,6 +61,7 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     let mut at = 0;
     for range in placeholders(text) {
         masked.push_str(text.get(at..range.start).unwrap_or_default());
+        // The same length, so that the places of commas and quotes stay.
         masked.extend(range.clone().map(|_| 'x'));
         at = range.end;
     }

@@ -355,7 +355,9 @@ fn remedy_of(malformation: Malformation) -> Option<Cow<'static, str>> {
 /// where the driver mends it.
 fn severity_of(subject: &Subject<'_>, token: &Token<'_>, severity: Severity) -> Severity {
     match severity {
+        // Such a word never reaches the kernel, so it breaks no mount.
         _ if token.entry().is_some_and(|entry| entry.consumers.end_before_kernel()) => Severity::Lesser,
+        // A driver that trims or folds may pass it on as a good option.
         Severity::CannotMount if subject.driver.case != Case::Kept => Severity::Proper,
         severity => severity,
     }

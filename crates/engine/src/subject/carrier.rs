@@ -212,6 +212,7 @@ pub(crate) fn carriers<'m>(
             is_beyond: false,
         });
     }
+    // Before the others are added: only keys of the map may be spelled twice.
     sort_spellings(carriers.get_mut(first_of_map..).unwrap_or_default());
     carriers.extend(handle(driver, holds, facts));
     let of_fields = refusal::of_fields(driver, holds, facts)
@@ -285,6 +286,7 @@ pub(crate) fn put_in_force(driver: &Driver, carriers: &mut [Carrier<'_>]) {
         matches!(carrier.role, Some(Role::WhenListEmpty | Role::AnnotationWhenListEmpty))
     };
     for carrier in others.iter_mut().filter(gives_way) {
+        // A list that the driver does not read cannot replace anything.
         carrier.in_force = !list.in_force || is_empty(driver, list);
     }
     mark_beyond(carriers);

@@ -301,6 +301,7 @@ impl HandleText {
     pub(crate) fn may_hold_options(self, handle: &str) -> bool {
         match self {
             Self::Name => false,
+            // The driver writes the handle into `-o` as it is, and mount(8) splits that at commas.
             Self::Value(prefix) => handle.split_once(prefix).is_some_and(|(_, value)| value.contains(',')),
             Self::Word => reading::further_options(handle).next().is_some(),
         }
@@ -364,6 +365,7 @@ pub fn drivers() -> impl Iterator<Item = &'static Driver> {
 impl Driver {
     /// Returns true if no row describes it, and no policy either.
     pub fn is_unknown(&'static self) -> bool {
+        // By address: a row of the table may be equal to it in every field.
         std::ptr::eq(self, &raw const UNKNOWN)
     }
 }

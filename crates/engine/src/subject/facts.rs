@@ -132,6 +132,7 @@ impl<'m> Facts<'m> {
         // The API server's default
         // (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/apis/storage/v1/defaults.go).
         let deletes = self.reclaim_policy.is_none_or(|policy| policy == "Delete" || policy.is_empty());
+        // With a Secret the driver gets its options in the request to delete.
         let has_secret = SECRET_KEYS.iter().any(|key| self.show(&Evidence::Text(key)));
         deletes && !has_secret && !self.show(&deletion.keeps) && !self.may_still_show(&deletion.keeps)
     }
@@ -214,6 +215,7 @@ impl<'m> Facts<'m> {
                 continue;
             }
             match (clue.verdict, self.show_surely(&clue.evidence)) {
+                // Two places that contradict each other prove nothing; a later clue may.
                 (Nfs::No, false) => {}
                 (Nfs::Yes, false) => return Nfs::Depends,
                 (verdict, _) => return verdict,

@@ -76,6 +76,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
 
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+                // Nearly every string has no escape, so none of them is copied.
                 of_length(text).map(|text| Text(Cow::Borrowed(text)))
             }
 
@@ -180,6 +181,7 @@ impl Manifest<'_> {
         let flex_options = spec.and_then(|spec| spec.flex_volume.as_ref()?.options.as_ref());
         let annotations = self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());
         let fields = [
+            // A field at the place of another kind is reported as misplaced, not as options.
             holds == Holds::Class && self.mount_options.is_some(),
             spec.is_some_and(|spec| spec.mount_options.is_some()),
             flex_options.is_some(),

@@ -178,6 +178,7 @@ impl Pod<'_> {
         if claims.is_empty() && !volumes().any(|volume| volume.csi.is_some()) {
             return None;
         }
+        // A Pod without a node has no start.
         let since = status.start_time.as_deref().or(metadata.creation_timestamp.as_deref());
         Some(MountingPod {
             namespace: namespace.into(),

@@ -101,6 +101,7 @@ fn harmful<'l, T: AsRef<str>>(subject: &Subject<'_>, lost: &'l [T]) -> Option<&'
     let is_harmless = |text: &str| {
         let option = MountOption::new(text);
         option.entry().is_some_and(|entry| {
+            // A second version makes mount.nfs refuse the mount.
             HARMLESS.contains(&entry.id) && !(has_version && acceptance::names_version(entry))
                 || acceptance::transport(&option) == Some(Transport::Tcp)
         })

@@ -126,6 +126,7 @@ impl Taken {
             Self::Nothing => false,
             Self::Like(patterns) => patterns.iter().any(|pattern| glob(pattern, value)),
             Self::Boolean => BOOLEANS.contains(&value),
+            // Both read dotted decimals without leading zeros, and IPv6 with an embedded IPv4 address.
             Self::Address => value.parse::<IpAddr>().is_ok(),
             Self::Unlike(patterns) => !patterns.iter().any(|pattern| glob(pattern, value)),
             Self::Word => !value.contains(|c: char| c.is_whitespace() || MARKS.contains(c)),
@@ -180,6 +181,7 @@ impl Refused {
                 is_key && setting.on.is_of(holds) && !setting.taken.takes(value)
             }
             What::OtherAttributes(known) => {
+                // The node checks the attributes of a volume, the controller those of a class.
                 holds == Holds::Volume && !known.iter().any(|known| known.eq_ignore_ascii_case(key))
             }
             _ => false,

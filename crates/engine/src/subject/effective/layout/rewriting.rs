@@ -103,6 +103,7 @@ impl<'m> Assembly<'m> {
             if let Some(further) = further_words(&text) {
                 self.rewrite(index, |text| shell_word(text).0);
                 self.insert_drivers(index + 1, &further.join(","));
+                // Over the words that were inserted.
                 index += 2;
                 continue;
             }
