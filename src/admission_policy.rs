@@ -166,6 +166,7 @@ pub fn inline(policy: &Policy) -> Result<String, Error> {
         (Mode::Enforce, Action::Deny) => "[Deny]",
         (Mode::Observe, Action::Deny) | (_, Action::Warn) => "[Warn, Audit]",
     };
+    // A template is only warned of, as by the webhook: its Pods are denied.
     let templates = if action == Action::Audit { "[Audit]" } else { "[Warn, Audit]" };
     let binding = |name: &str, is_pods: bool, actions: &str| {
         format!(

@@ -165,6 +165,7 @@ impl Outcome {
                 all.seen.push_str("; ");
             }
             all.seen.push_str(&fault.seen);
+            // One remedy at a time: that of the first of the worst.
             if fault.status == status && all.remedy.is_none() {
                 all.effect = fault.effect;
                 all.remedy = fault.remedy;

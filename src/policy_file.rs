@@ -159,6 +159,7 @@ pub fn parse(text: &str, file: &str) -> Result<Policy, Mistakes> {
                 Mistake { position, message: problem.message, line }
             })
             .collect();
+        // In the order of the text, whatever the order in which they were found.
         mistakes.sort_by_key(|mistake| mistake.position);
         mistakes.dedup();
         Mistakes { file: file.to_owned(), mistakes }
@@ -190,6 +191,7 @@ fn read(text: &str, lines: &Lines<'_>) -> Result<Policy, Vec<Problem>> {
 /// Looks for [`FILE_NAME`] in `folder` and above, up to the root of the Git
 /// repository; without one, in `folder` only.
 pub fn discover(folder: &Path) -> Option<PathBuf> {
+    // A policy above the repository is not part of it: a build elsewhere would not find it.
     let top = folder.ancestors().find(|ancestor| ancestor.join(".git").exists()).unwrap_or(folder);
     folder
         .ancestors()

@@ -354,6 +354,7 @@ impl Report {
         self.summary.not_rendered =
             self.subjects.iter().filter(|subject| !subject.not_rendered.is_empty()).count();
         self.summary.unreadable = self.errors.len();
+        // A scan counts several times: once incomplete, a report stays so.
         self.complete &= self.errors.is_empty();
         self.summary.not_judged = self.not_judged.len();
         self.summary.warned = self

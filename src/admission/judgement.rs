@@ -119,6 +119,7 @@ pub(super) fn each_once(codes: impl Iterator<Item = Code>) -> Vec<Code> {
 /// carrier, and never a `test`, whose failure would be an error for the user even where the webhook
 /// may be ignored.
 fn json_patch(subject: &Subject<'_>, elements: &Elements<'_>) -> String {
+    // Room for the usual list of five or six options without a second allocation.
     let mut patch = String::with_capacity(256);
     for (carrier, elements) in subject.carriers.iter().zip(elements) {
         let is_same = elements.iter().map(|element| &**element).eq(carrier.elements.iter().copied());

@@ -126,6 +126,7 @@ impl<'p> Expressions<'p> {
     /// Returns the variables that [`super::background_mount::repairs`] uses.
     pub(super) fn mutating_variables(&self) -> Vec<Variable> {
         let mut variables = self.driver_variables();
+        // No mutation reads it.
         variables.retain(|variable| variable.name != "foldsCase");
         variables.extend([
             Variable { name: "mountOptions", comment: "The list.", expression: list_of(OBJECT) },
@@ -300,6 +301,7 @@ pub(super) const LONGEST: usize = 4096;
 /// Returns CEL that is true if a text is no longer than is evaluated. `size` of a text counts its
 /// characters, and bytes are made of a short one only: they cost by the length.
 pub(super) fn is_short(text: &str) -> String {
+    // size() counts without a copy: bytes(), which copies, gets only what is short.
     format!("{text}.size() <= {LONGEST} && bytes({text}).size() <= {LONGEST}")
 }
 

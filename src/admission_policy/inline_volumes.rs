@@ -24,6 +24,7 @@ const VOLUME: Names = Names { object: "volume", driver: "driver", facts: "facts"
 /// Returns the volumes of the Pods of any kind of `object`. A CronJob has the longest way to them;
 /// of a Pod the first ways lead nowhere.
 fn volumes_of(object: &str) -> String {
+    // The deepest place first: every workload has a spec.
     format!(
         "{object}.?spec.?jobTemplate.?spec.?template.?spec\n  .or({object}.?spec.?template.?spec)\n  \
          .or({object}.?template.?spec)\n  .or({object}.?spec)\n  .?volumes.orValue([])"

@@ -152,6 +152,7 @@ pub fn repair(
         }
         barred.0.extend(halves);
     }
+    // Some parts are still half mended: then no form changes at all.
     way.repair(text, None, 0).settled(barred)
 }
 

@@ -68,6 +68,7 @@ impl Args {
         let selected = select(name);
         if selected.is_empty() {
             let shown = plain(name);
+            // People give the file that they want explained.
             if Path::new(name).exists() {
                 anyhow::bail!("unknown rule {name:?}; to explain a file: nfs-mount-guard explain -f {shown}");
             }
@@ -113,6 +114,7 @@ nfs-mount-guard explain -f FILE"
                 let line = lines.position(object.span.start).line;
                 for part in &object.parts {
                     let subject = part.subject(&object, policy);
+                    // A class may stand after the volumes that name it, so they are completed at the end.
                     unread.note(explanations.len(), object.name(), &subject);
                     explanations.push(Explanation::of(&subject, &input_name, line, object.template));
                 }

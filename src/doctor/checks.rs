@@ -81,6 +81,7 @@ pub const CHECKS: &[Check] = &[
         id: "D001",
         name: "server-version",
         category: BEFORE,
+        // matchConditions and ValidatingAdmissionPolicies are stable since 1.30.
         title: "The API server is Kubernetes 1.30 or newer, which matchConditions and ValidatingAdmissionPolicies need",
         needs: &[],
         effect: "the API server rejects the webhook configurations, or ignores their matchConditions",
@@ -169,6 +170,7 @@ pub const CHECKS: &[Check] = &[
         id: "D202",
         name: "endpoints",
         category: SERVICE,
+        // With one alone, each restart of its Pod is a time without the webhook.
         title: "The Service has two or more ready endpoints",
         needs: &["D201"],
         effect: REJECTED,
@@ -324,6 +326,7 @@ pub const CHECKS: &[Check] = &[
 
 /// Returns a remedy with the names of an installation.
 pub(super) fn filled(remedy: &str, facts: &ClusterFacts) -> String {
+    // A server outside of the cluster has no namespace for kubectl.
     if let Some(origin) = facts.origin().filter(|_| remedy.contains("{namespace}")) {
         return by_url(remedy, &origin);
     }
@@ -365,6 +368,7 @@ pub(super) fn usual_selector(release: &str) -> String {
 /// theirs is known.
 fn by_url(remedy: &str, origin: &str) -> String {
     let has = |word: &str| remedy.contains(word);
+    // The remedies are those of the table above, so one word tells them apart.
     if has("admissionPolicy=") {
         "nfs-mount-guard generate policy | kubectl apply --filename -".to_owned()
     } else if has("certificates.caBundle=") || has("cainjector") {

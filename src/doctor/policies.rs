@@ -126,6 +126,7 @@ fn read(metrics: &str) -> Vec<Count> {
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
         // A label may hold a space, the value cannot.
         let Some((series, value)) = line.rsplit_once(' ') else { continue };
+        // The text format writes counters as floats, 1e+06 among them.
         let value = value.parse::<f64>().unwrap_or_default();
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
         let known = COUNTERS.iter().find(|(_, known, label, _)| *known == name && labels.contains(label));

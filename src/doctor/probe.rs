@@ -151,6 +151,7 @@ impl ProbeResponse {
 
     /// Warnings of ours.
     pub fn own_warnings(&self) -> impl Iterator<Item = &str> {
+        // The API server and other webhooks warn in the same list.
         let is_ours = |warning: &&str| warning.contains("nfs-mount-guard") || warning.contains("NMG0");
         self.warnings.iter().map(String::as_str).filter(is_ours)
     }

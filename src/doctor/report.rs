@@ -112,6 +112,7 @@ impl DoctorReport {
             namespace: found.service.as_ref().map(|service| service.namespace.clone()),
         });
         Self {
+            // A user who may not read the configurations cannot know of a success.
             success: summary.problems == 0 && unseen.is_none(),
             complete: unseen.is_none(),
             error: unseen,

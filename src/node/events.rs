@@ -106,6 +106,7 @@ impl Seen {
         let is_lost = |volume: &&Volume| volume.lost;
         let found: Vec<&Volume> = report.volumes.iter().filter(is_lost).collect();
         let key = |volume: &Volume| (volume.pod.clone(), volume.identity());
+        // A volume that was mounted in the meantime begins a new series with its next loss.
         self.lost.retain(|known, _| found.iter().any(|volume| key(volume) == *known));
         if found.is_empty() {
             return (Vec::new(), None);
@@ -123,6 +124,7 @@ impl Seen {
             *looks = looks.saturating_add(1);
             let Some(pod) = names.get(&volume.pod) else {
                 counts.unnamed.fetch_add(1, Ordering::Relaxed);
+                // One line a look: the cause is the same for all.
                 problem.get_or_insert_with(|| {
                     format!("no directory in {} has the name of Pod {}", dir.display(), plain(&volume.pod))
                 });
@@ -320,6 +322,8 @@ impl Lost {
                 ..ObjectReference::default()
             }),
             reporting_controller: Some(CONTROLLER.to_owned()),
+            // The API server allows 128 characters (`ReportingInstanceLengthLimit`,
+            // https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/apis/core/validation/events.go).
             reporting_instance: Some(node.chars().take(128).collect()),
             ..Event::default()
         }

@@ -28,6 +28,7 @@ impl Waiting {
             tables.flat_map(MountTable::mounts).partition(|mount| mount.overlay.is_some());
         let others = others.into_iter().filter(|mount| !mount.is_local());
         let mut waiting = Self(others.map(|mount| mount.point.clone()).collect());
+        // On a node that boots from the network every path would wait.
         waiting.0.remove(Path::new("/"));
         if waiting.0.is_empty() {
             return waiting;

@@ -340,12 +340,14 @@ impl NodeReport {
     /// Counts inputs that could not be read, without the files of nfsmount.conf.
     pub fn unread_volumes(&self) -> usize {
         let of_conf = self.nfsmount_conf.as_ref().map_or(0, |conf| conf.unread);
+        // The errors of nfsmount.conf are in the same list.
         self.errors.len().saturating_sub(of_conf)
     }
 
     /// Counts volumes that are mounted, without those reported: one that is mounted late, or from the
     /// node's own disk, has something mounted, and is not mounted all the same.
     pub fn mounted(&self) -> usize {
+        // A wrong file system, or a mount that came late, is a mount, too, and not a good one.
         let reported = self.volumes.iter().filter(|volume| volume.state != VolumeState::NotMounted);
         self.summary.mounted.saturating_sub(reported.count())
     }

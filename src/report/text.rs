@@ -67,6 +67,7 @@ fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
     let fixable = shown().filter(by_fix).count();
     let paths = match (files.first(), files.len()) {
         (None, _) => return Ok(()),
+        // A name in angle brackets is that of a pipe, which fix cannot write.
         (Some(file), 1) if !file.starts_with('<') => place(file).into_owned(),
         (Some(file), 1) if file.starts_with('<') => "FILE".to_owned(),
         _ => "PATH...".to_owned(),

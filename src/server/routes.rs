@@ -165,6 +165,7 @@ impl Unasked {
 
 impl Webhook {
     fn asked(&self, head: &Parts, begun: Instant) -> Result<Asked, Unasked> {
+        // Before the path: a caller without the right learns nothing of the server.
         if !self.is_admitted {
             self.shared.metrics.client_refused("client_name");
             return Err(Unasked::Name);
@@ -181,6 +182,7 @@ impl Webhook {
             return Err(Unasked::MediaType);
         }
         let longest = self.shared.limits.request;
+        // The API server sends its timeout along, and hangs up after it.
         let patience = asked_timeout(head.uri.query()).map_or(longest, |asked| asked.min(longest));
         Ok(Asked { endpoint, times: Times::new(begun, patience) })
     }
@@ -232,6 +234,7 @@ async fn judge(
     asked: Asked,
     body: &mut Body,
 ) -> Result<(u16, Answered), Response> {
+    // Most requests get a place at once, and need no future for the wait on the heap.
     let mut place = shared.places.try_take(source);
     if place.is_none() {
         place = Box::pin(shared.places.take(source, |of| shared.callers.dismiss_unread(of))).await;
@@ -305,6 +308,7 @@ async fn judge_apart(
     body: Buffer,
     share: Share,
 ) -> Result<Answer, Response> {
+    // The body may wait for its turn, and room that it does not need would wait with it.
     let (body, policy) = (body.fit(), shared.policy.load_full());
     let turn = timeout_at(asked.times.due, Arc::clone(&shared.heavy).acquire_owned());
     let Some(turn) = place.wait(turn).await else {
@@ -361,6 +365,7 @@ fn try_ask(
         shared.metrics.decided(record);
         log::decision(record, policy.fingerprint(), now, elapsed);
     };
+    // A fault in the evaluation of one object must not end the requests of others.
     let answered = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(test)]
         if let Some(fault) = shared.fault {
@@ -382,6 +387,7 @@ fn try_ask(
 
 /// Returns the response to HEAD: the length of the body, and none of it.
 fn head_only(mut response: Response) -> Response {
+    // A HEAD has the length of the body that it leaves out (RFC 9110, section 9.3.2).
     let length = std::mem::take(response.body_mut()).size_hint().exact();
     if let Some(length) = length {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());

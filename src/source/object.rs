@@ -276,6 +276,7 @@ impl Layout<'_> {
             let mut first = HashMap::with_capacity(entries.len());
             for (key, value) in entries.iter().copied() {
                 if let Some(text) = self.tree.text(key) {
+                    // Of a key that is there twice the first one counts, as in the walk.
                     first.entry(text.to_owned()).or_insert((key, value));
                 }
             }
@@ -303,6 +304,7 @@ impl Layout<'_> {
     pub fn option(&self, place: &Place, element: usize, range: &Range<usize>) -> Option<Range<usize>> {
         let scalar = self.scalar(place, element)?;
         let written = self.tree.written(scalar)?;
+        // The alias stands in this object, and its anchor may stand in another one.
         if matches!(written.content, Content::Alias(_)) {
             return Some(written.span.clone());
         }

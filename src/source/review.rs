@@ -72,6 +72,7 @@ fn read_yaml<'t>(text: &'t str, lines: &'t Lines<'t>) -> Result<Review<'t>, Prob
         if read.is_some() {
             return Err(several(from.offset()));
         }
+        // Of a key that is set twice the file does not show which value the webhook got.
         if let Some(problem) = tree.disputed_within(root, lines) {
             return Err(problem);
         }
@@ -84,6 +85,7 @@ fn read_yaml<'t>(text: &'t str, lines: &'t Lines<'t>) -> Result<Review<'t>, Prob
     let Some(value) = read else {
         return Err(Problem::whole(format!("contains no document; give {WANTED}")));
     };
+    // A webhook gets JSON, whatever the recording is written in.
     Ok(Review { body: Cow::Owned(value.to_string().into_bytes()), value })
 }
 

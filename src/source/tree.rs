@@ -156,6 +156,8 @@ impl<'t> Tree<'t> {
     pub(super) fn string(&self, id: NodeId) -> Option<&str> {
         match &self.node(id)?.content {
             Content::Scalar { text, is_string, .. } if !self.is_folded(id) => {
+                // kubectl sends a timestamp as text (go-yaml v2), but a number or boolean as such, which is
+                // no string to the API server.
                 let is_text = *is_string || matches!(resolve(text), Meaning::Text | Meaning::Timestamp);
                 Some(&**text).filter(|text| is_text && !text.is_empty())
             }

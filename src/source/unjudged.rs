@@ -125,6 +125,7 @@ fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope, named: Option<Kind>) ->
     let offset = search.found.first()?.offset;
     let metadata = tree.get(node, "metadata");
     let given = |key| text(metadata, key).filter(|name| !name.is_empty());
+    // A Secret, or an unknown kind, may hold passwords.
     let is_shown = Kind::parse(&kind).is_some();
     let is_secret = kind == "Secret";
     let misnamed = own_kind.and_then(|kind| misnamed(&kind, text(Some(node), "apiVersion").as_deref()));

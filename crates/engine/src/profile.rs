@@ -139,6 +139,7 @@ impl Profile {
             None => (text, None),
         };
         let set = Set::ALL.into_iter().find(|set| set.as_str() == name).ok_or(UnknownProfile::Set)?;
+        // A name alone follows the releases.
         let Some(number) = number else { return Ok(Self::newest(set)) };
         // `1` has one spelling: not `01`, not `+1`.
         VERSIONS

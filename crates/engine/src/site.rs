@@ -153,11 +153,13 @@ impl Place {
 
     /// Returns the JSON pointer (RFC 6901) to the place, or to one element of its list.
     pub fn pointer(&self, element: Option<usize>) -> String {
+        // Room for the longest usual one, that of the annotation.
         let mut pointer = String::with_capacity(64);
         for step in &self.path() {
             pointer.push('/');
             for character in step.chars() {
                 match character {
+                    // RFC 6901, section 3.
                     '~' => pointer.push_str("~0"),
                     '/' => pointer.push_str("~1"),
                     other => pointer.push(other),

@@ -197,6 +197,7 @@ impl<'m> Subject<'m> {
             .filter(|setting| !is_script || !driver::is_no_script(&setting.name));
         let row = if is_script { driver::find_script(driver_name) } else { driver::find(driver_name) };
         let (driver, nfs) = match (row, driver_setting.and_then(|setting| setting.nfs)) {
+            // The policy goes before the table: its author knows the cluster.
             (row, Some(false)) => (row.unwrap_or(&driver::UNKNOWN), Nfs::No),
             // A row that never mounts NFS says nothing of how this driver handles options.
             (Some(row), Some(true)) if row.nfs != Nfs::No => (row, Nfs::Yes),
@@ -228,6 +229,7 @@ impl<'m> Subject<'m> {
             names_provisioner,
             provisioned_by: names_provisioner.filter(|name| may_have_made(name, spec)),
             storage_class: spec.and_then(|spec| {
+                // Kubernetes, too, takes the old annotation before the field.
                 let annotation = annotations.and_then(|annotations| annotations.storage_class.as_deref());
                 annotation.filter(|_| volume.is_none()).or(spec.storage_class_name.as_deref())
             }),

@@ -35,6 +35,7 @@ pub fn of_finding(rule: &Rule, message: &Sentence, would: &str) -> String {
     for part in [" ", rule.name, ": ", would] {
         head.push_str(part);
     }
+    // Nearly every warning fits, and needs none of the shorter forms.
     if fits(&head) && head.len() + sentence.len() <= WARNING_LENGTH {
         head.push_str(&sentence);
         return head;

@@ -40,6 +40,7 @@ impl Changed {
         let replacements: Vec<&Replacement> = replacements.collect();
         let is_moved = |at: &usize| {
             let comment = text.get(*at..).and_then(|rest| rest.lines().next()).unwrap_or_default().trim_end();
+            // A list that moves takes its comments along.
             replacements.iter().any(|replacement| replacement.with.contains(comment))
         };
         let lost = replacements.iter().flat_map(|replacement| lost_comments(text, replacement));

@@ -109,6 +109,7 @@ impl Wishes {
         let together = rewrite::rewrite(layout, change).map(wish);
         let is_alone = together.as_ref().is_ok_and(|wish| !wish.is_shared());
         let has_aliases = layout.has_aliases();
+        // Most values have one reader, and need no second plan.
         let apart = (!is_alone && has_aliases).then(|| rewrite::apart(layout, change).map(wish));
         self.asked.push(Asked { together, apart, object, part, carrier, document, at });
     }
@@ -165,6 +166,7 @@ fn grant(asked: &[Asked]) -> Settled {
             *counts.entry(((wish.document, shared.value), wish.hash())).or_default() += 1;
         }
     }
+    // In place a shared value changes for all readers, so each of them must request the same.
     let is_unanimous = |wish: &Wish| {
         wish.shared
             .iter()

@@ -89,6 +89,7 @@ fn condition_failed(facts: &ClusterFacts, message: &str) -> Outcome {
             }
         }
     }
+    // The mutating and the validating webhook usually share their conditions.
     further.dedup();
     let names = named(further.iter().chain(&generated).copied());
     let outcome = Outcome::problem(format!("a matchCondition fails: {names}: {}", short(message)))

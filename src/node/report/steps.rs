@@ -30,6 +30,7 @@ impl Loss<'_> {
 
     /// Returns true if its object requests bg, or may.
     fn may_ask_for_bg(&self) -> bool {
+        // An object that is not known may have bg.
         self.asked.is_none_or(|asked| asked.bg == Some(true))
     }
 }
@@ -48,6 +49,7 @@ pub(super) fn blames_driver(report: &NodeReport) -> bool {
             // The kubelet's own plugin, and the scripts of FlexVolumes, run on the node.
             && volume.is_csi()
             && volume.background.is_empty()
+            // A line of nfsmount.conf explains the loss without the driver.
             && !report.findings().any(|warning| concerns(warning, &volume.folder))
     })
 }
@@ -61,6 +63,7 @@ pub(super) fn has_other_file_system(report: &NodeReport) -> bool {
 fn losses(report: &NodeReport) -> Vec<Loss<'_>> {
     let asked = |folder: Option<&Path>| report.asked.get(folder?);
     let lost = report.volumes.iter().filter(|volume| volume.lost);
+    // No bg explains another file system in that place.
     let lost = lost.filter(|volume| volume.state != VolumeState::OtherFileSystem);
     let lost = lost.map(|volume| {
         let folder = Some(&*volume.folder);

@@ -36,6 +36,7 @@ const NAMES: &str = "Names of Pods: ";
 
 /// Returns a line in lines of so many columns, indented under its first one.
 fn in_columns(line: &str, width: usize) -> String {
+    // A command that is broken over lines cannot be copied.
     if COMMANDS.iter().any(|command| line.starts_with(command)) {
         return line.to_owned();
     }
@@ -149,6 +150,7 @@ fn is_mounted(FileSystem { kind, source, root }: &FileSystem) -> String {
 fn amount(data: Option<&Data>, place: &str) -> String {
     match data {
         None => format!("files exist only {place}; their number is unknown"),
+        // A directory that the program made is data as well.
         Some(Data { files: 0, folders: 0, at_least: false, .. }) => format!("no files {place} so far"),
         Some(data) => format!(
             "{}{} ({}) {} only {place}",
@@ -221,6 +223,7 @@ fn write_readers(out: &mut String, report: &NodeReport) -> fmt::Result {
         )?;
     }
     let drivers = report.nfsmount_conf.as_ref().map(|conf| &*conf.drivers).unwrap_or_default();
+    // The readers of the file matter only if a line of it was found.
     if !report.warnings.iter().any(|warning| warning.kind == WarningKind::NfsmountConf) {
         return Ok(());
     }

@@ -88,6 +88,7 @@ fn deadline(subject: &Subject<'_>) -> Option<Note> {
     let deadline = u64::from(subject.driver.deadline?);
     let retry = retry(subject);
     let background = subject.may_go_to_background();
+    // In the background a child retries, and the driver does not wait for it.
     if background || timeouts::refused_mount(retry, false).as_secs() <= deadline {
         return None;
     }

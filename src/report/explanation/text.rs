@@ -203,6 +203,7 @@ fn write_dead_server(
             "I/O hangs until the server returns, {held} (the kernel logs \"server not responding\" after {major}){kept}"
         ),
         recovery => {
+            // softerr was made so that programs can tell a timeout from an error of the server's disk.
             let error = if recovery == "soft" { "EIO" } else { "ETIMEDOUT" };
             // A mount that only reads has nothing to lose.
             let lost = if dead.loses_writes { ", and buffered writes are lost" } else { "" };

@@ -104,6 +104,7 @@ pub(super) const fn outcome(action: Reported) -> Outcome {
 /// Returns the severity: a finding that loses data or mounts something else is critical, whatever the
 /// policy does.
 pub(super) fn severity(code: Code, action: Reported) -> &'static str {
+    // Data goes to the wrong place, whatever the policy does about it.
     if code == BACKGROUND_MOUNT.code || code == REDIRECTED_MOUNT.code {
         "critical"
     } else if action == Reported::Deny {

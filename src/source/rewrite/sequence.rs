@@ -21,6 +21,7 @@ pub(super) fn rewrite(
     let Content::List { items: ids, flow } = &node.content else {
         return Err(RewriteRefusal::Unwieldy);
     };
+    // With other elements than those of the engine an index would point at the wrong one.
     if ids.len() != change.old.len() || change.new.len() != change.origins.len() {
         return Err(RewriteRefusal::Unwieldy);
     }
@@ -106,6 +107,7 @@ impl List<'_, '_> {
         let id = self.ids.get(index).copied().ok_or(RewriteRefusal::Unwieldy)?;
         let written = self.layout.tree.written(id).ok_or(RewriteRefusal::Unwieldy)?;
         let element = alone.then_some(index);
+        // The anchor serves other places, too: this one gets the text of its own.
         if matches!(written.content, Content::Alias(_)) && way == Way::Apart {
             self.plan.left.push(self.layout.tree.target(id));
             let text = render(new, Style::Plain, self.flow);

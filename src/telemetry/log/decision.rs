@@ -81,6 +81,7 @@ pub(super) fn json_line(
         line.push_str(",\"shortened\":true");
     }
     line.push_str(",\"duration_us\":");
+    // A u128 would not fit the formatter, and u64 has half a million years.
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     line.push_str(itoa::Buffer::new().format(micros));
     line.push_str("}\n");
@@ -142,6 +143,7 @@ pub(super) fn text_line(
     for (index, code) in record.rules.iter().enumerate() {
         let _ = write!(line, "{}{code}", if index == 0 { ": " } else { " " });
     }
+    // Two lines more only where they show a change.
     if record.options_before != record.options_after {
         let before = on_one_line(record.options_before, LONGEST_OPTIONS);
         let after = on_one_line(record.options_after, LONGEST_OPTIONS);

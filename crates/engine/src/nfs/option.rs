@@ -105,6 +105,7 @@ pub fn is_plain(element: &str) -> bool {
 const PLAIN: u128 = {
     let mut bits = 0;
     let mut byte = 0;
+    // A constant cannot be computed with `for`.
     while byte < 128 {
         if matches!(
             byte,

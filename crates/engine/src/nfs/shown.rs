@@ -185,6 +185,7 @@ const fn is_shown(word: OptionId, negated: bool) -> bool {
         | OptionId::Mountproto
         | OptionId::Mountvers
         | OptionId::Mountport => true,
+        // The kernel shows these only where they are off.
         OptionId::Exec
         | OptionId::Suid
         | OptionId::Dev

@@ -35,6 +35,7 @@ pub enum Grammar {
 /// then `0x` for base 16, a leading `0` for base 8, else base 10. Nothing may
 /// follow. `None` is what the kernel answers with EINVAL or ERANGE.
 pub fn kernel_number(text: &str) -> Option<u32> {
+    // Nine digits always fit, and nearly every number is of this form.
     if text.len() < 10 && is_canonical_decimal(text) {
         return Some(text.bytes().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')));
     }
@@ -44,6 +45,7 @@ pub fn kernel_number(text: &str) -> Option<u32> {
         None if digits.len() > 1 && digits.starts_with('0') => (digits, 8),
         None => (digits, 10),
     };
+    // `from_str_radix` would take another sign, which the kernel refuses.
     if digits.starts_with(['+', '-']) {
         return None;
     }

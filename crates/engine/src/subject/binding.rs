@@ -169,6 +169,7 @@ impl Uid {
     pub fn parse(text: &str) -> Option<Self> {
         // from_str_radix alone takes a plus sign and any number of digits.
         let groups: Vec<&str> = text.split('-').collect();
+        // The API server writes them in small letters.
         let is_hex = |group: &str| group.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let fits =
             groups.iter().map(|group| group.len()).eq(GROUPS) && groups.iter().all(|group| is_hex(group));

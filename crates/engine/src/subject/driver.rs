@@ -150,6 +150,7 @@ pub(crate) const PLAIN: Driver = Driver {
     server_key: "server",
     steps: assembly::AS_GIVEN,
     cut: Cut::Elements,
+    // A driver that was not read may do anything with the letters.
     case: Case::Unknown,
     empty: Empty::KernelDefaults,
     emptiness: Emptiness::NoText,

@@ -65,6 +65,7 @@ impl<'m> Token<'m> {
     /// Puts what the driver makes of the option in its place.
     fn replace_option(&mut self, option: MountOption<'m>) {
         self.acceptance = acceptance::judge(&option);
+        // A driver that rewrote the option may have mended it.
         if option::is_plain(option.text()) {
             self.malformation = None;
             self.meant = None;

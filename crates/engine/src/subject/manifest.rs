@@ -118,6 +118,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts<'de>, A::Error> {
+                // Lists of options are rarely longer.
                 let mut texts = Vec::with_capacity(8);
                 while let Some(text) = list.next_element()? {
                     texts.push(room(texts.len(), text)?);

@@ -215,6 +215,7 @@ impl Metadata<'_> {
         // delete it with themselves.
         let owner = owners.find(|owner| owner.controller == Some(true));
         let named = owner.and_then(|owner| Some((owner.kind.as_deref()?, owner.name.as_deref()?)));
+        // A Deployment names its ReplicaSets by the hash of this label.
         let hash = self.labels.as_ref().and_then(|labels| labels.template_hash.as_deref());
         match named {
             Some(("ReplicaSet", name)) => {

@@ -91,6 +91,7 @@ impl Unless {
     /// at instead.
     pub(crate) fn is_met_by_element(self, element: &str) -> bool {
         match self {
+            // Keywords are looked for in options, of which an element may hold several.
             Self::Never | Self::Keyword(_) => false,
             Self::Element(elements) => elements.contains(&element),
             Self::Key(key) => element.split('=').next() == Some(key),

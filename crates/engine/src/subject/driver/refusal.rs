@@ -143,6 +143,7 @@ impl Taken {
 fn holds_only_addresses(json: &str) -> bool {
     // An escape stands in no address, nor in the name of a zone.
     let mut texts = json.split('"').skip(1).step_by(2).zip(json.split('"').skip(2).step_by(2));
+    // A text before a colon is a key of the map, and no address.
     let is_key = |after: &str| after.trim_start().starts_with(':');
     !json.contains('\\') && texts.all(|(text, after)| is_key(after) || text.parse::<IpAddr>().is_ok())
 }
