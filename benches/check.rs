@@ -227,7 +227,7 @@ fn main() {
 
     let volumes = (0..100_000).map(|index| {
         let mut volume = volume(index);
-        // kubectl leaves them out unless it is asked for them.
+        // kubectl leaves them out by default.
         let metadata = volume.get_mut("metadata").and_then(Value::as_object_mut);
         metadata.expect("metadata").remove("managedFields");
         volume.to_string()

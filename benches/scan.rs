@@ -439,7 +439,7 @@ fn mebibytes(process: &Path) -> Option<f64> {
 
 fn cpu(process: &Path) -> Option<Duration> {
     let stat = fs::read_to_string(process.join("stat")).ok()?;
-    // The name in parentheses may hold blanks.
+    // The name in parentheses may hold spaces.
     let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
     let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
     // 100 a second, on every system that Linux is built for (USER_HZ).

@@ -33,7 +33,7 @@ use response::Response;
 use unreadable::Fault;
 use wire::{API_VERSION, FullReview, Request, Review};
 
-/// A body and how to judge it.
+/// A body and how to evaluate it.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'q> {
     /// The endpoint.
@@ -75,7 +75,7 @@ pub fn review_quickly(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'
     review_at_most(question, QUICK_OPTIONS, observe)
 }
 
-/// Most bytes of options, in the object and the one before it, that are judged
+/// Most bytes of options, in the object and the one before it, that are evaluated
 /// quickly. Real lists have 50 to 200.
 const QUICK_OPTIONS: usize = 1024;
 
@@ -97,6 +97,7 @@ fn review_at_most(
     Some(match review as serde_json::Result<FullReview<'_>> {
         Ok(review) if review.request.uid.len() > LONGEST_UID => without_uid(),
         Ok(review) if review.api_version.as_deref() == Some(API_VERSION) => {
+            // The text is read once more there, as the kind that it is.
             if judged_kind(&review.request).and_then(Kind::pod_spec).is_some() {
                 return workload::review(question, most, observe);
             }
@@ -151,6 +152,7 @@ fn unparsed(
     let named = serde_json::from_slice::<Review<'_, Named<'_>>>(question.body).ok();
     let named = named.as_ref().and_then(|review| review.request.object.as_ref()?.metadata.as_ref());
     let name = named.map(Metadata::name).unwrap_or_default();
+    // An object that is not evaluated is admitted, whatever else is wrong with it.
     if let Some(request) = request.filter(|request| !is_judged(request)) {
         return pass(question, request, &Passed { name, ..Passed::default() }, observe);
     }
@@ -164,7 +166,7 @@ struct Named<'a> {
     metadata: Option<Metadata<'a>>,
 }
 
-/// Returns true if the request creates or updates an object of a kind that is judged.
+/// Returns true if the request creates or updates an object of a kind that is evaluated.
 fn is_judged<O>(request: &Request<'_, O>) -> bool {
     let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
     judged_kind(request).is_some_and(|kind| kind.is_judged_on(sub_resource))
@@ -193,6 +195,7 @@ fn judge(
     let user = request.user_info.username.as_deref().unwrap_or_default();
     let lay_out = |object| {
         let mut subject = Subject::of_kind(kind, object, policy.drivers());
+        // Anyone who may create a volume may write the annotation that names its provisioner.
         if !policy.believes_provisioner(user) {
             subject.provisioned_by = None;
         }
@@ -206,11 +209,13 @@ fn judge(
     let old = request
         .old_object
         .as_ref()
+        // A caller that is no API server may send an old object with a CREATE.
         .filter(|_| request.operation.as_deref() == Some("UPDATE"))
         .map(|old| lay_out(old));
     let carriers = subject.carriers.iter().chain(old.iter().flat_map(|old| &old.carriers));
     let strays = subject.misplaced.iter().chain(old.iter().flat_map(|old| old.misplaced));
     let of_strays = strays.flat_map(|stray| &stray.texts).map(String::len).sum::<usize>();
+    // Before the evaluation, whose time grows with the options.
     if carriers.map(Carrier::length).sum::<usize>() + of_strays > most {
         return None;
     }
@@ -226,7 +231,7 @@ fn judge(
     Some(Judgement { question, request, case, verdict }.answer(observe))
 }
 
-/// The log entry of an object that is not judged; its name counts where the request has none.
+/// The log entry of an object that is not evaluated; its name counts where the request has none.
 #[derive(Debug, Clone, Copy, Default)]
 struct Passed<'p> {
     name: &'p str,
@@ -234,7 +239,7 @@ struct Passed<'p> {
     nfs: Option<Nfs>,
 }
 
-/// Allows what is not judged.
+/// Allows what is not evaluated.
 fn pass<O>(
     question: &Question<'_>,
     request: &Request<'_, O>,

@@ -61,9 +61,11 @@ pub fn validating(policy: &Policy, today: Date) -> Result<Generated<'_>, Error> 
         (_, Action::Off) => return Err(Error::RuleIsOff),
         (_, Action::Audit) => "[Audit]",
         (Mode::Enforce, Action::Deny) => "[Deny]",
+        // The API server takes no Deny together with Warn.
         (Mode::Observe, Action::Deny) | (_, Action::Warn) => "[Warn, Audit]",
     };
     let (said, left_out) = exemptions::sort(policy, today);
+    // CEL has no clock: an exemption in the manifest lasts until it is generated again.
     let ending = said.iter().filter(|exemption| exemption.expires.is_some()).copied().collect();
     let expressions = Expressions::new(policy, said);
     let manifest = format!(
@@ -164,6 +166,7 @@ pub fn inline(policy: &Policy) -> Result<String, Error> {
         (Mode::Enforce, Action::Deny) => "[Deny]",
         (Mode::Observe, Action::Deny) | (_, Action::Warn) => "[Warn, Audit]",
     };
+    // A template is only warned of, as by the webhook: its Pods are denied.
     let templates = if action == Action::Audit { "[Audit]" } else { "[Warn, Audit]" };
     let binding = |name: &str, is_pods: bool, actions: &str| {
         format!(
@@ -223,6 +226,7 @@ spec:
 /// Returns the drivers that the policy declares as NFS but that the default `matchConditions` would
 /// filter out.
 pub fn drivers_to_generate_for(policy: &Policy) -> impl Iterator<Item = &str> {
+    // Without the policy: the default conditions know nothing of it.
     let table = drivers::Table::new(&[]);
     let is_in_doubt = move |name: &str| table.skips_some_of(name);
     policy

@@ -22,20 +22,20 @@ pub const CERTIFICATE_LIFE: Duration = Duration::days(90);
 /// slow against that of the node would reject them else.
 pub const BACKDATE: Duration = Duration::hours(1);
 
-/// The reason why the authority cannot do its work.
+/// The reason why the CA cannot do its work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A name is neither a DNS name nor an address.
     #[error("{0:?} is neither a DNS name nor an IP address")]
     BadName(String),
-    /// The authority's own certificate or key cannot be used.
+    /// The CA's own certificate or key cannot be used.
     #[error("the CA cannot be used: {0}")]
     BadAuthority(rcgen::Error),
     /// A certificate cannot be made.
     #[error("cannot create a certificate: {0}")]
     Make(#[from] rcgen::Error),
-    /// The authority's own certificate cannot be read.
+    /// The CA's own certificate cannot be read.
     #[error("the CA cannot be used: {0}")]
     Unreadable(#[from] state::Unreadable),
 }
@@ -70,14 +70,14 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Authority {
-    /// Makes an authority that lives [`AUTHORITY_LIFE`] from `now`.
+    /// Makes a CA that lives [`AUTHORITY_LIFE`] from `now`.
     ///
     /// # Errors
     ///
     /// When the system gives no randomness.
     pub fn generate(now: OffsetDateTime) -> Result<Self, Error> {
         let mut params = CertificateParams::default();
-        // Two authorities are trusted at a time: their names tell them apart.
+        // Two CAs are trusted at a time: their names tell them apart.
         params.distinguished_name = common_name(&format!("nfs-mount-guard CA of {}", now.date()));
         // It signs certificates of servers, and no further CA (RFC 5280, 4.2.1.9).
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -91,7 +91,7 @@ impl Authority {
         Ok(Self { issuer: Issuer::new(params, key), pair, not_after })
     }
 
-    /// Takes an authority that was made before.
+    /// Takes a CA that was made before.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl Authority {
     }
 
     /// Signs a certificate for `names`, DNS names or addresses, that lives
-    /// [`CERTIFICATE_LIFE`] from `now`, but no longer than the authority.
+    /// [`CERTIFICATE_LIFE`] from `now`, but no longer than the CA.
     ///
     /// # Errors
     ///

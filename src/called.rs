@@ -12,7 +12,7 @@ pub const OWN_NAME: &str = "nfs-mount-guard";
 /// The prefix of a plugin's name (kubectl `pkg/cmd/plugin`).
 const PLUGIN: &str = "kubectl-";
 
-/// The prefix of the name of the program from which kubectl asks for completions.
+/// The prefix of the name of the program from which kubectl requests completions.
 const COMPLETION: &str = "kubectl_complete-";
 
 static NAME: OnceLock<String> = OnceLock::new();

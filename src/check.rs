@@ -1,4 +1,4 @@
-//! Judges the objects of files by a policy, as the webhook would.
+//! Evaluates the objects of files by a policy, as the webhook would.
 
 mod actions;
 pub mod baseline;
@@ -48,7 +48,7 @@ use way_out::ways_out;
 pub struct Checker<'c> {
     /// By which policy.
     pub policy: &'c Policy,
-    /// Whose answer is reported: that of `/validate` alone, or to what `/mutate` made of
+    /// The webhook whose answer is reported: that of `/validate` alone, or to what `/mutate` made of
     /// the object.
     pub judged_as: Endpoint,
     /// The day, for exemptions that end.
@@ -62,7 +62,7 @@ pub struct Checker<'c> {
 }
 
 impl Checker<'_> {
-    /// Judges the content of a file. A file that `is_explicit` is reported
+    /// Evaluates the content of a file. A file that `is_explicit` is reported
     /// whatever it holds; one that a walk found may be of another kind.
     pub fn bytes(&self, path: &Path, name: &str, bytes: Vec<u8>, is_explicit: bool) -> FileReport {
         let scope = self.with_fixes.then_some(Scope::FILE);
@@ -115,7 +115,7 @@ impl Checker<'_> {
         file
     }
 
-    /// Judges a page of a list of the API server. Each volume says its claim.
+    /// Evaluates a page of a list of the API server. Each volume says its claim.
     pub fn page(&self, name: &str, bytes: Vec<u8>) -> FileReport {
         let text = match text::decode(bytes) {
             Ok((text, _)) => text,
@@ -185,6 +185,7 @@ impl Checker<'_> {
                 let parts = object.parts.iter().enumerate().filter(|(_, part)| !is_named(part));
                 file.subjects.extend(parts.map(|(at, part)| self.part(part, &object, (index, at), reading)));
                 let is_unreadable = |subject: &SubjectReport| subject.tie.binding == Binding::Unreadable;
+                // One error an object, however many parts it has.
                 if file.subjects.iter().skip(begin).any(is_unreadable) {
                     problems.push(live::unreadable(&object));
                 }
@@ -192,7 +193,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Judges one part of an object; `at` are the object's index and the part's.
+    /// Evaluates one part of an object; `at` are the object's index and the part's.
     fn part<'i>(
         &self,
         part: &Part<'i>,
@@ -202,6 +203,7 @@ impl Checker<'_> {
     ) -> SubjectReport {
         let lines = reading.lines;
         let subject = part.subject(object, self.policy);
+        // A recorded update is compared with what was, as at admission.
         let old = part.subject_before(object, self.policy);
         let case = Case {
             policy: self.policy,
@@ -235,6 +237,7 @@ impl Checker<'_> {
                     FindingReport { offered: offers.then(offer).flatten(), ..found }
                 })
                 .collect();
+            // Rules run in the order of their codes, and people read from the top.
             findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
             findings
         };
@@ -249,7 +252,7 @@ impl Checker<'_> {
             Some(finding(&subject, judged, action, &place, &[], object))
         };
         tie.pairs = together::pairs::of(self.policy, &subject, object, self.today, &prepare);
-        // A finding of two objects comes later; the claim is asked for where Pods may be.
+        // A finding of two objects comes later; the claim is kept where Pods may be.
         let is_told = tie.unreached.is_some()
             || tie.pairs.is_some() && reading.may_have_pods
             || actions.iter().any(|action| *action > Reported::Audit);
@@ -333,7 +336,7 @@ impl<'r> Reading<'r> {
     }
 }
 
-/// Counts and names what is not judged and holds mount options.
+/// Counts and names what is not evaluated and holds mount options.
 fn not_judged(found: &Unjudged, name: &str, lines: &Lines<'_>, file: &mut FileReport) {
     *file.skipped.entry(Skip::HoldsOptions).or_default() += 1;
     name_unjudged(found, name, lines, file);

@@ -122,11 +122,12 @@ enum Command {
 }
 
 impl Cli {
-    /// Reads the process's command line, and ends the process where it asks for
+    /// Reads the process's command line, and ends the process where it requests
     /// help or cannot be read.
     pub fn read() -> Self {
         let mut words: Vec<OsString> = std::env::args_os().collect();
         let role = called::start(words.first().map(OsString::as_os_str));
+        // A caller may pass no words at all, not even the name of the program.
         words.drain(..1.min(words.len()));
         if role == Role::Completion || words.first().is_some_and(|word| word == plugin::COMPLETE) {
             let begin = usize::from(role == Role::Command);
@@ -140,6 +141,7 @@ impl Cli {
         )]
         let color = Color::read(&words);
         #[cfg(feature = "serve")]
+        // First `serve`: a container starts it, and the description of all commands takes longer to build.
         if let Some((color, args)) = color.zip(serve::Args::read_alone(words.iter().cloned())) {
             return Self { command: Command::Serve(args), color };
         }
@@ -194,6 +196,7 @@ fn with_better_tip(mut error: clap::Error, words: &[OsString]) -> clap::Error {
     if error.kind() != ErrorKind::UnknownArgument {
         return error;
     }
+    // clap suggests `-- --flag`, which would take the flag for a path.
     error.remove(ContextKind::Suggested);
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg).cloned() else { return error };
     let known = FOREIGN_FLAGS.iter().find(|(foreign, _)| *foreign == flag.as_str()).map(|(_, known)| *known);

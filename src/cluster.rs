@@ -18,7 +18,7 @@ mod webhooks;
 /// The field manager: the owner of the fields that nfs-mount-guard writes.
 pub const FIELD_MANAGER: &str = "nfs-mount-guard";
 
-/// The reason why the cluster does not do what is asked.
+/// The reason why the cluster does not do what is requested.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -33,7 +33,7 @@ pub enum Error {
         /// The reason, and the remedy.
         reason: String,
     },
-    /// The authority cannot do its work.
+    /// The CA cannot do its work.
     #[error(transparent)]
     Authority(#[from] crate::ca::Error),
     /// The certificate in the Secret cannot be served with.

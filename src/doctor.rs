@@ -81,7 +81,7 @@ pub struct Outcome {
     /// True if it may pass by itself in a minute: a Pod that starts, a caBundle that is not written
     /// yet.
     pub may_pass: bool,
-    /// True if the cluster could not be asked about it at all.
+    /// True if the cluster could not be called for it at all.
     pub is_unseen: bool,
     /// The broken part, if several checks see the same fault. Only the first reports it.
     pub(crate) cause: Option<Cause>,
@@ -158,12 +158,14 @@ impl Outcome {
     /// Joins several faults of one check: the worst decides, with its remedy.
     fn worst(faults: Vec<Self>, otherwise: impl FnOnce() -> Self) -> Self {
         let Some(status) = faults.iter().map(|fault| fault.status).max() else { return otherwise() };
+        // Status is ordered from Ok to Problem, so the maximum is the worst.
         let mut all = Self::new(status, "");
         for fault in faults {
             if !all.seen.is_empty() {
                 all.seen.push_str("; ");
             }
             all.seen.push_str(&fault.seen);
+            // One remedy at a time: that of the first of the worst.
             if fault.status == status && all.remedy.is_none() {
                 all.effect = fault.effect;
                 all.remedy = fault.remedy;
@@ -195,6 +197,7 @@ pub fn evaluate(facts: &ClusterFacts) -> Vec<Checked> {
             Some(id) => Outcome::skipped(&format!("needs {id}")),
             None => (check.evaluate)(facts),
         };
+        // After its evaluation: only the outcome shows the cause.
         let outcome = match known_from(&done, &outcome) {
             Some(id) => Outcome::skipped(&format!("same cause as {id}")),
             None => outcome,
@@ -210,6 +213,7 @@ fn known_from(done: &[Checked], outcome: &Outcome) -> Option<&'static str> {
     let reports = |earlier: &&Checked| {
         let (status, seen) = (earlier.outcome.status, earlier.outcome.cause.as_ref());
         let is_same = match cause {
+            // The counters rose because a probe failed: whichever it was, it reported the fault.
             Cause::Counted => status == Status::Problem && checks::is_probe(earlier.check) && seen.is_some(),
             cause => seen == Some(cause),
         };

@@ -36,7 +36,7 @@ struct Malformed;
 /// The end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The client asked for it: `shutdown`, then `exit`.
+    /// The client requested it: `shutdown`, then `exit`.
     Orderly,
     /// The client ended without `shutdown`, or without `exit`.
     Abrupt,

@@ -155,6 +155,7 @@ impl Node<'_> {
     ///
     /// When nothing can be said. Parts of one volume that cannot be read are in the report.
     pub fn check(&self) -> Result<NodeReport, Error> {
+        // mountinfo has no links: paths are compared as the kernel has them.
         let pods_dir = self.pods_dir.canonicalize().map_err(|error| self.pods_error(error))?;
         let own = fs::read(OWN_MOUNTS).map_err(|source| proc_error(Path::new(OWN_MOUNTS), source))?;
         let own = MountTable::parse(&own);
@@ -169,6 +170,7 @@ impl Node<'_> {
         let identity = Identity::of(&metadata, mount);
         let points: HashSet<&Path> = own.mounts().map(|mount| &*mount.point).collect();
         let listing = volumes::list(&pods_dir, &points).map_err(|error| self.pods_error(error))?;
+        // Entries that could not be read may have been Pods.
         if listing.pods == 0 && listing.errors.is_empty() {
             self.expect_none(&pods_dir)?;
         }

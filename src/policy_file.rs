@@ -130,6 +130,7 @@ pub fn load(path: &Path) -> Result<Policy, Error> {
     let read = |source| Error::Read { file: file.clone(), source };
     let mut bytes = Vec::new();
     let opened = std::fs::File::open(path).map_err(read)?;
+    // A pipe or a device may never end.
     opened.take(LONGEST + 1).read_to_end(&mut bytes).map_err(read)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > LONGEST) {
         return Err(Error::TooLong { file });
@@ -158,6 +159,7 @@ pub fn parse(text: &str, file: &str) -> Result<Policy, Mistakes> {
                 Mistake { position, message: problem.message, line }
             })
             .collect();
+        // In the order of the text, whatever the order in which they were found.
         mistakes.sort_by_key(|mistake| mistake.position);
         mistakes.dedup();
         Mistakes { file: file.to_owned(), mistakes }
@@ -189,6 +191,7 @@ fn read(text: &str, lines: &Lines<'_>) -> Result<Policy, Vec<Problem>> {
 /// Looks for [`FILE_NAME`] in `folder` and above, up to the root of the Git
 /// repository; without one, in `folder` only.
 pub fn discover(folder: &Path) -> Option<PathBuf> {
+    // A policy above the repository is not part of it: a build elsewhere would not find it.
     let top = folder.ancestors().find(|ancestor| ancestor.join(".git").exists()).unwrap_or(folder);
     folder
         .ancestors()

@@ -64,14 +64,14 @@ pub struct Report {
     pub policy: PolicyOrigin,
     /// Counts.
     pub summary: Summary,
-    /// Every judged object, in the order of the files.
+    /// Every evaluated object, in the order of the files.
     #[serde(serialize_with = "json::with_exempt")]
     pub subjects: Vec<SubjectReport>,
     /// The parts that could not be read, in the order of the files.
     pub errors: Vec<ReadError>,
     /// The mount options that are not evaluated, in the order of the files.
     pub not_judged: Vec<NotJudged>,
-    /// Findings a rule, where they were asked for.
+    /// Findings a rule, where they were requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Vec<Statistic>>,
     /// The workloads that mount a volume with a finding, most urgent first; empty if the input has
@@ -96,7 +96,7 @@ pub struct Report {
     /// True if there may be Pods that were not listed, so that a claim without Pods may have some.
     #[serde(skip)]
     pub lacks_pods: bool,
-    /// Judged objects that are not among the subjects, because nothing was found.
+    /// Evaluated objects that are not among the subjects, because nothing was found.
     #[serde(skip)]
     pub dropped: usize,
     /// The counters of a scan of a cluster.
@@ -110,7 +110,7 @@ pub struct Report {
 pub struct Summary {
     /// Documents read; a List counts as its items.
     pub documents: usize,
-    /// Objects of the kinds that are judged, and inline volumes.
+    /// Objects of the kinds that are evaluated, and inline volumes.
     pub judged: usize,
     /// Documents of other kinds, and what a walk passes over.
     pub skipped: usize,
@@ -124,7 +124,7 @@ pub struct Summary {
     pub warned: usize,
     /// Findings that the baseline knows.
     pub baselined: usize,
-    /// Documents that hold mount options and are not judged; they count as
+    /// Documents that hold mount options and are not evaluated; they count as
     /// skipped.
     pub not_judged: usize,
     /// Objects with placeholders, which are not rendered.
@@ -170,7 +170,7 @@ impl Reported {
     }
 }
 
-/// One judged object.
+/// One evaluated object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubjectReport {
@@ -349,21 +349,25 @@ impl Report {
         let with =
             |decision: &str| self.subjects.iter().filter(|subject| subject.decision == decision).count();
         (self.summary.denied, self.summary.patched) = (with("deny"), with("patch"));
+        // A scan drops objects without findings to save memory, and counts them.
         self.summary.judged = self.subjects.len() + self.dropped;
         self.summary.not_rendered =
             self.subjects.iter().filter(|subject| !subject.not_rendered.is_empty()).count();
         self.summary.unreadable = self.errors.len();
+        // A scan counts several times: once incomplete, a report stays so.
         self.complete &= self.errors.is_empty();
         self.summary.not_judged = self.not_judged.len();
         self.summary.warned = self
             .subjects
             .iter()
             .filter(|subject| {
+                // An object counts once, by the gravest that happens to it.
                 subject.decision != "deny"
                     && subject.findings.iter().any(|finding| finding.action == Reported::Warn)
             })
             .count();
         if statistics {
+            // Ordered by code, so that two runs write the same report.
             let mut counts: BTreeMap<(Code, &'static str), usize> = BTreeMap::new();
             for finding in self.findings() {
                 *counts.entry((finding.code, finding.name)).or_default() += 1;
@@ -409,7 +413,7 @@ pub struct FileReport {
     pub sees_pods: bool,
     /// True if there are Pods that cannot be read, so that their volumes are not known.
     pub lacks_pods: bool,
-    /// Judged objects that are not among the subjects, because nothing was found.
+    /// Evaluated objects that are not among the subjects, because nothing was found.
     pub dropped: usize,
     /// The counters of a scan of a cluster.
     pub live: Live,

@@ -81,7 +81,7 @@ pub struct Config {
     pub limits: Limits,
     /// Threads that answer, at least the one that runs the server.
     pub threads: usize,
-    /// The time for which it continues to serve once it is asked to stop, so that callers learn of
+    /// The time for which it continues to serve once a signal stops it, so that callers learn of
     /// it first.
     pub shutdown_delay: Duration,
     /// Counts log lines that were dropped.
@@ -200,7 +200,7 @@ impl Server {
         &self.shared
     }
 
-    /// Returns the port that was opened; of use when port 0 was asked for.
+    /// Returns the port that was opened; of use when port 0 was requested.
     ///
     /// # Errors
     ///
@@ -256,7 +256,7 @@ impl Server {
                 // The loop has no end of its own.
                 () = &mut accept => Stop::Now,
             };
-            // The Pod leaves the EndpointSlices when it is asked to stop, and API servers learn of
+            // The Pod leaves the EndpointSlices when its termination begins, and API servers learn of
             // that later:
             // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination
             self.shared.draining.store(true, Ordering::Relaxed);

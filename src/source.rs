@@ -42,13 +42,13 @@ use unjudged::Unjudged;
 /// List itself.
 #[derive(Debug)]
 pub enum Item<'i> {
-    /// An object of a kind that is judged.
+    /// An object of a kind that is evaluated.
     Object(Box<Object<'i>>),
-    /// Something that is not judged.
+    /// Something that is not evaluated.
     Skipped(Skip),
-    /// Something that is not judged and holds mount options.
+    /// Something that is not evaluated and holds mount options.
     Unjudged(Unjudged),
-    /// Mount options in the object that follows, at a place that is not judged.
+    /// Mount options in the object that follows, at a place that is not evaluated.
     Beside(Unjudged),
     /// The object that follows is a Pod of a cluster: what it mounts, where it mounts
     /// something and has not ended.
@@ -68,7 +68,7 @@ impl Item<'_> {
     }
 }
 
-/// The reason why something is not judged.
+/// The reason why something is not evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Skip {
     /// Mount options in an object of another kind, in a patch, in Terraform.
@@ -83,7 +83,7 @@ pub enum Skip {
     EmptyList,
     /// A text that is nothing but comments, or such a document after another one.
     Empty,
-    /// A recorded AdmissionReview that is not judged: a deletion, the status of a
+    /// A recorded AdmissionReview that is not evaluated: a deletion, the status of a
     /// class.
     NotJudged,
     /// A Helm template; only in walks.
@@ -229,7 +229,7 @@ helm template CHART | nfs-mount-guard check -";
 /// The meaning of a problem in a walk, in which a file may contain other documents than manifests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fault {
-    /// It counts where the file speaks of what is judged.
+    /// It counts where the file speaks of what is evaluated.
     #[default]
     Unread,
     /// It is a template that is not rendered, which kubectl refuses too.
@@ -298,6 +298,7 @@ fn visit_any(text: &str, lines: &Lines<'_>, goes_on: bool, visitor: &mut dyn FnM
         let rest = text.get(stream.end..).unwrap_or_default();
         match stream.documents.len() {
             _ if rest.is_empty() => return,
+            // A brace may begin YAML as well: {kind: StorageClass}.
             0 => begin = behind_blanks(text),
             1 if rest.starts_with("---") => begin = stream.end,
             _ => {
@@ -338,7 +339,7 @@ start a new document with --- on its own line, or delete it"
     }
 }
 
-/// Returns the beginning of YAML that looked like JSON: kubectl passes over blanks, up to the end
+/// Returns the beginning of YAML that looked like JSON: kubectl passes over white space, up to the end
 /// of the first line.
 fn behind_blanks(text: &str) -> usize {
     let blank = text.len() - text.trim_start().len();
@@ -390,6 +391,8 @@ fn classify(api_version: Option<&str>, kind: Option<&str>, implied: &Implied) ->
         // The API server's answer to a call that failed.
         "Status" if group.as_deref() == Some("") => Sort::None,
         kind => match Kind::parse(kind) {
+            // Without an apiVersion the kind is taken at its word; another group has kinds of the same
+            // name.
             Some(kind) if group.is_none_or(|group| group == kind.group()) => Sort::Object(kind),
             _ => Sort::Other,
         },

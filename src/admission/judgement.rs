@@ -13,7 +13,7 @@ use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use nfs_mount_guard_json::push_string;
 
-/// One subject, judged: the request that it came with, and the verdict.
+/// One subject, evaluated: the request that it came with, and the verdict.
 pub(super) struct Judgement<'j, 'm, O> {
     pub(super) question: &'j Question<'j>,
     pub(super) request: &'j Request<'j, O>,
@@ -95,7 +95,7 @@ pub(super) fn refusal(name: &str, kind: Kind, causes: Vec<StatusCause>) -> Statu
     Status {
         status: "Failure",
         message: message::together(&causes),
-        // As the API server's own validation answers: kubectl then prints the causes, one a line.
+        // The API server's own validation answers so: kubectl then prints the causes, one a line.
         reason: "Invalid",
         code: 422,
         details: StatusDetails {
@@ -119,6 +119,7 @@ pub(super) fn each_once(codes: impl Iterator<Item = Code>) -> Vec<Code> {
 /// carrier, and never a `test`, whose failure would be an error for the user even where the webhook
 /// may be ignored.
 fn json_patch(subject: &Subject<'_>, elements: &Elements<'_>) -> String {
+    // Room for the usual list of five or six options without a second allocation.
     let mut patch = String::with_capacity(256);
     for (carrier, elements) in subject.carriers.iter().zip(elements) {
         let is_same = elements.iter().map(|element| &**element).eq(carrier.elements.iter().copied());

@@ -252,7 +252,7 @@ pub(super) fn template_warnings(case: &Case<'_, '_>, verdict: &Verdict, of: &str
     let denied = if is_enforced { "its Pods will be denied: " } else { "its Pods would be denied: " };
     let mut told = Vec::new();
     let mut tell = |treatment, what| told.extend(verdict.with(treatment).map(|judged| (judged, what)));
-    // An update of the template is judged by what it makes worse, and a new Pod has no past.
+    // An update of the template is evaluated by what it makes worse, and a new Pod has no past.
     let stays = if is_enforced { "already present: new Pods denied: " } else { "already present: " };
     tell(Treatment::Denied, denied);
     tell(Treatment::AlreadyPresent, stays);

@@ -66,6 +66,7 @@ pub fn replay(
     let mut replayed = Vec::with_capacity(endpoints.len());
     for endpoint in endpoints {
         let question = Question { endpoint: *endpoint, body: &body, policy, today };
+        // A replayed review is no request of a cluster: it is neither logged nor counted.
         let answer = review(&question, &mut |_| {});
         let read: Option<Value> = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200);
         let response = read.and_then(|mut read| read.get_mut("response").map(Value::take));

@@ -66,7 +66,7 @@ impl Fault {
     }
 }
 
-/// Returns the type that serde asks for, in the words of a manifest.
+/// Returns the type that serde expects, in the words of a manifest.
 fn expected_type(text: &str) -> &str {
     match text {
         "a sequence" => "a list",

@@ -1,4 +1,4 @@
-//! Requests for Pods and for what makes Pods: each inline CSI volume is judged,
+//! Requests for Pods and for what makes Pods: each inline CSI volume is evaluated,
 //! and nothing is ever patched, for a Pod that differs from its template is
 //! taken for outdated by its controller.
 
@@ -72,6 +72,7 @@ fn judge(
     let passed = Passed { name: &own_name, ..Passed::default() };
     let (object, old) = (request.object.take(), request.old_object.take());
     let is_update = request.operation.as_deref() == Some("UPDATE");
+    // An old object of another operation, such as a deletion, is no former state.
     let pairs = kind.zip(object).map(|(kind, object)| pairs(kind, *object, old.filter(|_| is_update)));
     let (Some(kind), Some(pairs), Endpoint::Validate) = (kind, pairs, question.endpoint) else {
         return Some(pass(question, &request, &passed, observe));
@@ -149,6 +150,7 @@ fn decide(
     let may_deny = decides && policy.mode() == Mode::Enforce;
     let mut said = Said::default();
     for pair in pairs {
+        // A denial needs no further causes, and a hostile object has thousands of volumes.
         if said.is_settled(may_deny) {
             break;
         }

@@ -126,6 +126,7 @@ impl<'p> Expressions<'p> {
     /// Returns the variables that [`super::background_mount::repairs`] uses.
     pub(super) fn mutating_variables(&self) -> Vec<Variable> {
         let mut variables = self.driver_variables();
+        // No mutation reads it.
         variables.retain(|variable| variable.name != "foldsCase");
         variables.extend([
             Variable { name: "mountOptions", comment: "The list.", expression: list_of(OBJECT) },
@@ -203,6 +204,7 @@ impl<'p> Expressions<'p> {
 
     fn was_judged(&self) -> String {
         let names = Names { object: OLD, driver: "variables.driver", facts: "variables.facts" };
+        // An old object counts only where it was evaluated itself: else an update could bring bg in.
         let terms: Vec<String> = [Some("request.operation == 'UPDATE'".to_owned())]
             .into_iter()
             .chain([self.table.may_still_be_nfs(names), self.exempt(OLD).map(|exempt| not(&exempt))])
@@ -240,6 +242,7 @@ pub(super) fn validations() -> Vec<Validation> {
                     "annotation",
                     "variables.wasJudged && variables.annotation == variables.oldAnnotation",
                 ),
+                // Attributes are immutable: after the first evaluation they are the same.
                 is_short("values", "variables.wasJudged"),
             ]
             .join(" &&\n"),
@@ -298,6 +301,7 @@ pub(super) const LONGEST: usize = 4096;
 /// Returns CEL that is true if a text is no longer than is evaluated. `size` of a text counts its
 /// characters, and bytes are made of a short one only: they cost by the length.
 pub(super) fn is_short(text: &str) -> String {
+    // size() counts without a copy: bytes(), which copies, gets only what is short.
     format!("{text}.size() <= {LONGEST} && bytes({text}).size() <= {LONGEST}")
 }
 
@@ -310,7 +314,7 @@ variables.foldsCase ? [r'(?i:b[\x22\x27\\]*g)'] :
 /// The switch of mount(8) for options, as `reading::background_word` has it.
 const SWITCH: &str = "(-([a-np-zA-Z]*o|-options)[ =]*)?";
 
-/// Returns the characters that may surround the keyword: quotes and backslashes, and blanks, as
+/// Returns the characters that may surround the keyword: quotes and backslashes, and white space, as
 /// `reading::is_blank` has it, where these are not known to stay or where quotes are.
 fn around(text: &str) -> String {
     around_in(text, "variables.keepsCase")
@@ -356,6 +360,7 @@ fn annotation_of(object: &str) -> String {
 /// Returns the texts with `fg` for every option that is `bg`, in the bytes of the others; `all` is
 /// all of them as one. A quote keeps its partner, as `reading::foreground_instead` has it.
 fn repaired(texts: &str, all: &str) -> String {
+    // By all texts together: a quote in one of them may reach into the next.
     let around = around(all);
     format!(
         r#"{texts}.map(e, !({}) ? e :

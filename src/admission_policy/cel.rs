@@ -1,5 +1,5 @@
 //! Text of the Common Expression Language (CEL), as far as Kubernetes 1.30
-//! knows it: literals, lists, and the questions that names and patterns ask.
+//! knows it: literals, lists, and the comparisons with names and patterns.
 
 use std::fmt::Write as _;
 
@@ -37,6 +37,7 @@ pub(super) fn list(items: &[&str]) -> String {
         return line;
     }
     let mut text = String::from("[");
+    // The first item begins a line.
     let mut column = WIDTH;
     for (index, literal) in literals.iter().enumerate() {
         let comma = if index + 1 < literals.len() { "," } else { "" };
@@ -123,6 +124,7 @@ fn regular_expression(pattern: &str) -> String {
     for character in pattern.chars() {
         match character {
             '*' => text.push_str(".*"),
+            // RE2 refuses the escape of a letter, and takes that of any punctuation.
             c if c.is_ascii_punctuation() && !matches!(c, '-' | '/' | '_') => text.extend(['\\', c]),
             c => text.push(c),
         }
@@ -156,6 +158,7 @@ pub(super) fn first_is<T>(text: &str, entries: &[(&str, T)], wanted: impl Fn(&T)
             _ => runs.push((*is_wanted, vec![pattern])),
         }
     }
+    // From the last run on: each earlier one overrides what follows it.
     let by_pattern = runs.iter().rev().fold(None, |rest: Option<String>, (is_wanted, patterns)| {
         let is = is_one_of(text, patterns)?;
         match (is_wanted, rest) {

@@ -27,13 +27,13 @@ pub(super) fn driver_of(object: &str) -> String {
     )
 }
 
-/// Returns the driver of a `FlexVolume` as the table is asked for it: no name of the table has a blank,
+/// Returns the driver of a `FlexVolume` as the table is searched for it: no name of the table has white space,
 /// and each pattern has a dot, so that it is not taken for a CSI driver or a provisioner.
 fn entry_of_script(name: &str) -> String {
     format!("flexVolume {}", name.replace('.', " "))
 }
 
-/// Returns the name under which the table is asked for the driver of `object`: that of a `FlexVolume`
+/// Returns the name under which the table is searched for the driver of `object`: that of a `FlexVolume`
 /// is one of the table's own, or one that only a policy may know. A source of the kubelet's that it
 /// hands to a CSI driver has its plugin's.
 pub(super) fn entry_of(object: &str) -> String {
@@ -79,7 +79,7 @@ pub(super) fn facts_of(object: &str, attributes: &str) -> String {
     )
 }
 
-/// A driver that is known to leave letters and blanks as they are.
+/// A driver that is known to leave letters and white space as they are.
 pub(super) const KEEPS_CASE: &str = "keeps case";
 
 /// One that is known to make them small.
@@ -103,9 +103,9 @@ pub(super) fn is_option_key(key: &str) -> String {
 enum Fate {
     /// Nothing: they are never NFS.
     Never,
-    /// It judges those that the clues of the table do not rule out.
+    /// It evaluates those that the clues of the table do not rule out.
     ByClues(&'static Driver),
-    /// It judges them all.
+    /// It evaluates them all.
     Always(&'static Driver),
 }
 
@@ -121,7 +121,7 @@ impl Fate {
 /// The driver table with what a policy says of drivers.
 #[derive(Debug)]
 pub(super) struct Table<'p> {
-    /// Names and patterns of the table in the order in which they are asked.
+    /// Names and patterns of the table in the order in which they are tried.
     /// Of a name that is no pattern the policy's word is in its fate.
     rows: Vec<(&'static str, Fate)>,
     /// Names and patterns of the policy with what they say of drivers that the
@@ -133,6 +133,7 @@ impl<'p> Table<'p> {
     pub(super) fn new(settings: &'p [DriverSetting]) -> Self {
         let said = |name: &str| settings.iter().find(|setting| driver::glob(&setting.name, name))?.nfs;
         let all = driver::drivers().flat_map(|row| row.names.iter().map(move |name| (*name, row)));
+        // Names before patterns, as the lookup of the webhook has it: an exact name wins.
         let (patterns, names): (Vec<_>, Vec<_>) = all.partition(|(name, _)| name.contains('*'));
         let is_in_table = |name: &str| names.iter().any(|(found, _)| *found == name);
         let settings = settings
@@ -149,7 +150,7 @@ impl<'p> Table<'p> {
         self.rows.iter().filter_map(|(name, fate)| Some((*name, fate.row()?)))
     }
 
-    /// Returns CEL that is true if the object may be NFS, judging by its driver's name.
+    /// Returns CEL that is true if the object may be NFS by its driver's name.
     pub(super) fn driver_may_be_nfs(&self, driver: &str) -> String {
         let mut terms = Vec::new();
         let is_called_nfs = self.is_called_nfs(driver, true);
@@ -180,7 +181,7 @@ impl<'p> Table<'p> {
         }
     }
 
-    /// Returns CEL that is true if the object may be NFS, judging by its clues.
+    /// Returns CEL that is true if the object may be NFS by its clues.
     pub(super) fn clues_may_be_nfs(&self, names: Names) -> String {
         self.divided(names, |_| true).join(" &&\n")
     }
@@ -262,6 +263,7 @@ impl<'p> Table<'p> {
         for (name, fate) in names {
             let reading = of(fate);
             match runs.iter_mut().find(|(found, _)| *found == reading) {
+                // The last branch of the chain says the same, and each term costs.
                 _ if reading == of_unknown => {}
                 Some((_, names)) => names.push(name),
                 None => runs.push((reading, vec![name])),
@@ -328,6 +330,8 @@ impl<'p> Table<'p> {
             self.settings.iter().map(|(pattern, _)| entry_of_script(pattern)).collect();
         let of_scripts = scripts.iter().map(String::as_str);
         let of_each = self.settings.iter().zip(of_scripts).flat_map(|((pattern, said), script)| {
+            // Such a pattern matches the written form of a script as well, and a second term would be the
+            // same.
             let is_of_both = pattern.starts_with('*') && !pattern.contains('.');
             [Some((*pattern, *said)), (!is_of_both).then_some((script, *said))].into_iter().flatten()
         });
@@ -343,6 +347,7 @@ impl<'p> Table<'p> {
 fn fate(row: &'static Driver, said: Option<bool>) -> Fate {
     match (said, row.nfs) {
         (Some(false), _) | (None, Nfs::No) => Fate::Never,
+        // As in the webhook: a row that is never NFS says nothing of how options are read.
         (Some(true), Nfs::No) => Fate::Always(&driver::DECLARED),
         (Some(true), _) => Fate::Always(row),
         (None, _) => Fate::ByClues(row),

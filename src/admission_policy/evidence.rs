@@ -20,6 +20,7 @@ pub(super) fn may_be_nfs(row: &Driver, names: Names) -> Option<String> {
             (true, None) => Some(not(&shows_surely(&clue.evidence, names))),
             (true, Some(rest)) if rest == "false" => Some(rest),
             (true, Some(rest)) => {
+                // In CEL `&&` binds closer than `||`.
                 let rest = if rest.contains(" ||\n") { format!("({})", hanging(&rest, 1)) } else { rest };
                 Some(format!("{} &&\n{rest}", not(&shows_surely(&clue.evidence, names))))
             }
@@ -47,6 +48,7 @@ pub(super) fn shows(evidence: &Evidence, names: Names) -> String {
     match evidence {
         Evidence::Value(key, values) => has_fact(facts, &[*key], values),
         Evidence::Exact(key, values) => has_exactly(object, key, values),
+        // A class is known by its provisioner, a volume by its spec: one expression evaluates both.
         Evidence::ExactParameter(key, values) => {
             format!("{object}.?provisioner.hasValue() && {}", has_exactly(object, key, values))
         }
@@ -142,6 +144,7 @@ fn has_fact(facts: &str, keys: &[&str], values: &[&str]) -> String {
 /// Returns the patterns of a fact that has one of the keys and one of the values.
 fn patterns(keys: &[&str], values: &[&str]) -> Vec<String> {
     let of_key = |key: &str| {
+        // The facts of the policy have keys and values in lower case.
         let key = key.to_ascii_lowercase();
         values.iter().map(|value| format!("{key}={}", value.to_lowercase())).collect::<Vec<_>>()
     };

@@ -36,7 +36,7 @@ pub(super) fn selects(exemption: &Exemption, object: &str) -> String {
         Some(Kind::StorageClass) => {
             format!("({is_volume} ? {class} != '' && {} : {})", named(&class), named(&name))
         }
-        // The policies are not asked about other kinds.
+        // The policies match no other kinds.
         Some(_) => "false".to_owned(),
     };
     // A class and a volume have no namespace that a pattern could select.

@@ -30,7 +30,7 @@ pub(super) fn further_texts(table: &Table<'_>, names: Names, attributes: &str) -
 /// Returns the texts of [`further_texts`] for one row: lists of options, after a first one that is
 /// none.
 fn texts_of(row: &Driver, handle: &str, attributes: &str) -> Vec<String> {
-    // As options with commas between them; the switches go.
+    // Words become options with commas between them; the switches go.
     let words = |texts: &str| {
         format!(
             r"{texts}.filter(t, t.matches(r'[\s\v\x{{85}}\pZ](-o|--options)'))

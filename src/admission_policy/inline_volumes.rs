@@ -24,6 +24,7 @@ const VOLUME: Names = Names { object: "volume", driver: "driver", facts: "facts"
 /// Returns the volumes of the Pods of any kind of `object`. A CronJob has the longest way to them;
 /// of a Pod the first ways lead nowhere.
 fn volumes_of(object: &str) -> String {
+    // The deepest place first: every workload has a spec.
     format!(
         "{object}.?spec.?jobTemplate.?spec.?template.?spec\n  .or({object}.?spec.?template.?spec)\n  \
          .or({object}.?template.?spec)\n  .or({object}.?spec)\n  .?volumes.orValue([])"
@@ -185,6 +186,7 @@ pub(super) fn resource_rules(pods: bool) -> String {
             None => groups.push((kind.group(), vec![kind.plural()])),
         }
     }
+    // A template can be changed, and then makes other Pods.
     let operations = if pods { "[CREATE]" } else { "[CREATE, UPDATE]" };
     groups.iter().fold(String::new(), |text, (group, plurals)| {
         let plurals = plurals.join(", ");

@@ -12,6 +12,7 @@ use crate::subject::manifest::MUTATE_LABEL;
 pub(super) fn indented(text: &str, by: usize) -> String {
     let mut indented = String::new();
     for line in text.lines() {
+        // White space at the end of a line would be a fault to linters.
         if !line.is_empty() {
             let _ = write!(indented, "{:by$}{line}", "");
         }
@@ -22,6 +23,7 @@ pub(super) fn indented(text: &str, by: usize) -> String {
 
 fn comment(text: &str, by: usize) -> String {
     text.lines().fold(String::new(), |mut all, line| {
+        // Writing to a string cannot fail.
         let _ = writeln!(all, "{:by$}# {line}", "");
         all
     })

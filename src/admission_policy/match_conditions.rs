@@ -55,7 +55,7 @@ pub const INSPECTED: &[(&[&str], Concern)] = &[
 /// Returns the conditions of a webhook or an admission policy that is there for `concern`.
 ///
 /// `policy` counts for what it says of drivers: conditions generated without it
-/// never ask about a driver that the table calls not NFS, whatever the policy
+/// never call the webhook for a driver that the table calls not NFS, whatever the policy
 /// of a running guard says.
 pub fn match_conditions(policy: &Policy, concern: Concern) -> Vec<MatchCondition> {
     let table = Table::new(policy.drivers());

@@ -1,8 +1,8 @@
-//! When certificates and authorities are replaced, and in which order, so
+//! When certificates and CAs are replaced, and in which order, so
 //! that at no moment a server shows what an API server does not trust.
 //!
-//! A change of authority takes three steps, each at least [`Rotation::wait`]
-//! after the one before: the new authority is *announced* in the caBundle
+//! A change of CA takes three steps, each at least [`Rotation::wait`]
+//! after the one before: the new CA is *announced* in the caBundle
 //! beside the old one; it *takes over* and signs; the old one is *retired*.
 
 use time::{Duration, OffsetDateTime};
@@ -21,12 +21,12 @@ pub struct Stored {
     pub previous: Option<String>,
     /// See [`CaState::leaf`].
     pub leaf: Option<Pair>,
-    /// True if the Secret's annotation asks for a new authority.
+    /// True if the Secret's annotation requests a new CA.
     pub rotate: bool,
 }
 
 impl Stored {
-    /// Returns true if `certificate` (PEM) is that of one of its authorities.
+    /// Returns true if `certificate` (PEM) is that of one of its CAs.
     pub fn knows(&self, certificate: &str) -> bool {
         let pairs = [self.authority.as_ref(), self.next.as_ref()].into_iter().flatten();
         pairs
@@ -51,17 +51,17 @@ impl From<CaState> for Stored {
 /// One step forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RotationStep {
-    /// A first authority was made, or one in place of what cannot be used.
+    /// A first CA was made, or one in place of what cannot be used.
     Founded,
     /// A new certificate was signed: the stored one could not be used.
     Signed,
     /// A new certificate was signed: two thirds of the old one's life were over.
     Renewed,
-    /// A new authority stands beside the old one in the caBundle.
+    /// A new CA stands beside the old one in the caBundle.
     Announced,
-    /// The new authority has signed the certificate.
+    /// The new CA has signed the certificate.
     TookOver,
-    /// The old authority is trusted no more.
+    /// The old CA is trusted no more.
     Retired,
 }
 
@@ -148,7 +148,7 @@ impl Rotation {
         Ok((chain, Some(step)))
     }
 
-    /// Starts with a new authority. Certificates that the old one signed stay trusted until they
+    /// Starts with a new CA. Certificates that the old one signed stay trusted until they
     /// expire: a replica may still serve with it.
     fn found(&self, found: &Stored, now: OffsetDateTime) -> Result<CaState, Error> {
         let authority = Authority::generate(now)?;
@@ -180,7 +180,7 @@ impl Rotation {
     }
 }
 
-/// Returns an authority that can sign as of `now`, with what its certificate says.
+/// Returns a CA that can sign as of `now`, with what its certificate says.
 fn usable(pair: &Pair, now: OffsetDateTime) -> Option<(Authority, CertificateFacts)> {
     let facts = CertificateFacts::read(&pair.certificate).ok()?;
     // A key that was edited would sign what no API server accepts.

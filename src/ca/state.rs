@@ -17,11 +17,11 @@ use super::{BACKDATE, Pair};
 /// of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaState {
-    /// The authority that signs.
+    /// The CA that signs.
     pub authority: Pair,
-    /// The authority that will sign once every API server trusts it.
+    /// The CA that will sign once every API server trusts it.
     pub next: Option<Pair>,
-    /// The certificate of the authority that signed before, trusted as long as
+    /// The certificate of the CA that signed before, trusted as long as
     /// a server may still show what it signed.
     pub previous: Option<String>,
     /// The serving certificate of the webhook, signed by `authority`.
@@ -29,7 +29,7 @@ pub struct CaState {
 }
 
 impl CaState {
-    /// Returns the caBundle, in PEM: every authority that is to be trusted.
+    /// Returns the caBundle, in PEM: every CA that is to be trusted.
     pub fn bundle(&self) -> String {
         let next = self.next.as_ref().map(|pair| pair.certificate.as_str());
         // The signer first: some tools read only the first certificate of a bundle.

@@ -75,6 +75,7 @@ impl Baseline {
             .subjects
             .iter()
             .flat_map(|subject| {
+                // Findings for audit fail no build: there is nothing to tolerate.
                 let told = subject.findings.iter().filter(|finding| finding.action > Reported::Audit);
                 told.map(|finding| BaselineEntry {
                     rule: finding.code.to_string(),
@@ -114,6 +115,7 @@ impl Baseline {
                 !is_known
             });
             report.summary.baselined += before - subject.findings.len();
+            // The decision was made with those that are gone now.
             let gravest = subject.findings.iter().map(|finding| finding.action).max();
             match gravest {
                 Some(Reported::Deny) => {}
@@ -127,6 +129,7 @@ impl Baseline {
 
 /// Returns the fault of a text that is no baseline. Only one that begins as JSON was meant as one.
 fn fault(text: &str, error: &serde_json::Error) -> BaselineError {
+    // JSON of another kind, or no JSON: a place in it would help no reader.
     if error.is_data() || !text.trim_start().starts_with('{') {
         return BaselineError::Syntax;
     }

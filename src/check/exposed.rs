@@ -2,8 +2,10 @@
 //! claim, and what made them. Pure; the objects come from one input, in any order.
 //!
 //! A class is in an entry only for the claims that wait for a volume of it: a provisioner copies its
-//! options into each volume that it makes (external-provisioner `pkg/controller/controller.go`,
-//! `Provision`), so volumes that exist have findings of their own.
+//! options into each volume that it makes ([`Provision`] of external-provisioner), so volumes that
+//! exist have findings of their own.
+//!
+//! [`Provision`]: https://github.com/kubernetes-csi/external-provisioner/blob/v6.3.0/pkg/controller/controller.go
 
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
@@ -306,7 +308,7 @@ fn entries(subject: &SubjectReport, mounting: &Mounting<'_>) -> Vec<Exposed> {
         Binding::Free if is_volume => (None, Vec::new()),
         // The error says so.
         Binding::Unreadable => return Vec::new(),
-        // A Pod that a file asks for, or that has ended, mounts nothing.
+        // A Pod that a file requests, or that has ended, mounts nothing.
         Binding::Free | Binding::Unknown => match mounting.by_name.get(&own_name(subject)) {
             Some(pods) if is_pod(subject) && !pods.is_empty() => (None, pods.clone()),
             _ => return Vec::new(),

@@ -15,12 +15,12 @@ use crate::source::text::Lines;
 use crate::subject::Subject;
 
 /// The subjects of a text that `fix` would repair in a scope, and so can be rewritten:
-/// each by the index of its object and of its part. Nothing where no scope is asked for.
+/// each by the index of its object and of its part. Nothing where no scope is requested.
 #[derive(Debug, Default)]
 pub struct Proposed {
     repaired: Option<(Scope, RepairedSubjects)>,
     text: Option<String>,
-    /// The lines whose findings are asked for; `None` for all.
+    /// The lines whose findings are requested; `None` for all.
     asked: Option<RangeInclusive<usize>>,
 }
 
@@ -33,13 +33,13 @@ impl Proposed {
         Self { repaired: Some((scope, repaired.subjects)), text: repaired.text, asked: None }
     }
 
-    /// Looks for findings on these lines only: an editor asks for those of one line of many.
+    /// Looks for findings on these lines only: an editor requests those of one line of many.
     #[must_use]
     pub fn on(self, lines: Option<RangeInclusive<usize>>) -> Self {
         Self { asked: lines, ..self }
     }
 
-    /// Returns true if the findings of a line are asked for.
+    /// Returns true if the findings of a line are requested.
     pub(super) fn is_about(&self, line: usize) -> bool {
         self.asked.as_ref().is_none_or(|lines| lines.contains(&line))
     }

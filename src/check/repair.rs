@@ -67,7 +67,7 @@ pub struct Repaired {
     remedied: HashSet<usize>,
     /// The objects of which something is left as it is.
     refused: HashSet<usize>,
-    /// Where each object begins, with the name of its first part.
+    /// The offset of each object, with the name of its first part.
     titles: Vec<(usize, String)>,
 }
 
@@ -152,6 +152,7 @@ pub fn repair(
         }
         barred.0.extend(halves);
     }
+    // Some parts are still half mended: then no form changes at all.
     way.repair(text, None, 0).settled(barred)
 }
 

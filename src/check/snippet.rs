@@ -41,7 +41,7 @@ pub(super) fn snippet((before, rest): (&str, &str), width: usize) -> Snippet {
 }
 
 /// Returns the text from its first letter on, where a line break that is folded stands before
-/// that: to YAML it is a blank of the option, and no place to show.
+/// that: to YAML it is white space of the option, and no place to show.
 pub(super) fn behind_break(text: &str, range: Range<usize>) -> Range<usize> {
     let written = text.get(range.clone()).unwrap_or_default();
     let behind = written.trim_start();

@@ -1,6 +1,7 @@
 //! Finds faults that only several objects of one input show: a volume made by hand whose class has
 //! mount options. A provisioner copies these into the volumes that it makes; nothing copies them
-//! into another one (external-provisioner `pkg/controller/controller.go`, `Provision`).
+//! into another one (`Provision` of external-provisioner,
+//! <https://github.com/kubernetes-csi/external-provisioner/blob/v6.3.0/pkg/controller/controller.go>).
 
 pub(super) mod pairs;
 pub mod quiet;

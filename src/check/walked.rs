@@ -20,7 +20,7 @@ pub fn is_foreign(text: &str, problems: &[Problem]) -> bool {
         && !speaks_of_volumes(text.as_bytes())
 }
 
-/// Returns the reason why an object is not judged in a walk.
+/// Returns the reason why an object is not evaluated in a walk.
 pub fn passed_over(object: &Object<'_>) -> Option<Skip> {
     if object.is_template() {
         Some(Skip::Template)

@@ -62,7 +62,7 @@ struct GenerateArgs {
 }
 
 impl Args {
-    /// Makes what is asked for.
+    /// Makes what is requested.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl GenerateArgs {
     }
 }
 
-/// Returns the authority in the directory, or a new one where there is none.
+/// Returns the CA in the directory, or a new one where there is none.
 fn authority(dir: &Path, now: OffsetDateTime) -> anyhow::Result<(Authority, bool)> {
     let (certificate, key) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));
     match (certificate.exists(), key.exists()) {
@@ -126,11 +126,13 @@ fn authority(dir: &Path, now: OffsetDateTime) -> anyhow::Result<(Authority, bool
 /// beginning.
 fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
+    // In the same directory, because a rename does not cross file systems.
     let temporary = path.with_extension("new");
     let written = fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
+        // At creation: a key that is closed afterwards could be read for a moment.
         .mode(mode)
         .open(&temporary)
         .and_then(|mut file| file.write_all(text.as_bytes()))

@@ -1,4 +1,4 @@
-//! `check`: judges manifests as the webhook would.
+//! `check`: evaluates manifests as the webhook would.
 
 use std::fs;
 use std::path::PathBuf;
@@ -63,12 +63,13 @@ pub struct Args {
 }
 
 impl Args {
-    /// Judges, reports, and says how it ended.
+    /// Evaluates, reports, and says how it ended.
     ///
     /// # Errors
     ///
     /// On wrong use, and when a report cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
+        // Files of flags come before the inputs, so that a wrong one is reported at once.
         let baseline = self.reporting.baseline()?;
         let excludes = self.exclusion.read()?;
         let (policy, name) = self.reporting.judgement.named_policy()?;
@@ -76,6 +77,7 @@ impl Args {
             policy: &policy,
             judged_as: self.reporting.judged_as.endpoint(),
             today: OffsetDateTime::now_utc().date(),
+            // Only SARIF carries edits, and to compute them each text is repaired as well.
             with_fixes: self.reporting.format.iter().any(|output| output.format == Format::Sarif),
             marks_unfixed: self.reporting.format.iter().any(|output| output.format == Format::Text),
             joins_inputs: self.paths.len() > 1 || self.paths.iter().any(|path| path.is_dir()),
@@ -90,6 +92,7 @@ impl Args {
         for file in results {
             report.add(file);
         }
+        // After all files, because a volume and its class may stand in different ones.
         check::together::judge(&mut report);
         let documents = passed_over.values().sum();
         report.add(FileReport { documents, skipped: passed_over, ..FileReport::default() });
@@ -100,6 +103,7 @@ impl Args {
                 check::read_error_of(&error.path.display().to_string(), &error.reason.to_string())
             }),
         );
+        // Those of the walk were appended: one order for all.
         report.errors.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         if let Some(baseline) = baseline {
             tolerate(&baseline, &mut report);
@@ -114,6 +118,7 @@ impl Args {
                 .with_context(|| format!("--write-baseline: {} cannot be written", file.display()))?;
         }
         self.reporting.write(&report)?;
+        // With no report on standard output, this is the only place that shows them to a person.
         if self.reporting.format.iter().all(|output| output.file.is_some()) {
             tell(&report.errors, told);
         }
@@ -131,6 +136,7 @@ check what they render or create, or drop the flag"
     }
 
     fn exit(&self, report: &Report) -> Exit {
+        // Before findings, because an input that was not read may have more of them.
         if !report.errors.is_empty() {
             Exit::Unreadable
         } else if self.reporting.fails(report) && self.write_baseline.is_none() {

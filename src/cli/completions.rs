@@ -64,6 +64,7 @@ impl Args {
     ///
     /// When standard output cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
+        // The generator panics where it cannot write, as into a closed pipe.
         let mut script = Vec::new();
         match self.shell {
             Target::Shell(shell) => {

@@ -91,7 +91,7 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// On wrong use, when nothing names a cluster, when the API server cannot be asked,
+    /// On wrong use, when nothing names a cluster, when the API server cannot be called,
     /// and when standard output cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -106,6 +106,7 @@ impl Args {
         let (client, server) = match connect(&at).await {
             Ok(connected) => connected,
             Err(error) => {
+                // A script that reads JSON gets it also where the credentials fail.
                 if self.format == Format::Json && matches!(error, connect::Error::User { .. }) {
                     self.write(&DoctorReport::unasked(String::new(), self.pre, error.to_string()))?;
                 }
@@ -122,6 +123,7 @@ impl Args {
         let shows = io::stderr().is_terminal();
         let progress = |reason: &str| {
             if shows {
+                // 76 characters: a line that wraps could not be erased.
                 let _ = write!(io::stderr(), "\r\u{1b}[K{reason:.76}");
             }
         };
@@ -134,6 +136,7 @@ impl Args {
                 let report = DoctorReport::new(server.address().to_owned(), &facts, &done);
                 self.write(&report)?;
                 Ok(match (&report.error, report.summary.problems) {
+                    // A problem that was seen counts more than what was not seen.
                     (_, 1..) => Exit::Findings,
                     (None, 0) => Exit::Success,
                     (Some(_), 0) => Exit::Unreadable,
@@ -180,7 +183,7 @@ fn speaks_utf8() -> bool {
     })
 }
 
-/// Returns an exec plugin or a token that does not work is no wrong use.
+/// Returns the error with its exit code: an exec plugin or a token that does not work is no wrong use.
 fn told(error: connect::Error) -> anyhow::Error {
     match error {
         connect::Error::User { .. } => InputError(error.to_string()).into(),

@@ -20,7 +20,7 @@ pub enum Exit {
     Usage,
     /// An input could not be read.
     Unreadable,
-    /// Nothing to judge, with `--require-match`.
+    /// Nothing to evaluate, with `--require-match`.
     NothingToJudge,
     /// A signal with this number ended it.
     Stopped(i32),
@@ -34,7 +34,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Unreadable => 3,
             Exit::NothingToJudge => 4,
-            // As a shell has it.
+            // A shell reports a signal so.
             Exit::Stopped(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         })
     }

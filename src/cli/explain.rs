@@ -68,9 +68,11 @@ impl Args {
         let selected = select(name);
         if selected.is_empty() {
             let shown = plain(name);
+            // People give the file that they want explained.
             if Path::new(name).exists() {
                 anyhow::bail!("unknown rule {name:?}; to explain a file: nfs-mount-guard explain -f {shown}");
             }
+            // People give the option that they want explained.
             if MountOption::new(&*name.to_lowercase()).entry().is_some() {
                 anyhow::bail!(
                     "unknown rule {name:?}, which is a mount option; to explain the options of a file: \
@@ -105,12 +107,14 @@ nfs-mount-guard explain -f FILE"
             others.extend(found.iter().map(|found| check::unjudged(found, &input_name, &lines)));
         }
         let is_manifest = !path.is_some_and(is_terraform);
+        // Terraform is no YAML: every line would be an error.
         let read = if is_manifest { text.as_str() } else { "" };
         visit_each(read, &lines, &mut |item| match item {
             Item::Object(object) => {
                 let line = lines.position(object.span.start).line;
                 for part in &object.parts {
                     let subject = part.subject(&object, policy);
+                    // A class may stand after the volumes that name it, so they are completed at the end.
                     unread.note(explanations.len(), object.name(), &subject);
                     explanations.push(Explanation::of(&subject, &input_name, line, object.template));
                 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use super::interrupt::Held;
 use crate::source::io_fault;
 
-/// Writes the content of a file, each time that it is asked.
+/// Writes the content of a file, each time that it is called.
 pub(super) type Content<'c> = &'c dyn Fn(&mut dyn Write) -> io::Result<()>;
 
 /// The reason why a file is not replaced: the cause, and what helps.

@@ -98,6 +98,7 @@ impl Args {
         let (policy, name) = self.judgement.named_policy()?;
         let check = Checker {
             policy: &policy,
+            // A repaired file has to pass without a repair by the webhook.
             judged_as: Endpoint::Validate,
             today: OffsetDateTime::now_utc().date(),
             with_fixes: false,
@@ -187,8 +188,10 @@ impl Args {
             exit::say(&stop.to_string())?;
             return Ok(stop.exit());
         }
+        // An input that was not read may hold a denial, so this code comes before that of findings.
         Ok(if !failures.is_empty() {
             Exit::Unreadable
+        // With --diff a change is a finding: CI fails until the file is repaired.
         } else if stays || self.diff && files > 0 {
             Exit::Findings
         } else {
@@ -226,6 +229,7 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
     let bytes = input.bytes.map_err(|error| format!("{}: {error}", input.name))?;
     let (old, has_mark) = match text::decode(bytes) {
         Ok(decoded) => decoded,
+        // A walk meets images and archives; only a text in another encoding may hold options.
         Err((_, bytes)) if !input.is_explicit && !speaks_of_volumes(&bytes) => return Ok(None),
         Err((error, _)) => return Err(format!("{}: {error}", input.name)),
     };
@@ -253,6 +257,7 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
     if unread > 0 && repaired.unread.is_empty() && repaired.text.is_none() {
         return Ok(None);
     }
+    // A link in a repository may point at any file of the machine.
     if repaired.text.is_some() && input.leads_out {
         let message =
             "is left as it is: the link leads out of the directory; name the file that it points to"
@@ -274,7 +279,7 @@ struct Read {
 }
 
 impl Read {
-    /// Judges what a repair leaves; places are those of the old text if that `stays`.
+    /// Evaluates what a repair leaves; places are those of the old text if that `stays`.
     fn fixed(self, check: &Checker<'_>, scope: Scope, repaired: Repaired, stays: bool) -> Fixed {
         let new = repaired.text.clone().unwrap_or_else(|| self.old.clone());
         // Of a file that is not changed the places are those of what it holds.
@@ -291,6 +296,7 @@ impl Read {
         }
         let is_unsafe = |finding: &FindingReport| finding.fix == Some(Applicability::Unsafe);
         let has_unsafe = left.subjects.iter().flat_map(|subject| &subject.findings).any(is_unsafe);
+        // A second repair is costly, so it is made only where a fix is left for the flag.
         let bolder = if has_unsafe && scope != Scope::FILE_UNSAFE {
             let wants = |object: &Object<'_>| self.is_explicit || passed_over(object).is_none();
             let bolder = repair::repair(check.policy, check.today, Scope::FILE_UNSAFE, &new, &wants);

@@ -78,7 +78,7 @@ impl FileArgs {
 }
 
 impl Args {
-    /// Prints what is asked for.
+    /// Prints what is requested.
     ///
     /// # Errors
     ///

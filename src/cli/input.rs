@@ -69,6 +69,7 @@ fn between_commas(globs: &str) -> Vec<&str> {
         .split(|letter| {
             match letter {
                 '{' => depth += 1,
+                // A brace too many is reported by the parser of globs.
                 '}' => depth = depth.saturating_sub(1),
                 _ => {}
             }
@@ -101,6 +102,7 @@ pub fn each<T: Send>(
     }
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(files.len()));
+    // More threads than files would only wait.
     let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len()).max(1);
     let progress = Progress::new(files.len());
     thread::scope(|scope| {
@@ -119,6 +121,7 @@ pub fn each<T: Send>(
             })
             .collect();
         let ended: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        // Before the panic is resumed, so that its message does not stand in the line of progress.
         progress.end();
         shown.thread().unpark();
         if let Some(panic) = ended.into_iter().find_map(Result::err) {
@@ -126,6 +129,7 @@ pub fn each<T: Send>(
         }
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // The threads end in any order, and a report must not.
     done.sort_unstable_by_key(|(index, _)| *index);
     Worked { results: done.into_iter().map(|(_, result)| result).collect(), errors, passed_over }
 }
@@ -191,6 +195,7 @@ fn file(found: &FoundFile) -> Result<Vec<u8>, String> {
     if found.is_explicit {
         return whole(file);
     }
+    // One byte more than the limit tells a file of that length from a longer one.
     let bytes = whole(file.take(MOST_BYTES + 1))?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(format!(
@@ -232,6 +237,7 @@ pub fn one(file: Option<&Path>, most: Option<usize>) -> Result<Vec<u8>, OneError
         Some((open, _)) => Box::new(open?),
     };
     let mut bytes = Vec::new();
+    // Room for the one byte that is added below.
     let most = most.unwrap_or(usize::MAX - 1);
     from.take(most as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > most { Err(OneError::TooLong(most)) } else { Ok(bytes) }

@@ -38,6 +38,7 @@ impl Handlers {
             let handlers = Self::default();
             let ignored = fs::read_to_string("/proc/self/status").ok();
             let ignored = ignored.as_deref().and_then(ignored_signals).unwrap_or_default();
+            // nohup ignores SIGHUP: a handler would end what has to stay.
             for signal in SIGNALS.iter().copied().filter(|signal| ignored & bit(*signal) == 0) {
                 let Ok(number) = usize::try_from(signal) else { continue };
                 // They run in this order: the first signal is noted, and a second one ends the program.
@@ -88,6 +89,7 @@ impl Held {
             return Self(None);
         }
         let handlers = Handlers::get();
+        // Writes may be nested: the first begins to hold signals back, the last ends it.
         if handlers.depth.fetch_add(1, Ordering::SeqCst) == 0 {
             handlers.came.store(0, Ordering::SeqCst);
             handlers.is_free.store(false, Ordering::SeqCst);
@@ -105,6 +107,7 @@ impl Held {
     pub(super) fn end(self) -> Option<Signal> {
         let signal = self.signal();
         if let Some(handlers) = self.0 {
+            // The caller gets it, so the drop must not end the program as well.
             handlers.came.store(0, Ordering::SeqCst);
         }
         signal
@@ -129,7 +132,7 @@ fn is_first_process() -> bool {
     std::process::id() == 1
 }
 
-/// A signal that asks the program to end.
+/// A signal that requests the end of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Signal(i32);
 

@@ -12,7 +12,7 @@ use crate::cluster::Error;
 use crate::cluster::certificates::CertificateSettings;
 use crate::cluster::service_account::{self, ServiceAccount};
 
-/// Where the built-in CA finds things.
+/// The objects and files of the built-in CA.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ManagedArgs {
     /// Service that the API server calls; the certificate is for NAME.NAMESPACE.svc

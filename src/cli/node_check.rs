@@ -200,6 +200,7 @@ impl Args {
 
     /// Looks in another process; `None` if this one has to.
     fn elsewhere(&self, reads_stdin: bool) -> anyhow::Result<Option<Exit>> {
+        // The process that was started for the look must not start another one.
         if self.alone.is_some() { Ok(None) } else { alone::run(self.limit(), reads_stdin) }
     }
 
@@ -222,6 +223,7 @@ impl Args {
             .context("the system gives no threads")?;
         runtime.block_on(async {
             let mut events = self.events.start().await?;
+            // The event loop stays free for the probes while a look waits for a dead server.
             let (sender, failed) = tokio::sync::oneshot::channel();
             let looks = move || {
                 let counts = events.as_ref().map(|events| events.counts.all());
@@ -229,6 +231,7 @@ impl Args {
                 let error = self.look_until_error(interval, |report, took, has_failed| {
                     looks.took = took;
                     looks.has_failed = has_failed;
+                    // A look that saw a part must not reset the alert on stale looks.
                     if report.errors.is_empty() && !has_failed {
                         looks.last_success = OffsetDateTime::now_utc().unix_timestamp();
                     }

@@ -112,6 +112,7 @@ impl JudgedAs {
 ///
 /// When two formats go to one place.
 pub(super) fn check_outputs(outputs: &[Output]) -> anyhow::Result<()> {
+    // Two reports one after the other are neither.
     if outputs.iter().filter(|output| output.file.is_none()).count() > 1 {
         bail!(
             "--format: only one format can go to standard output; give the others a file: json=report.json"
@@ -137,7 +138,7 @@ pub(super) fn tolerate(baseline: &Baseline, report: &mut Report) {
     }
 }
 
-/// Writes a report in every format that is asked for.
+/// Writes a report in every format that is requested.
 ///
 /// # Errors
 ///
@@ -198,6 +199,7 @@ pub(super) fn read_baseline(file: &Path) -> anyhow::Result<Baseline> {
     })?;
     let read = match text::decode(bytes) {
         Ok((text, _)) => Baseline::parse(&text),
+        // A baseline is written by this program, in UTF-8.
         Err(_) => Err(BaselineError::Syntax),
     };
     read.map_err(|error| anyhow::anyhow!("--baseline: {}{error}", file.display()))
@@ -205,6 +207,7 @@ pub(super) fn read_baseline(file: &Path) -> anyhow::Result<Baseline> {
 
 fn write_one(report: &Report, output: &Output) -> anyhow::Result<()> {
     let colour = output.file.is_none() && color::wanted();
+    // A file is read in other widths than this terminal has.
     let width = terminal::width().filter(|_| output.file.is_none());
     let text = match output.format {
         Format::Text => report::text::write(report, colour, width),

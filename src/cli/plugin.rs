@@ -90,7 +90,7 @@ pub(super) const COMPLETE: &str = "__complete";
 
 /// Prints what can be in the place of the last of the words, one a line, and what a shell
 /// does about it (cobra `ShellCompDirective`): it completes no files of its own, and adds no
-/// blank after a directory.
+/// space after a directory.
 pub(super) fn print_completions(command: Command, words: Vec<OsString>) -> Exit {
     const NO_BLANK: u8 = 2;
     const NO_FILES: u8 = 4;

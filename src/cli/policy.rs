@@ -89,6 +89,7 @@ impl Args {
 }
 
 fn check(args: FileArgs) -> anyhow::Result<Exit> {
+    // A directory that cannot be read has no policy: the message says what to give.
     let Some(file) = args.file.or_else(|| discover().ok().flatten()) else {
         anyhow::bail!(
             "no {} in this directory or above; give a FILE, or create one: nfs-mount-guard policy show --profile standard > {0}",
@@ -117,6 +118,7 @@ fn check(args: FileArgs) -> anyhow::Result<Exit> {
 
 fn show(args: ShowArgs) -> anyhow::Result<Exit> {
     let policy = match (args.profile.as_deref().and_then(|name| Profile::parse(name).ok()), args.file.file) {
+        // A profile is shown as it is, although a file may be found.
         (Some(profile), _) => Policy::of_profile(profile),
         (None, Some(file)) => load(&file)?,
         (None, None) => match discover()? {

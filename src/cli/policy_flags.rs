@@ -1,4 +1,4 @@
-//! The flags that say by what objects are judged, the same for `check`, `fix`
+//! The flags that say by what objects are evaluated, the same for `check`, `fix`
 //! and `explain`.
 
 #[cfg(feature = "lsp")]
@@ -19,7 +19,7 @@ use crate::policy_file;
 use crate::report::PolicyOrigin;
 use crate::rules::{Profile, RULES, Rule};
 
-/// By what objects are judged.
+/// By what objects are evaluated.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PolicyFlags {
     /// Policy file [default: nfs-mount-guard.yaml here or above, up to the Git root]

@@ -55,7 +55,7 @@ impl Progress {
             }
         }
         if shown > 0 {
-            // Blanks and no escape sequence: every terminal knows them.
+            // Spaces and no escape sequence: every terminal knows them.
             let _ = write!(io::stderr(), "\r{:shown$}\r", "");
         }
     }

@@ -86,6 +86,7 @@ impl Args {
     /// output cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
         let file = self.file.as_deref().filter(|file| *file != Path::new("-"));
+        // Without this the command would wait for input in silence.
         if self.file.is_none() && io::stdin().is_terminal() {
             anyhow::bail!("give the FILE of a recorded AdmissionReview, or - for standard input");
         }
@@ -108,6 +109,7 @@ impl Args {
         let written = match self.format {
             Format::Text => report::review::text(&replayed, &policy_name, color::wanted()).into_bytes(),
             Format::Json => report::review::json(&replayed).into_bytes(),
+            // A terminal would act on control characters in the names.
             Format::Raw if io::stdout().is_terminal() => {
                 json::plain(&String::from_utf8_lossy(&report::review::raw(&replayed))).into_bytes()
             }

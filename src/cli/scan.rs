@@ -1,4 +1,4 @@
-//! `scan`: judges what is in a cluster, and names the Pods that are exposed.
+//! `scan`: evaluates what is in a cluster, and names the Pods that are exposed.
 
 mod policy;
 mod reports;
@@ -121,6 +121,7 @@ impl Args {
     /// On wrong use, when nothing names a cluster, when the API server does not accept
     /// the credentials, and when a report cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
+        // Before the cluster is read, which may take minutes.
         check_outputs(&self.reporting.format)?;
         if self.reports != Reports::None && self.namespace.is_some() {
             bail!("--reports: reports are of the whole cluster; leave out --namespace");
@@ -178,6 +179,7 @@ impl Args {
 /// Tells of a long wait; at a terminal over the line of the progress.
 fn notice(text: &str) {
     if has_lines() {
+        // In place of the line of progress, which has no end.
         let _ = write!(io::stderr(), "\r\u{1b}[K");
     }
     let _ = exit::say(text);
@@ -250,6 +252,7 @@ impl Scanning<'_> {
         }
         // A failure of a later scan may be gone at the next one.
         looked.map_err(|error| if is_first { error } else { InputError(format!("{error:#}")).into() })?;
+        // Before the list is limited: findings that are left out count for the exit code.
         let fails = args.reporting.fails(&report);
         check::exposed::limit(&mut report, usize::try_from(args.max_results).unwrap_or(usize::MAX));
         args.reporting.write(&report)?;

@@ -36,10 +36,10 @@ use crate::server::{CertificateSource, Config, Error, Server, Stop};
 use crate::telemetry::log::{self, Format, Log};
 
 /// Most threads that answer requests; one answers tens of thousands a second, and
-/// each may hold a whole judgement.
+/// each may hold a whole evaluation.
 const THREADS: usize = 4;
 
-/// Most large bodies that are judged at once, however many cores there are: the
+/// Most large bodies that are evaluated at once, however many cores there are: the
 /// memory of each is many times its length.
 const HEAVY: usize = 2;
 
@@ -209,6 +209,7 @@ impl Args {
             certificate_secret,
             managed,
         } = self;
+        // Port 0 lets the system choose two different ones.
         if listen == status_listen && listen.port() != 0 {
             anyhow::bail!("--listen and --status-listen must differ: both are {listen}");
         }
@@ -248,7 +249,9 @@ impl Args {
             log_dropped: Some(log.dropped()),
         };
         let served = event_loop.block_on(serve(config, (certificate_secret, managed)));
+        // A task that hangs, such as a review in evaluation, must not keep the process.
         event_loop.shutdown_timeout(Duration::from_secs(1));
+        // Waits until all lines are written.
         drop(log);
         served.map(|()| Exit::Success)
     }
@@ -326,6 +329,7 @@ fn start_error(error: Error, folder: Option<&Path>) -> anyhow::Error {
         Error::Certificate(error) => error,
         error => return anyhow::Error::new(error),
     };
+    // Both flags may name a file, and the error has its path only.
     let is_below = |place: &str| folder.is_some_and(|folder| Path::new(place).starts_with(folder));
     let flag = match error.place() {
         Some(place) if is_below(place) => "--cert-dir: ",

@@ -11,7 +11,7 @@ use crate::server::limits::Limits;
 use crate::server::port;
 use crate::server::status::serve_router;
 
-/// Runs `work` until it fails or the process is asked to end, and serves the port
+/// Runs `work` until it fails or a signal requests the end of the process, and serves the port
 /// meanwhile if there is an address.
 ///
 /// # Errors

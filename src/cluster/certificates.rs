@@ -24,8 +24,8 @@ use crate::server::tls::{Certificate, CertificateStore};
 use crate::telemetry::metrics::Reload;
 use crate::telemetry::renewal::RenewalMetrics;
 
-/// How often a replica looks at the Secrets and the caBundle, at least; more often where
-/// the steps of a change of authority follow each other more quickly.
+/// The time after which a replica looks at the Secrets and the caBundle, at least; more often where
+/// the steps of a change of CA follow each other more quickly.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The names and places of the objects.
@@ -39,7 +39,7 @@ pub struct CertificateSettings {
     pub webhooks: String,
     /// The identity of this replica, unlike any other.
     pub holder: String,
-    /// When certificate and authority are replaced.
+    /// When certificate and CA are replaced.
     pub rotation: Rotation,
 }
 
@@ -64,7 +64,7 @@ pub struct Served {
 /// A CA in a process of its own.
 #[derive(Debug)]
 pub struct Published {
-    /// The Secret with the authority, which no other Pod reads.
+    /// The Secret with the CA, which no other Pod reads.
     pub authority_secret: String,
     /// Its status port: ready once a certificate is published.
     pub status: LastRun,
@@ -166,7 +166,7 @@ impl Certificates {
     ///
     /// # Errors
     ///
-    /// When the API server does not do what it is asked to; all that was
+    /// When the API server does not do what is requested; all that was
     /// reached before stays.
     pub async fn tick(&mut self, now: OffsetDateTime) -> Result<(), Error> {
         let kept = self.store.read().await?;
@@ -204,7 +204,7 @@ impl Certificates {
                 tracing::info!(secret = self.store.name(), "{}", step.as_str());
             }
         }
-        // API servers trust an authority before a server presents what it signed.
+        // API servers trust a CA before a server presents what it signed.
         let trusted = self.trust(&chain, now).await;
         // A renewal by the CA that is trusted already needs no new bundle.
         let is_signer_known =
@@ -216,7 +216,7 @@ impl Certificates {
         self.serve(&Stored::from(chain), now)
     }
 
-    /// Takes over the authority of the published Secret only if the API servers trust it
+    /// Takes over the CA of the published Secret only if the API servers trust it
     /// now, as they do after 0.1.0: else a client that may write that Secret, or a backup of it,
     /// would decide which CA they trust.
     async fn takes_over(&self, found: &mut Stored) -> Result<bool, Error> {
@@ -230,9 +230,9 @@ impl Certificates {
         Ok(false)
     }
 
-    /// Keeps an authority trusted that is not among those that were found, where servers
+    /// Keeps a CA trusted that is not among those that were found, where servers
     /// present what it signed and the API servers trust it now: the Secret with the
-    /// authority was restored from a backup, or 0.1.0 ran again in between. An authority
+    /// CA was restored from a backup, or 0.1.0 ran again in between. A CA
     /// that only the published Secret names is not trusted by that.
     async fn adopt(&self, kept: &Kept, found: &mut Stored) -> Result<bool, Error> {
         let Some(serving) = kept.serving_authority().filter(|serving| !found.knows(serving)) else {

@@ -60,7 +60,7 @@ pub enum Error {
     /// The user of the context has no credentials that can be used.
     #[error("{place}: {reason}")]
     User {
-        /// Whose they are.
+        /// The file that they are read from, and their user.
         place: String,
         /// The fault and the remedy.
         reason: String,
@@ -123,7 +123,7 @@ async fn config(at: &Where) -> Result<(Config, Chosen), Error> {
         std::env::var_os("KUBECONFIG").is_some_and(|list| !list.is_empty())
             || std::env::home_dir().is_some_and(|home| home.join(".kube/config").exists())
     };
-    // As kubectl: a kubeconfig comes before the service account of a Pod.
+    // kubectl decides so: a kubeconfig comes before the service account of a Pod.
     if at.kubeconfig.is_none() && at.context.is_none() && !has_default() {
         let config = Config::incluster().map_err(|error| Error::Nowhere(of_no_pod(&error)))?;
         let place = "service account".to_owned();

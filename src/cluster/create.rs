@@ -15,7 +15,7 @@ use super::FIELD_MANAGER;
 ///
 /// # Errors
 ///
-/// As the API server says; 409 if another replica created it first.
+/// The answer of the API server; 409 if another replica created it first.
 pub(super) async fn create<K>(api: &Api<K>, name: &str, holder: &str, object: &K) -> Result<(), kube::Error>
 where
     K: Clone + std::fmt::Debug + DeserializeOwned + Serialize,

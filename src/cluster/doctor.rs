@@ -35,7 +35,7 @@ pub struct Wish {
     pub wait: Duration,
 }
 
-/// The API server cannot be asked.
+/// The API server cannot be called.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot ask {server}: {reason}")]
 pub struct Unreachable {
@@ -98,6 +98,7 @@ async fn gather(asker: &mut Asker, wish: &Wish) -> ClusterFacts {
     if matches!(facts.version, Seen::Absent) {
         asker.give_up("it is no API server of Kubernetes: it has no /version (404); is the server of the kubeconfig right?");
     }
+    // From the Date header of the first answer: certificates are valid by the clock of the cluster.
     if let Some(now) = asker.clock() {
         facts.ahead = facts.now - now;
         facts.now = now;
@@ -108,8 +109,10 @@ async fn gather(asker: &mut Asker, wish: &Wish) -> ClusterFacts {
         return facts;
     }
     installed::gather(asker, &mut facts).await;
+    // Before the probes: what rises afterwards was counted for them.
     facts.metrics = asker.text("get /metrics", "/metrics").await;
     if wish.probes > 0 && asker.gone().is_none() {
+        // A probe past a broken link would only wait for its timeout.
         if wants_probes(&evaluate(&facts)) {
             probes::send(asker, &mut facts, wish.probes).await;
             if facts.metrics.found().is_some() {

@@ -47,7 +47,7 @@ impl Lease {
         let spec = found.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
         let sign = (spec.holder_identity.clone(), spec.renew_time.clone());
         let seen = match &self.seen {
-            // As client-go does: clocks of nodes differ, so only the change of the sign counts, by
+            // client-go does so, too: clocks of nodes differ, so only the change of the sign counts, by
             // the own clock (k8s.io/client-go tools/leaderelection).
             Some((last, seen)) if *last == sign => *seen,
             _ => now,

@@ -4,7 +4,9 @@
 //! and newer serve every page from the watch cache; `resourceVersion=0` would ignore
 //! the limit. A token expires with the revision that it is of, after five minutes or
 //! more: the answer 410 then has another token, which continues with the objects as they
-//! are now (apiserver `pkg/storage/errors.go`, `NewExpiredError`).
+//! are now ([`handleCompactedErrorForPaging`]).
+//!
+//! [`handleCompactedErrorForPaging`]: https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/apiserver/pkg/storage/etcd3/errors.go
 
 mod error;
 mod exchange;
@@ -29,7 +31,7 @@ const TRIES: u32 = 4;
 /// The same where it answers that it cannot do it now: overload passes.
 const BUSY_TRIES: u32 = 6;
 
-/// The longest wait that an API server may ask for before the next try.
+/// The longest wait that an API server may request before the next try.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A wait for an answer as long as this is reported, and each further one.
@@ -115,7 +117,7 @@ pub(super) const JSON: &str = "application/json";
 pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 impl Pager {
-    /// Asks `client` at this pace.
+    /// Calls through `client` at this pace.
     pub fn new(client: Client, server: Server, pace: Pace) -> Self {
         Self {
             client,
@@ -181,8 +183,8 @@ impl Pager {
                 }
                 // The revision was compacted, by default after 5 min.
                 Answer::Refused(status) if status.code == 410 => {
-                    // With this token the rest is of another moment (Continue of ListOptions in
-                    // k8s.io/apimachinery pkg/apis/meta/v1/types.go).
+                    // With this token the rest is of another moment (Continue of ListOptions:
+                    // https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/types.go).
                     let fresh = status.metadata.as_ref().and_then(|metadata| metadata.continue_.clone());
                     match fresh.filter(|fresh| !fresh.is_empty() && !renewed) {
                         Some(fresh) => {

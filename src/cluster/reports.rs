@@ -28,12 +28,12 @@ const MOST_FAILURES: usize = 3;
 /// The form of server-side apply; JSON is YAML.
 const APPLY: &str = "application/apply-patch+yaml";
 
-/// The result of asking which API is served.
+/// The APIs for reports that the API server serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Served {
     /// This one.
     By(Api),
-    /// None of those that were asked for; the resource that is missing where the other one of the
+    /// None of those that were requested; the resource that is missing where the other one of the
     /// same API is served.
     Nowhere(Option<(Api, &'static str)>),
     /// The API server does not say.
@@ -90,7 +90,7 @@ struct Resource {
 }
 
 /// Reads the results of rules that the scan did not run from the reports that there are; nothing is
-/// asked for if it ran all of the policy's.
+/// requested if it ran all of the policy's.
 ///
 /// # Errors
 ///
@@ -100,6 +100,7 @@ pub async fn kept(pager: &mut Pager, api: Api, report: &Report) -> Result<Kept, 
     if report.policy.not_run.is_empty() {
         return Ok(kept);
     }
+    // The results are wanted, and a list of metadata has none.
     for metadata_only in [listed(api, false), listed(api, true)] {
         let whole = Listed { form: JSON, ..metadata_only };
         let mut results = Results::default();
@@ -146,10 +147,12 @@ pub async fn write(pager: &mut Pager, api: Api, wanted: &[Wanted]) -> Written {
         let is_there = existing.reports.remove(&key).is_some_and(|found| found.is_same(report));
         let [of_cluster, of_namespaces] = &mut refusals;
         let refusals = if report.namespace.is_some() { of_namespaces } else { of_cluster };
+        // An equal report was written before, so the right is there.
         if is_there {
             refusals.has_written = true;
             continue;
         }
+        // Each try is a request: a missing right must not cost thousands of them.
         if refusals.is_of_all() {
             refusals.untried += 1;
             continue;
@@ -272,6 +275,7 @@ fn title(api: Api, namespace: Option<&str>, name: &str) -> String {
 
 async fn apply(pager: &mut Pager, api: Api, report: &Wanted) -> Result<(), Fault> {
     let namespace = report.namespace.as_deref();
+    // `force`: a field that someone edited belongs to the scan.
     let uri = format!("{}?fieldManager={FIELD_MANAGER}&force=true", path(api, namespace, &report.name));
     let resource = api.resource(namespace.is_some());
     let body = Some((APPLY, &*report.body));
@@ -300,6 +304,7 @@ async fn apply(pager: &mut Pager, api: Api, report: &Wanted) -> Result<(), Fault
             ),
         ),
         404 => Fault::Other(removed(api)),
+        // Of this report alone: its text, its size, or a webhook that rejects it.
         code @ (400 | 409 | 413 | 422) => Fault::Refused(
             code,
             format!(
@@ -320,6 +325,7 @@ async fn remove(pager: &mut Pager, api: Api, namespace: Option<&str>, name: &str
     let title = title(api, namespace, name);
     match pager.ask(&ask).await {
         Answer::Page(_) => Ok(()),
+        // Something else deleted it, which is as well.
         Answer::Refused(status) if status.code == 404 => Ok(()),
         Answer::Refused(status) if status.code == 403 => Err(format!(
             "not allowed to delete {title} (403): {}; grant \"delete\" on {resource} in {}",

@@ -1,7 +1,7 @@
 //! Evaluates the objects of a cluster as `check` evaluates files: classes, volumes, classes of
 //! snapshots, the Pods that mount what has a finding, and what makes Pods with inline volumes.
 //!
-//! A page is judged and dropped; only what has a finding is kept, and of the rest what
+//! A page is evaluated and dropped; only what has a finding is kept, and of the rest what
 //! another object may make of it. Secrets are never read, claims need not be: a volume
 //! names its claim.
 
@@ -87,6 +87,7 @@ pub async fn scan(
         let listed_all = pager.list(listed, listed.path, "", &mut reader).await;
         reader.end(&listed_all);
         report.add(reader.file);
+        // Only volumes are joined later, by their handles and exports.
         if listed == VOLUMES {
             quiet = reader.quiet;
         }
@@ -118,6 +119,7 @@ async fn pods(
 ) {
     let mut drivers = Drivers::default();
     let listed_all = pager.list(DRIVERS, DRIVERS.path, "", &mut drivers).await;
+    // Without the CSIDrivers any Pod may have an inline volume of NFS.
     let is_unknown = listed_all.is_err();
     let goes_on = seen(DRIVERS, listed_all, pager, report);
     let claims: BTreeSet<(Box<str>, Box<str>)> = report.subjects.iter().filter_map(claim).collect();
@@ -173,6 +175,7 @@ fn seen(listed: Listed, result: Result<(), Error>, pager: &Pager, report: &mut R
         // One list may be too much for it; a server that answers no second one is gone.
         Error::Gone { .. } => {
             let lists = |code: u16| pager.requests.keys().filter(move |(_, found)| *found == code).count();
+            // The code 0 counts requests without an answer.
             lists(200) > 0 && lists(0) < 2
         }
         Error::Forbidden { .. } | Error::Expired(_) => true,
@@ -206,6 +209,7 @@ fn drop_others(report: &mut Report, namespace: Option<&str>) {
         !subject.findings.is_empty() && !is_elsewhere
     });
     report.dropped += before - report.subjects.len();
+    // Of 100,000 objects few are left.
     report.subjects.shrink_to_fit();
 }
 
@@ -226,7 +230,7 @@ fn drop_released(report: &mut Report) {
     report.dropped += before - report.subjects.len();
 }
 
-/// Judges the pages of one list.
+/// Evaluates the pages of one list.
 struct Judging<'c> {
     check: &'c Checker<'c>,
     /// The items of a list do not say it themselves.
@@ -346,6 +350,7 @@ impl PageReader for Judging<'_> {
 
     fn forget(&mut self) {
         self.earlier.take(std::mem::take(&mut self.file));
+        // The list begins again, and its objects come a second time.
         (self.seen, self.quiet, self.counted.0) = (0, Quiet::default(), 0);
     }
 }
@@ -367,7 +372,7 @@ fn as_of_cluster(subject: &mut SubjectReport, version: &str) {
     }
 }
 
-/// Judges Pods, and keeps those that mount what has a finding.
+/// Evaluates Pods, and keeps those that mount what has a finding.
 struct Pods<'c> {
     judging: Judging<'c>,
     claims: &'c BTreeSet<(Box<str>, Box<str>)>,

@@ -87,6 +87,7 @@ impl Counts {
         }
         at_least(&mut self.findings, newer.findings);
         at_least(&mut self.pods, newer.pods);
+        // These are the volumes of which the Pods are not known: less of them is known now.
         self.volumes = newer.volumes;
     }
 }
@@ -135,6 +136,7 @@ impl ScanStatus {
     /// before it is limited.
     pub fn ended(&self, report: &Report, took: Duration, now: i64) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // A scan that saw a part must not reset the alert on stale scans.
         if report.complete {
             seen.last_success = now;
         }

@@ -20,7 +20,7 @@ use crate::ca::Pair;
 use crate::ca::rotation::Stored;
 use crate::ca::state::{CaState, is_signed_by};
 
-/// An annotation that asks for a new authority.
+/// An annotation that requests a new CA.
 pub(super) const ROTATE: &str = "nfs-mount-guard.io/rotate";
 
 const LEAF: (&str, &str) = ("tls.crt", "tls.key");
@@ -28,12 +28,12 @@ const AUTHORITY: (&str, &str) = ("ca.crt", "ca.key");
 const NEXT: (&str, &str) = ("next-ca.crt", "next-ca.key");
 const PREVIOUS: &str = "previous-ca.crt";
 
-/// Where the Secrets are.
+/// The Secrets, and the access to them.
 pub(super) struct Store {
     api: Api<Secret>,
     /// With the certificate that is served.
     pub(super) leaf: String,
-    /// With the authority, where that is another one.
+    /// With the CA, where that is another one.
     authority: Option<String>,
     /// The identity of this replica.
     holder: String,
@@ -42,7 +42,7 @@ pub(super) struct Store {
 /// The Secrets as they were read.
 #[derive(Default)]
 pub(super) struct Kept {
-    /// The one with the authority.
+    /// The one with the CA.
     whole: Option<Secret>,
     /// The one with the certificate, where that is another one.
     published: Option<Secret>,
@@ -61,7 +61,7 @@ impl Store {
         Self { api, leaf: leaf.to_owned(), authority, holder: holder.to_owned() }
     }
 
-    /// Returns the Secret with the authority.
+    /// Returns the Secret with the CA.
     pub(super) fn name(&self) -> &str {
         self.authority.as_ref().unwrap_or(&self.leaf)
     }
@@ -138,7 +138,7 @@ impl Store {
 }
 
 impl Kept {
-    /// Returns the stored state, however it came there. Without a Secret of its own, the authority
+    /// Returns the stored state, however it came there. Without a Secret of its own, the CA
     /// is taken over from the Secret that has the certificate: 0.1.0 kept both in it.
     pub(super) fn found(&self) -> Stored {
         let rotate = self.secrets().any(|secret| secret.annotations().contains_key(ROTATE));
@@ -146,7 +146,7 @@ impl Kept {
         Stored { rotate, ..found }
     }
 
-    /// Returns the authority that signed the certificate which is served now, as the published
+    /// Returns the CA that signed the certificate which is served now, as the published
     /// Secret says.
     pub(super) fn serving_authority(&self) -> Option<String> {
         let published = found(self.published.as_ref()?);
@@ -154,12 +154,12 @@ impl Kept {
         is_signed_by(&leaf, &authority).then_some(authority)
     }
 
-    /// Returns true if there is a Secret with the authority.
+    /// Returns true if there is a Secret with the CA.
     pub(super) const fn is_whole(&self) -> bool {
         self.whole.is_some()
     }
 
-    /// Returns true if an authority with its key came from the Secret with the certificate.
+    /// Returns true if a CA with its key came from the Secret with the certificate.
     pub(super) fn is_taken_over(&self) -> bool {
         let authority = self.published.as_ref().and_then(|secret| found(secret).authority);
         self.whole.is_none() && authority.is_some_and(|pair| !pair.key.is_empty())
@@ -221,7 +221,7 @@ fn publish(secret: &mut Secret, chain: &CaState) {
     answer(secret, chain);
 }
 
-/// Takes the wish for a new authority away once it is granted.
+/// Takes the wish for a new CA away once it is granted.
 fn answer(secret: &mut Secret, chain: &CaState) {
     // Not before the new CA is in the same write: a wish that is taken away too early would be lost.
     if chain.next.is_some() && secret.annotations().contains_key(ROTATE) {

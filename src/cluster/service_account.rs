@@ -1,5 +1,5 @@
 //! The API server as a Pod sees it: its address in two environment variables,
-//! and a directory with the service account's token, the authority and the
+//! and a directory with the service account's token, the CA and the
 //! namespace. A kubeconfig is not read: its plugins and proxies are nothing
 //! that a Pod has.
 
@@ -45,7 +45,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// that knows it.
 ///
 /// The directory's files are read for every connection: the kubelet renews the
-/// token, and an authority may be renewed too.
+/// token, and a CA may be renewed too.
 #[derive(Debug, Clone)]
 pub struct ServiceAccount {
     /// With `token`, `ca.crt` and `namespace`.
@@ -80,6 +80,7 @@ impl ServiceAccount {
     /// When the directory is not as kubelet makes it.
     pub fn connect(self) -> Result<(Client, String), Error> {
         let namespace = self.read("namespace")?;
+        // Read at once, so that a missing file is an error at the start, not at the first renewal.
         self.read("token")?;
         self.tls()?;
         let account = Arc::new(self);
@@ -132,6 +133,7 @@ impl ServiceAccount {
         let authority = self.authority()?;
         head.headers.insert(HOST, HeaderValue::from_str(authority.as_str())?);
         let mut token = HeaderValue::from_str(&format!("Bearer {}", self.read("token")?))?;
+        // So that no log of headers shows it.
         token.set_sensitive(true);
         head.headers.insert(AUTHORIZATION, token);
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -146,7 +148,9 @@ impl ServiceAccount {
             .await
             .map_err(|_| format!("no connection to {place} in {} s", CONNECT.as_secs()))?
             .map_err(|error| format!("no connection to {place}: {error}"))?;
+        // hyper sends nothing unless its connection is polled.
         tokio::spawn(connection);
+        // HTTP/1.1 sends the path alone; the host is in its header.
         head.uri = path.parse()?;
         let answer = timeout(ANSWER, sender.send_request(Request::from_parts(head, body))).await;
         Ok(answer.map_err(|_| format!("no answer from {place} in {} s", ANSWER.as_secs()))??)

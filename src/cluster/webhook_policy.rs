@@ -67,6 +67,7 @@ struct ConfigMap {
 ///
 /// When the ConfigMap cannot be read, or holds no policy.
 pub async fn read(pager: &mut Pager, place: &ConfigMapName) -> Result<String, Error> {
+    // A name of the command line must not lead to another path.
     let uri = format!("/api/v1/namespaces/{}/configmaps/{}", encoded(&place.namespace), encoded(&place.name));
     let ask = Ask { resource: "configmaps", method: Method::GET, uri: &uri, accept: JSON, body: None };
     let unread = |reason: String| Error::Unread { place: place.clone(), reason };
@@ -91,6 +92,7 @@ pub async fn read(pager: &mut Pager, place: &ConfigMapName) -> Result<String, Er
         return Ok(text);
     }
     let keys: Vec<String> = map.data.keys().cloned().collect();
+    // A ConfigMap that another tool made may have another name for its only key.
     let only = map.data.pop_first().map(|(_, text)| text).filter(|_| keys.len() == 1);
     only.ok_or_else(|| {
         let has = if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") };

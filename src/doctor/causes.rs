@@ -119,7 +119,7 @@ fn is_in(text: &str, message: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// As kube-apiserver 1.37.2 wrote them.
+    /// The texts are those of kube-apiserver 1.37.2.
     #[test]
     fn each_text_has_its_cause() {
         for (message, meaning) in [

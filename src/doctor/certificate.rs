@@ -67,6 +67,7 @@ pub(super) fn ca_bundle(facts: &ClusterFacts) -> Outcome {
         let problem =
             |seen: String| Outcome::problem(format!("{name}: {seen}")).cured_by(bundle_remedy(facts));
         if text(&webhook.raw, "/clientConfig/caBundle").is_empty() {
+            // A server that is called by URL may have a public certificate, which needs no caBundle.
             if installation.service.is_none() {
                 continue;
             }
@@ -83,6 +84,7 @@ pub(super) fn ca_bundle(facts: &ClusterFacts) -> Outcome {
         };
         let is_valid =
             |certificate: &&Read| certificate.not_before <= facts.now && facts.now < certificate.not_after;
+        // One valid CA is enough: during a rotation the bundle has the old one as well.
         let Some(last) = certificates.iter().filter(is_valid).map(|certificate| certificate.not_after).max()
         else {
             faults.push(problem(invalid("the caBundle", &certificates, facts)));
@@ -99,6 +101,7 @@ pub(super) fn ca_bundle(facts: &ClusterFacts) -> Outcome {
     if let Some(fault) = clock(facts) {
         faults.push(fault);
     }
+    // The bundle that ends first is the first of which the calls fail.
     Outcome::worst(faults, || match ends.iter().min() {
         Some(end) => Outcome::ok(format!("valid until {}", end.date())),
         None => Outcome::skipped("called by URL without a caBundle: the API server uses its own list of CAs"),
@@ -177,6 +180,7 @@ pub(super) fn leaf(facts: &ClusterFacts) -> Outcome {
         return bad(reason);
     }
     for webhook in &installation.webhooks {
+        // D103 reports a caBundle that cannot be read.
         let Ok(roots) = bundle(webhook) else { continue };
         match verify(first, intermediates, &roots, &host, facts.now) {
             Verified::Yes => {}
@@ -208,6 +212,7 @@ pub(super) fn leaf(facts: &ClusterFacts) -> Outcome {
         }
     }
     let left = first.not_after - facts.now;
+    // A certificate of less than 90 days is warned about in the last third of its life only.
     let soon = SOON.min((first.not_after - first.not_before) / 3);
     // Renewal is due at that moment, and takes a while.
     if left < soon - Duration::hours(1) {
@@ -256,6 +261,7 @@ fn verify(leaf: &Read, intermediates: &[Read], roots: &[Read], host: &str, now: 
         return Verified::Yes;
     }
     let mut store = RootCertStore::empty();
+    // webpki does not look at the dates of a root, and the API server does.
     for root in roots.iter().filter(|root| root.not_before <= now && now < root.not_after) {
         // One that cannot be added cannot be verified with either.
         let _ = store.add(root.der.clone());

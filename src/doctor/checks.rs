@@ -81,6 +81,7 @@ pub const CHECKS: &[Check] = &[
         id: "D001",
         name: "server-version",
         category: BEFORE,
+        // matchConditions and ValidatingAdmissionPolicies are stable since 1.30.
         title: "The API server is Kubernetes 1.30 or newer, which matchConditions and ValidatingAdmissionPolicies need",
         needs: &[],
         effect: "the API server rejects the webhook configurations, or ignores their matchConditions",
@@ -169,6 +170,7 @@ pub const CHECKS: &[Check] = &[
         id: "D202",
         name: "endpoints",
         category: SERVICE,
+        // With one alone, each restart of its Pod is a time without the webhook.
         title: "The Service has two or more ready endpoints",
         needs: &["D201"],
         effect: REJECTED,
@@ -301,6 +303,7 @@ pub const CHECKS: &[Check] = &[
         id: "D601",
         name: "api-server-counts",
         category: COUNTS,
+        // Each API server counts for itself, and a load balancer chooses the one that responds.
         title: "Since it started, the API server that responded counts no failed call, no failed open call, no failed matchCondition and no certificate without a SAN",
         needs: &["D101"],
         effect: "at some time since the API server started, requests were rejected or admitted unchecked",
@@ -323,6 +326,7 @@ pub const CHECKS: &[Check] = &[
 
 /// Returns a remedy with the names of an installation.
 pub(super) fn filled(remedy: &str, facts: &ClusterFacts) -> String {
+    // A server outside of the cluster has no namespace for kubectl.
     if let Some(origin) = facts.origin().filter(|_| remedy.contains("{namespace}")) {
         return by_url(remedy, &origin);
     }
@@ -338,10 +342,12 @@ pub(super) fn filled(remedy: &str, facts: &ClusterFacts) -> String {
 
 /// Returns the labels of the webhook's Pods, as `--selector` of kubectl takes them.
 fn selector(facts: &ClusterFacts) -> String {
+    // The Service comes first: the calls reach the Pods that it selects.
     let of_service = facts.service().and_then(|service| service.pointer("/spec/selector"));
     let of_deployment =
         || facts.deployment.found().and_then(|found| found.pointer("/spec/selector/matchLabels"));
     let labels = of_service.or_else(of_deployment).and_then(Value::as_object);
+    // An empty selector selects every Pod for kubectl, and none for a Service.
     let labels = labels.filter(|labels| !labels.is_empty());
     labels.map_or_else(
         || usual_selector(facts.release()),
@@ -362,6 +368,7 @@ pub(super) fn usual_selector(release: &str) -> String {
 /// theirs is known.
 fn by_url(remedy: &str, origin: &str) -> String {
     let has = |word: &str| remedy.contains(word);
+    // The remedies are those of the table above, so one word tells them apart.
     if has("admissionPolicy=") {
         "nfs-mount-guard generate policy | kubectl apply --filename -".to_owned()
     } else if has("certificates.caBundle=") || has("cainjector") {

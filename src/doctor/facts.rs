@@ -13,7 +13,7 @@ use super::probe::ProbeResponse;
 /// The result of a request to the API server.
 #[derive(Debug, Clone, Default)]
 pub enum Seen<T> {
-    /// It was not asked.
+    /// It was not requested.
     #[default]
     Unasked,
     /// An answer.
@@ -29,7 +29,7 @@ pub enum Seen<T> {
     },
     /// Another refusal, or no answer in time.
     Failed {
-        /// As in `Forbidden`.
+        /// The object, named as in `Forbidden`.
         what: String,
         /// The reason.
         message: String,
@@ -53,6 +53,7 @@ impl<T> Seen<T> {
             Self::Absent => Err(absent()),
             Self::Unasked => Err(Outcome::skipped("not asked")),
             Self::Forbidden { what, message } => {
+                // `what` begins with the verb of RBAC, so that the remedy names the right that is missing.
                 let (verb, object) = what.split_once(' ').unwrap_or((what, ""));
                 let mut outcome =
                     Outcome::warning(format!("skipped: not allowed to {what} (403): {}", short(message)))
@@ -109,9 +110,9 @@ pub struct ClusterFacts {
     pub is_before: bool,
     /// True if the user wants no probes.
     pub without_probes: bool,
-    /// The namespace that was asked for.
+    /// The namespace that was requested.
     pub namespace: Option<String>,
-    /// The release that was asked for.
+    /// The release that was requested.
     pub release: Option<String>,
     /// The clock of the API server, else of this machine.
     pub now: OffsetDateTime,
@@ -123,7 +124,7 @@ pub struct ClusterFacts {
     pub refused_rights: Seen<Vec<String>>,
     /// Our webhooks by installation, the one that is looked at first.
     pub installations: Seen<Vec<Installation>>,
-    /// The places where webhooks of ours are called that are not asked for.
+    /// The places where webhooks of ours are called that are not requested.
     pub elsewhere: Vec<String>,
     /// Other webhooks that are called for the same objects.
     pub others: Vec<Other>,
@@ -176,7 +177,7 @@ pub struct ClusterFacts {
 /// Another webhook that is called for StorageClasses or PersistentVolumes.
 #[derive(Debug, Clone)]
 pub struct Other {
-    /// As it is stored.
+    /// The object as it is stored.
     pub webhook: Webhook,
 }
 
@@ -277,6 +278,7 @@ impl ClusterFacts {
     pub fn container(pod: &Value) -> Option<&Value> {
         let containers = list(pod, "/spec/containers");
         let serves = |container: &&Value| {
+            // The entrypoint of the image is the program, so the chart gives `serve` as the first of args.
             list(container, "/args").first().and_then(Value::as_str) == Some("serve")
                 || list(container, "/command").iter().any(|word| word == "serve")
         };
@@ -296,7 +298,9 @@ impl ClusterFacts {
             let Some(rest) = word.strip_prefix(flag) else { continue };
             match rest.strip_prefix('=') {
                 Some(value) => return Some(value),
+                // `--flag VALUE`; a flag at the end has no value.
                 None if rest.is_empty() => return words.next().or(Some("")),
+                // Another flag that begins with the same letters.
                 None => {}
             }
         }
@@ -309,6 +313,7 @@ impl ClusterFacts {
         let container = Self::container(pod)?;
         let (mount, rest) = list(container, "/volumeMounts").iter().find_map(|mount| {
             let rest = path.strip_prefix(text(mount, "/mountPath").trim_end_matches('/'))?;
+            // /etc/tls is no directory of /etc/tls-other.
             (rest.is_empty() || rest.starts_with('/')).then(|| (mount, rest.trim_start_matches('/')))
         })?;
         let wanted = text(mount, "/name");
@@ -320,6 +325,7 @@ impl ClusterFacts {
     /// Returns the number of ready replicas, as `EndpointSlices` have it.
     pub fn ready_endpoints(&self) -> Option<usize> {
         let ready = |endpoint: &&Value| {
+            // The EndpointSlice API reads a condition that is not set as true.
             endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true)
         };
         let count = |slice: &Value| list(slice, "/endpoints").iter().filter(ready).count();
@@ -334,6 +340,7 @@ impl ClusterFacts {
             .flat_map(|installation| &installation.webhooks)
             .map(|webhook| number(&webhook.raw, "/timeoutSeconds").unwrap_or(10))
             .max();
+        // The default of timeoutSeconds is 10, and the API server takes at most 30.
         Duration::from_secs(seconds.unwrap_or(10).min(30))
     }
 }

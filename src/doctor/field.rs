@@ -49,9 +49,11 @@ pub(super) fn selects(selector: &Value, labels: &Value) -> bool {
             let is_among = seen.is_some_and(|seen| values.contains(&seen));
             match text(expression, "/operator") {
                 "In" => is_among,
+                // It selects objects without the label as well.
                 "NotIn" => !is_among,
                 "Exists" => seen.is_some(),
                 "DoesNotExist" => seen.is_none(),
+                // The API server takes no other operator.
                 _ => false,
             }
         })

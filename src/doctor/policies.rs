@@ -45,6 +45,7 @@ pub(super) fn bound(facts: &ClusterFacts) -> Outcome {
             .collect();
         if actions.is_empty() {
             faults.push(Outcome::problem(format!("{policy_name} has no binding, so it has no effect")));
+        // The policy for Pods may warn: inlineVolumes.policy=warn is a value of the chart.
         } else if policy_name == CLASSES && !actions.contains(&"Deny") {
             faults.push(Outcome::warning(format!(
                 "{policy_name} is bound with {}, not Deny",
@@ -123,7 +124,9 @@ pub(super) struct Count {
 fn read(metrics: &str) -> Vec<Count> {
     let mut counts: Vec<Count> = Vec::new();
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        // A label may hold a space, the value cannot.
         let Some((series, value)) = line.rsplit_once(' ') else { continue };
+        // The text format writes counters as floats, 1e+06 among them.
         let value = value.parse::<f64>().unwrap_or_default();
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
         let known = COUNTERS.iter().find(|(_, known, label, _)| *known == name && labels.contains(label));
@@ -133,6 +136,7 @@ fn read(metrics: &str) -> Vec<Count> {
             continue;
         }
         match counts.iter_mut().find(|count| count.counter == *counter && count.webhook == webhook) {
+            // A counter has a series for each combination of its other labels, such as the operation.
             Some(count) => count.value += value,
             None => counts.push(Count {
                 counter: *counter,
@@ -177,6 +181,7 @@ pub(super) fn risen(facts: &ClusterFacts) -> Vec<Count> {
 
 /// Checks D601, the counters of the API server that responded.
 pub(super) fn counts(facts: &ClusterFacts) -> Outcome {
+    // Failures of the probes count as well, if the second reading succeeded.
     let latest = if facts.metrics_after.found().is_some() { &facts.metrics_after } else { &facts.metrics };
     let metrics = match latest.given(|| Outcome::skipped("the API server shows no metrics")) {
         Ok(metrics) => metrics,

@@ -102,12 +102,14 @@ impl ProbeResponse {
             let options = texts(&self.body, "/mountOptions");
             return ProbeOutcome::Admitted(options.into_iter().map(str::to_owned).collect());
         }
+        // The API server has no field for the component that decided: only its sentences show it.
         let message = self.message();
         let quoted = |start: &str, end: char| {
             let (_, rest) = message.split_once(start)?;
             let (name, rest) = rest.split_once(end)?;
             Some((name.to_owned(), rest.trim_start_matches([' ', ':']).to_owned()))
         };
+        // The reason comes from the network and may hold any sentence, so this one is looked for first.
         if let Some((webhook, message)) = quoted("failed calling webhook \"", '"') {
             return ProbeOutcome::CallFailed { webhook, message };
         }
@@ -132,6 +134,7 @@ impl ProbeResponse {
             let reason = message.split_once(" is forbidden: ").map_or(&*message, |(_, reason)| reason);
             return ProbeOutcome::ConditionFailed(reason.to_owned());
         }
+        // Webhooks, admission policies and matchConditions were recognized above by their sentences.
         if self.code == 403 {
             return ProbeOutcome::Forbidden(message.clone());
         }
@@ -148,6 +151,7 @@ impl ProbeResponse {
 
     /// Warnings of ours.
     pub fn own_warnings(&self) -> impl Iterator<Item = &str> {
+        // The API server and other webhooks warn in the same list.
         let is_ours = |warning: &&str| warning.contains("nfs-mount-guard") || warning.contains("NMG0");
         self.warnings.iter().map(String::as_str).filter(is_ours)
     }

@@ -27,6 +27,7 @@ pub(super) fn upgrade(facts: &ClusterFacts, changes: &[String]) -> String {
         facts.namespace()
     );
     for (index, change) in changes.iter().enumerate() {
+        // Fields of several webhooks may come from one value.
         if !changes.iter().take(index).any(|earlier| earlier == change) {
             command.push(' ');
             command.push_str(change);
@@ -57,6 +58,7 @@ pub(super) fn reapply(facts: &ClusterFacts) -> String {
             "helm template {release} manifests/chart --namespace {namespace} --show-only templates/webhooks.yaml"
         )
     };
+    // With the field manager of Helm, so that the next upgrade has no conflict.
     format!("{source} | kubectl apply --server-side --force-conflicts --field-manager=helm --filename -")
 }
 
@@ -69,6 +71,7 @@ pub(super) fn is_of_helm(webhook: &Webhook) -> bool {
 /// where the API server does not say.
 pub(super) fn is_edited(webhook: &Webhook, path: &[&str]) -> bool {
     let writers = writers(webhook, path);
+    // The manager that wrote the name made the webhook.
     let installers = self::writers(webhook, &["f:name"]);
     !writers.is_empty() && !installers.is_empty() && !writers.iter().any(|writer| installers.contains(writer))
 }
@@ -141,6 +144,7 @@ pub(super) fn without_conditions(facts: &ClusterFacts, names: &[&str]) -> String
         list(&webhook.raw, "/matchConditions").iter().any(|condition| text(condition, "/name") == wanted)
     };
     let key = |name: &str| format!("k:{}", json!({ "name": name }));
+    // The next upgrade would bring back a condition of the values that a patch took away.
     let is_of_values = webhooks.iter().all(|webhook| {
         is_of_helm(webhook)
             && names
@@ -163,6 +167,7 @@ pub(super) fn without_conditions(facts: &ClusterFacts, names: &[&str]) -> String
     let mut patches = Patches::default();
     for webhook in webhooks {
         for name in names.iter().filter(|name| has(webhook, name)) {
+            // A strategic merge patch merges this list by name, so an element goes by a directive only.
             patches.add(webhook, json!({"matchConditions": [{"$patch": "delete", "name": name}]}));
         }
     }
@@ -181,6 +186,7 @@ pub(super) fn to_service(installation: &Installation, service: &Value) -> String
 /// Returns a map that replaces another one, in a strategic merge patch.
 pub(super) fn replaced(map: &Value) -> Value {
     let mut all = Map::new();
+    // Without the directive the keys of the old map would stay.
     all.insert("$patch".to_owned(), json!("replace"));
     for (key, value) in map.as_object().into_iter().flatten() {
         all.insert(key.clone(), value.clone());

@@ -65,7 +65,7 @@ pub(super) fn deployment(facts: &ClusterFacts) -> String {
     if !is_apart(facts) {
         return name.to_owned();
     }
-    // As the chart names it.
+    // The chart cuts the name so.
     let short: String = name.chars().take(50).collect();
     format!("{}-certificates", short.trim_end_matches('-'))
 }
@@ -97,6 +97,7 @@ pub(super) fn leaf_remedy(facts: &ClusterFacts) -> String {
         Maker::BuiltIn => format!(
             "kubectl --namespace {{namespace}} annotate secret {secret} nfs-mount-guard.io/rotate=now --overwrite"
         ),
+        // cert-manager issues a certificate again if its Secret is gone.
         Maker::CertManager => format!("kubectl --namespace {{namespace}} delete secret {secret}"),
         Maker::Other => format!("{GENERATE}{secret}{STORE}"),
     };
@@ -125,6 +126,7 @@ pub(super) fn renewal(facts: &ClusterFacts) -> Outcome {
         Err(outcome) => return outcome,
     };
     let holder = text(lease, "/spec/holderIdentity");
+    // A replica that ends gives the Lease back without a holder.
     let Some(renewed) = time(lease, "/spec/renewTime").filter(|_| !holder.is_empty()) else {
         return Outcome::warning(format!("Lease {secret} has no holder")).may_pass(true);
     };
@@ -135,6 +137,7 @@ pub(super) fn renewal(facts: &ClusterFacts) -> Outcome {
             ago(age)
         ));
     }
+    // Clocks differ: the time of renewal may lie ahead of this one.
     Outcome::ok(format!("Lease {secret}: renewed {} ago by {holder}", ago(age.max(Duration::ZERO))))
 }
 

@@ -1,5 +1,4 @@
-//! The report of doctor; docs/doctor.schema.json describes its JSON. As JSON it is what
-//! docs/doctor.schema.json describes.
+//! The report of doctor; docs/doctor.schema.json describes its JSON.
 
 use serde::Serialize;
 
@@ -24,11 +23,11 @@ pub struct DoctorReport {
     pub server: String,
     /// True if it is about what comes before an installation.
     pub pre: bool,
-    /// True if no check found a problem, and the API server could be asked.
+    /// True if no check found a problem, and the API server could be called.
     pub success: bool,
-    /// True if the API server could be asked.
+    /// True if the API server could be called.
     pub complete: bool,
-    /// The reason why it could not be asked.
+    /// The reason why it could not be called.
     pub error: Option<String>,
     /// The installation that was checked.
     pub installation: Option<InstallationName>,
@@ -113,6 +112,7 @@ impl DoctorReport {
             namespace: found.service.as_ref().map(|service| service.namespace.clone()),
         });
         Self {
+            // A user who may not read the configurations cannot know of a success.
             success: summary.problems == 0 && unseen.is_none(),
             complete: unseen.is_none(),
             error: unseen,
@@ -124,7 +124,7 @@ impl DoctorReport {
         }
     }
 
-    /// Returns the report of a run that could not ask.
+    /// Returns the report of a run that could not call the API server.
     pub fn unasked(server: String, pre: bool, error: String) -> Self {
         Self { pre, success: false, complete: false, error: Some(error), ..Self::empty(server) }
     }

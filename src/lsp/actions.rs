@@ -101,7 +101,7 @@ pub(super) fn actions(
             finding.origin.is_none() && text.of_finding(finding).touches(&wanted.range)
         };
         let here: Vec<_> = all.enumerate().filter(|(_, (_, finding))| is_here(finding)).collect();
-        // An editor asks at every move of the cursor, and most fixes are safe.
+        // An editor requests actions at every move of the cursor, and most fixes are safe.
         let is_bold = here.iter().any(|(_, (_, finding))| finding.fix.is_some() && finding.offered.is_none());
         let bold = is_bold
             .then(|| diagnose::report(check, document, Some(Scope::FILE_UNSAFE), Some(wanted.lines(text))).0);

@@ -98,6 +98,7 @@ pub(super) struct Text<'d> {
 impl<'d> Text<'d> {
     /// Returns the text of a document.
     pub(super) fn new(text: &'d str, encoding: Encoding) -> Self {
+        // A client counts the mark, and no reader of YAML does.
         let body = text.strip_prefix(MARK).unwrap_or(text);
         let mark = text.len() - body.len();
         Self { body, lines: Lines::new(body), index: Index::new(text, encoding), mark }
@@ -174,6 +175,7 @@ pub(super) fn report(
 /// Returns everything that is to be shown of a document.
 pub(super) fn diagnostics(check: &Checker<'_>, document: &Document, encoding: Encoding) -> Vec<Diagnostic> {
     let text = Text::new(&document.text, encoding);
+    // Each change of the text is evaluated while the user types.
     if document.text.len() > MOST_BYTES {
         let message = format!(
             "is larger than {} MiB, the limit of the language server; {} check reads it",
@@ -259,7 +261,7 @@ fn described(code: Code) -> CodeDescription {
 }
 
 fn of_error(text: &Text<'_>, error: &ReadError) -> Option<Diagnostic> {
-    // A chart's template is no fault of its author: it is named where it has what is judged.
+    // A chart's template is no fault of its author: it is named where it has what is evaluated.
     let is_template = error.message == called::by_name(source::TEMPLATE);
     let severity = if is_template { DiagnosticSeverity::Information } else { DiagnosticSeverity::Error };
     let is_shown = !is_template || speaks_of_volumes(text.body.as_bytes());
@@ -281,6 +283,7 @@ fn other(range: Range, severity: DiagnosticSeverity, code: &str, message: &str) 
 fn limited(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let more = found.len().saturating_sub(MOST);
     if more > 0 {
+        // The least severe are cut off.
         found.sort_by_key(|diagnostic| (diagnostic.severity, diagnostic.range));
         found.truncate(MOST);
         let start = Position { line: 0, character: 0 };

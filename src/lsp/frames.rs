@@ -1,11 +1,11 @@
-//! Limits the frames of the protocol: the crate reserves what a header asks for.
+//! Limits the frames of the protocol: the crate reserves what a header requests.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
 /// Most bytes of one message: a document is sent whole, and JSON escapes it.
 const MOST: u64 = 256 * 1024 * 1024;
 
-/// Reads frames, and ends at a header that asks for more than any message has.
+/// Reads frames, and ends at a header that announces more than any message has.
 pub(super) struct Frames<R>(pub(super) R);
 
 impl<R: BufRead> Read for Frames<R> {

@@ -52,6 +52,7 @@ pub(super) fn hover(
     let offset = text.offset(at);
     let name = document.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let here = |diagnostic: &&Diagnostic| {
+        // A finding has a page; an unreadable text has none, and no option either.
         diagnostic.code_description.is_some() && diagnostic.range.start <= at && at < diagnostic.range.end
     };
     let here: Vec<&Diagnostic> = diagnostics.iter().filter(here).collect();
@@ -63,6 +64,7 @@ pub(super) fn hover(
         }
         let line = text.lines.position(object.span.start).line;
         let layout = object.layout();
+        // A workload has a part for each inline volume, and a finding names no part.
         let is_one = object.parts.len() == 1;
         hover = object.parts.iter().find_map(|part| {
             let subject = part.subject(&object, policy);

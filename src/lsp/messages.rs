@@ -25,7 +25,7 @@ pub(super) struct Client {
     pub(super) reads_markdown: bool,
     /// True if edits may name a version.
     pub(super) takes_versions: bool,
-    /// True if it can be asked to watch files.
+    /// True if it can watch files.
     pub(super) watches_files: bool,
 }
 
@@ -39,8 +39,10 @@ impl Initialize {
         let is = |pointer: &str| self.capabilities.pointer(pointer).and_then(Value::as_bool) == Some(true);
         let formats = words("/textDocument/hover/contentFormat");
         Client {
+            // A client that names none counts in UTF-16.
             encoding: Encoding::negotiate(&words("/general/positionEncodings")),
             reads_markdown: formats.iter().any(|format| format == "markdown"),
+            // Of the two forms of an edit only documentChanges has a version.
             takes_versions: is("/workspace/workspaceEdit/documentChanges"),
             watches_files: is("/workspace/didChangeWatchedFiles/dynamicRegistration"),
         }

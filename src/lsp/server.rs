@@ -102,6 +102,7 @@ impl<'s> Server<'s> {
         if self.state != Lifecycle::Running {
             return;
         }
+        // First the policies: a document is evaluated by what is on the disk now.
         let (is_other, changed) = self.policies.refresh();
         for document in self.documents.values_mut() {
             document.is_changed |= is_other;
@@ -134,6 +135,7 @@ impl<'s> Server<'s> {
         for (file, loaded) in self.policies.files() {
             let is_faulty = loaded.mistakes.is_some() || loaded.failure.is_some();
             let is_shown = self.faulty.contains(file);
+            // Its document has the diagnostics, of the text that is being edited.
             if is_open(file) {
                 continue;
             }
@@ -144,6 +146,7 @@ impl<'s> Server<'s> {
             }
         }
         for (file, diagnostics, failure) in news {
+            // The client keeps diagnostics until an empty list comes.
             if diagnostics.is_empty() {
                 self.faulty.remove(&file);
             } else {
@@ -169,7 +172,7 @@ impl<'s> Server<'s> {
     fn diagnose(&self, document: &Document, policy: &Policy) -> Vec<Diagnostic> {
         let is_policy = diagnose::is_policy(&document.path) || self.policies.loaded(&document.path).is_some();
         if is_policy {
-            // As it is being written; what is saved holds.
+            // The text of the editor, for its own errors; the rules of the saved file hold.
             let text = Text::new(&document.text, self.client.encoding);
             let read = policy_file::parse(text.body, &document.path.display().to_string());
             return read.err().map(|mistakes| diagnose::of_policy(&mistakes, &text)).unwrap_or_default();
@@ -192,6 +195,7 @@ impl<'s> Server<'s> {
     /// Returns where the search for the policy of a document begins: as in CI, which runs `check` in the
     /// root of what it checks out, the folder of the workspace.
     fn folder(&self, path: &Path) -> PathBuf {
+        // Workspaces may be nested: the innermost one is the repository of the file.
         let around = self.folders.iter().filter(|folder| path.starts_with(folder));
         let nearest = around.max_by_key(|folder| folder.components().count());
         let parent = || path.parent().filter(|parent| parent.is_absolute());
@@ -241,6 +245,7 @@ impl<'s> Server<'s> {
         self.client = params.client();
         let folders = params.workspace_folders.unwrap_or_default();
         let mut uris: Vec<String> = folders.into_iter().map(|folder| folder.uri).collect();
+        // rootUri is deprecated; old clients have nothing else.
         if uris.is_empty() {
             uris.extend(params.root_uri);
         }
@@ -316,6 +321,7 @@ impl<'s> Server<'s> {
             (Lifecycle::Running, "textDocument/didClose") => {
                 read(params).map(|Closed { text_document: closed }| {
                     if self.documents.remove(&closed.uri).is_some() {
+                        // A client keeps diagnostics of a closed file otherwise.
                         self.publish(&closed.uri, None, &[]);
                     }
                 })
@@ -332,12 +338,13 @@ impl<'s> Server<'s> {
             // A saved or a watched file may be a policy, which is looked at after each message.
             _ => Ok(()),
         };
+        // A notification has no response that could carry the error.
         if let Err((_, message)) = taken {
             self.notify("window/logMessage", json!({"type": 1, "message": format!("{method}: {message}")}));
         }
     }
 
-    /// Asks to hear of policy files that change without an editor.
+    /// Registers for changes of policy files that no editor makes.
     fn watch(&mut self) {
         if !self.client.watches_files {
             return;

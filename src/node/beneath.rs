@@ -38,6 +38,7 @@ impl Look<'_> {
         let mut reached: Vec<&Path> = Vec::new();
         for group in holders.chunk_by(|one, other| one.root == other.root) {
             let Some(root) = group.first().map(|holder| &holder.root) else { continue };
+            // The files were counted through a holder of a directory above.
             if seen.iter().any(|holder| holder.covers(root)) {
                 continue;
             }
@@ -46,6 +47,7 @@ impl Look<'_> {
                 rest: root.strip_prefix(top).unwrap_or(root).to_owned(),
                 mounts: holder.mounts(),
             };
+            // Each of them shows the same files: the next one is tried only if this one fails.
             let mut tried = group.iter().map(|holder| (holder, self.count_through(holder)));
             let mut fault = None;
             let counted = tried.find_map(|(holder, counted)| match counted {

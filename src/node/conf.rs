@@ -1,6 +1,9 @@
 //! nfsmount.conf and nfsmount.conf.d, as mount.nfs reads them: options that every mount
-//! gets which does not have them itself. Read after `support/nfs/conffile.c` and
-//! `utils/mount/configfile.c` of nfs-utils 2.6.2, and compared with the real mount.nfs.
+//! gets which does not have them itself. Read after nfs-utils 2.6.2 [`conffile.c`][conffile] and
+//! [`configfile.c`][configfile], and compared with the real mount.nfs.
+//!
+//! [conffile]: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=support/nfs/conffile.c;hb=nfs-utils-2-6-2
+//! [configfile]: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/configfile.c;hb=nfs-utils-2-6-2
 //!
 //! Counts every value that one of the versions of mount.nfs uses, if they differ: 2.6.2 drops a
 //! server's value when a later section names the option for another server, and takes nothing from
@@ -237,7 +240,7 @@ impl Conf {
         let mut begun: Option<(usize, String)> = None;
         for (index, line) in text.split_inclusive('\n').enumerate() {
             let (number, before) = begun.take().unwrap_or((index + 1, String::new()));
-            // A backslash at its end joins a line with the next one; both become blanks.
+            // A backslash at its end joins a line with the next one; both become spaces.
             if let Some(part) = line.strip_suffix("\\\n") {
                 begun = Some((number, format!("{before}{part}  ")));
                 continue;
@@ -321,7 +324,7 @@ impl Setting {
     }
 }
 
-/// Returns a value without quotes, or without the comment and the blanks after it.
+/// Returns a value without quotes, or without the comment and the white space after it.
 fn unquoted(value: &str) -> Option<&str> {
     for quote in ['"', '\''] {
         if let Some(rest) = value.strip_prefix(quote) {
@@ -381,7 +384,7 @@ fn number(value: &str) -> String {
         Some(b'g') => 1_u64 << 30,
         _ => return value.to_owned(),
     };
-    // As strtol(3) reads it: what is no number is 0.
+    // strtol(3) reads it: text that is no number is 0.
     let (base, digits) = match value.strip_prefix("0x") {
         Some(digits) => (16, digits),
         // Base 0 of strtol(3): a leading zero is octal, as in C.

@@ -1,8 +1,10 @@
 //! Events on Pods whose volume is not mounted, with no right but to create them.
 //!
 //! A Pod's directory has its uid only. Its name and namespace are those of its directory of
-//! logs, which the kubelet names `NAMESPACE_NAME_UID` (`BuildPodLogsDirectory` in
-//! `pkg/kubelet/kuberuntime/helpers.go`), so that no Pod need be read from the API server.
+//! logs, which the kubelet names `NAMESPACE_NAME_UID` ([`BuildPodLogsDirectory`][helpers]), so that
+//! no Pod need be read from the API server.
+//!
+//! [helpers]: https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/kuberuntime/helpers.go
 //!
 //! An Event that is repeated is a new one with a series (`events.k8s.io/v1`): the update of
 //! one would need the right to patch Events of all others.
@@ -56,13 +58,13 @@ pub struct Lost {
     first: OffsetDateTime,
     /// The last one.
     last: OffsetDateTime,
-    /// How many did.
+    /// The number of those looks.
     looks: i32,
 }
 
 type Key = (String, String);
 
-/// How the API server calls a Pod.
+/// The name of a Pod at the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct PodName {
     namespace: String,
@@ -104,6 +106,7 @@ impl Seen {
         let is_lost = |volume: &&Volume| volume.lost;
         let found: Vec<&Volume> = report.volumes.iter().filter(is_lost).collect();
         let key = |volume: &Volume| (volume.pod.clone(), volume.identity());
+        // A volume that was mounted in the meantime begins a new series with its next loss.
         self.lost.retain(|known, _| found.iter().any(|volume| key(volume) == *known));
         if found.is_empty() {
             return (Vec::new(), None);
@@ -121,6 +124,7 @@ impl Seen {
             *looks = looks.saturating_add(1);
             let Some(pod) = names.get(&volume.pod) else {
                 counts.unnamed.fetch_add(1, Ordering::Relaxed);
+                // One line a look: the cause is the same for all.
                 problem.get_or_insert_with(|| {
                     format!("no directory in {} has the name of Pod {}", dir.display(), plain(&volume.pod))
                 });
@@ -163,7 +167,7 @@ fn pod_name(folder: &str) -> Option<(String, PodName)> {
 #[derive(Debug, Default)]
 struct Pace(BTreeMap<Key, Paced>);
 
-/// An Event that the API server was asked to create.
+/// An Event whose creation was requested.
 #[derive(Debug, Clone, Copy)]
 struct Paced {
     at: Instant,
@@ -175,7 +179,7 @@ struct Paced {
 
 impl Pace {
     /// Returns the ten minutes that give the next Event of a volume its name; `None` if it may have none
-    /// yet. One that got no answer is asked for again by the same name, because the API server may have
+    /// yet. One that got no answer is requested again by the same name, because the API server may have
     /// it.
     fn due(&self, key: &Key, now: Instant, window: i64) -> Option<i64> {
         match self.0.get(key) {
@@ -192,7 +196,7 @@ impl Pace {
     /// Forgets what says nothing of the next Event of any of these volumes.
     fn keep(&mut self, lost: &[Lost], now: Instant) {
         self.0.retain(|key, paced| {
-            // One without an answer keeps its name for as long as it is asked for.
+            // One without an answer keeps its name for as long as it is requested.
             let is_recent = now.duration_since(paced.at) < PAUSE;
             if paced.is_created { is_recent } else { lost.iter().any(|lost| lost.key == *key) }
         });
@@ -318,6 +322,8 @@ impl Lost {
                 ..ObjectReference::default()
             }),
             reporting_controller: Some(CONTROLLER.to_owned()),
+            // The API server allows 128 characters (`ReportingInstanceLengthLimit`,
+            // https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/apis/core/validation/events.go).
             reporting_instance: Some(node.chars().take(128).collect()),
             ..Event::default()
         }

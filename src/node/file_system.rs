@@ -22,7 +22,8 @@ const PASSING: [&str; 9] =
 const IN_MEMORY: [&str; 2] = ["ramfs", "tmpfs"];
 
 /// The directory that the kubelet gives a CSI driver to mount a volume once for all Pods of the node
-/// (`makeDeviceMountPath` of kubernetes `pkg/volume/csi/csi_attacher.go`).
+/// (`makeDeviceMountPath`,
+/// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/csi/csi_attacher.go>).
 const STAGING: &str = "globalmount";
 
 /// The step in the path of every such directory.
@@ -64,10 +65,10 @@ impl Other {
 }
 
 impl Mount {
-    /// Returns true if a look at a directory of it asks no server and no daemon, which may hang.
+    /// Returns true if a look at a directory of it waits for no server and no daemon, which may hang.
     pub(super) fn is_local(&self) -> bool {
-        // Major 0 is of file systems without a device, such as NFS (get_anon_bdev of the kernel's
-        // fs/super.c). fuseblk has a device, and a daemon that may hang.
+        // Major 0 is of file systems without a device, such as NFS (get_anon_bdev,
+        // https://github.com/torvalds/linux/blob/v6.12/fs/super.c). fuseblk has a device, and a daemon that may hang.
         let has_device = !self.device.starts_with("0:") && !self.kind.starts_with("fuse");
         has_device || LOCAL.contains(&&*self.kind)
     }

@@ -28,7 +28,7 @@ pub(super) fn lacks(kernel: Kernel, option: &MountOption<'_>) -> Option<String> 
     (is_lacking && is_older).then(|| format!("Linux {} or newer", verdict.kernels.since))
 }
 
-/// Describes an option that volumes ask for and the kernel lacks. Distributions add
+/// Describes an option that volumes request and the kernel lacks. Distributions add
 /// options to older kernels, as RHEL does.
 pub(super) fn warning(option: &str, since: &str, kernel: Kernel, volumes: Vec<VolumeName>) -> Warning {
     Warning {

@@ -153,7 +153,7 @@ impl Look<'_> {
         })
     }
 
-    /// Judges a volume by the mount on its directory.
+    /// Evaluates a volume by the mount on its directory.
     fn judge(&mut self, id: &VolumeId, mounted: Mounted, moment: &Moment) -> io::Result<Verdict> {
         let folder = self.pods.join(&id.folder());
         let is_covered = || !moment.holders(&folder).is_empty();
@@ -290,7 +290,7 @@ impl Look<'_> {
             match self.counter.count(&holder.within(&root)) {
                 Ok(Some(usage)) => Ok(usage),
                 Ok(None) => Err(ANOTHER_MOUNT.to_owned()),
-                // The kernel asks for more than to read any file (proc_pid_root(5)).
+                // The kernel requires more than to read any file (proc_pid_root(5)).
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     Err(NOT_PERMITTED.to_owned())
                 }

@@ -47,7 +47,7 @@ pub(super) struct Moment {
     points: BTreeSet<PathBuf>,
     /// By the directory that a container has mounted, on each file system that is looked for.
     holders: Holders,
-    /// Mounts of the node that may wait, once they are asked for.
+    /// Mounts of the node that may wait, once they are requested.
     waiting: OnceLock<Waiting>,
 }
 
@@ -330,7 +330,7 @@ fn holders(namespaces: &[Namespace], pods: &Location, others: &HashSet<String>) 
     holders
 }
 
-/// Whose mounts those of a namespace are.
+/// The owner of the mounts of a namespace.
 enum Place {
     /// A container's that does not see the directory of Pods.
     Container,
@@ -384,8 +384,8 @@ enum Use {
 }
 
 /// Returns true if the kubelet mounts a part of a volume at a path from the directory of Pods:
-/// `UID/volume-subpaths/VOLUME/CONTAINER/INDEX` (`getSubpathBindTarget` of kubernetes
-/// `pkg/volume/util/subpath/subpath_linux.go`).
+/// `UID/volume-subpaths/VOLUME/CONTAINER/INDEX` (`getSubpathBindTarget`,
+/// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/util/subpath/subpath_linux.go>).
 fn is_subpath(path: &Path) -> bool {
     path.components().nth(1).is_some_and(|step| step.as_os_str() == SUBPATHS)
 }

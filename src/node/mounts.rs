@@ -236,7 +236,7 @@ fn shown(line: &str) -> Option<String> {
     Some(format!("{own},{of_superblock}"))
 }
 
-/// Undoes the kernel's escapes: a backslash and three octal digits for blank,
+/// Undoes the kernel's escapes: a backslash and three octal digits for space,
 /// tab, line break, backslash and `#`.
 fn unescape(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());

@@ -1,6 +1,6 @@
 //! Mounted volumes beside the objects of a cluster, as `kubectl get pv -o json` writes them:
-//! what a mount has otherwise than its object asks, and what the node's kernel lacks for
-//! what is asked.
+//! what a mount has otherwise than its object requests, and what the node's kernel lacks for
+//! what is requested.
 //!
 //! The engine lays the options out, and [`Shown`] compares them: there is no second reader.
 
@@ -37,7 +37,7 @@ use crate::subject::driver::{ListUse, Nfs};
 use sharing::Sharing;
 use survey::Otherwise;
 
-/// How to make the file.
+/// The command that makes the file.
 const REMEDY: &str = "write it with: kubectl get pv -o json >FILE";
 
 /// The objects that volumes are compared with.
@@ -101,7 +101,7 @@ pub(super) struct Outcome {
     pub(super) objects: Objects,
     pub(super) warnings: Vec<Warning>,
     pub(super) errors: Vec<ReadError>,
-    /// The mounts that the objects ask for.
+    /// The mounts that the objects request.
     pub(super) asked: BTreeMap<VolumeId, Asked>,
     /// The verdicts on whether volumes are NFS, by their objects.
     pub(super) said: BTreeMap<VolumeId, Nfs>,
@@ -252,6 +252,7 @@ impl Work<'_, '_> {
         let pods_dir = self.seen.pods_dir;
         let Some(volume) = self.volumes.get_mut(index) else { return };
         let named = title(subject);
+        // Names of volumes repeat in other clusters, and after a volume is made again.
         if let Some(other) = volume.other_object(subject, export, pods_dir) {
             volume.other = Some(format!("{named} is another volume of this name: {other}"));
             return;
@@ -309,6 +310,7 @@ impl Work<'_, '_> {
         let asked: Vec<&MountOption<'_>> = subject.options.effective_options().collect();
         let mut found = shown.differences(asked.iter().copied());
         let note = hides_defaults(subject).then(|| {
+            // A default that differs may be an option of the driver.
             found.retain(|difference| difference.is_written);
             "options that the object does not name are not compared, because what the driver adds is not known"
                 .to_owned()

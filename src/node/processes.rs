@@ -90,8 +90,8 @@ impl Process {
         // The last parenthesis: the name may have some of its own (proc_pid_stat(5)).
         let (name, rest) = rest.rsplit_once(')')?;
         let mut fields = rest.split_ascii_whitespace();
-        // The mounts of a zombie are gone: its mountinfo cannot be opened (mounts_open_common of the
-        // kernel's fs/proc_namespace.c).
+        // The mounts of a zombie are gone: its mountinfo cannot be opened (mounts_open_common:
+        // https://github.com/torvalds/linux/blob/v6.12/fs/proc_namespace.c).
         let is_gone = matches!(fields.next()?, "Z" | "X");
         let parent = fields.next()?.parse().ok()?;
         let session = fields.nth(1)?.parse().ok()?;
@@ -101,15 +101,16 @@ impl Process {
 
 /// Returns true if the text of `/proc/PID/cgroup` is that of a container of a Pod. The kubelet has a
 /// group `kubepods`, and in it `podUID` for each Pod, or `kubepods-podUID.slice`
-/// (`pkg/kubelet/cm/pod_container_manager_linux.go`). A process in a cgroup namespace of its own
+/// (<https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/cm/pod_container_manager_linux.go>).
+/// A process in a cgroup namespace of its own
 /// sees the path from there, which may lack the first step.
 fn is_of_pod(groups: &str) -> bool {
     let is_pod = |step: &str| {
         let name = step.strip_suffix(".slice").unwrap_or(step);
         let uid = name.rsplit_once("pod").map_or("", |(_, uid)| uid);
         let is_uid = |c: char| c.is_ascii_hexdigit() || matches!(c, '-' | '_');
-        // The uid of a static Pod is a hash, 32 digits without dashes (applyDefaults of kubernetes
-        // pkg/kubelet/config/common.go).
+        // The uid of a static Pod is a hash, 32 digits without dashes (applyDefaults:
+        // https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/config/common.go).
         step.contains("kubepods") || uid.len() >= 32 && uid.chars().all(is_uid)
     };
     groups.lines().any(|line| line.split('/').any(is_pod))
@@ -220,7 +221,8 @@ impl Call {
         let mut operands = operands.into_iter();
         let source = String::from_utf8_lossy(operands.next()?).into_owned();
         let target = OsString::from_vec(operands.next()?.to_vec()).into();
-        // po_rightmost of utils/mount/parse_opt.c in nfs-utils: by keyword, whatever the value is.
+        // By keyword, whatever the value is (po_rightmost:
+        // https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/parse_opt.c;hb=nfs-utils-2-6-2).
         let keywords = options.iter().flat_map(|text| text.split(|byte| *byte == b','));
         let mut keywords =
             keywords.map(|option| option.split(|byte| *byte == b'=').next().unwrap_or_default());

@@ -27,7 +27,8 @@ enum Fault {
 fn fault(program: &Path) -> Option<Fault> {
     match fs::metadata(program) {
         Ok(metadata) if !metadata.is_file() => Some(Fault::Missing),
-        // Root as well may run only what has one of these bits (generic_permission of fs/namei.c).
+        // Root as well may run only what has one of these bits
+        // (generic_permission: https://github.com/torvalds/linux/blob/v6.12/fs/namei.c).
         Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => Some(Fault::NotExecutable),
         Ok(_) => None,
         Err(_) => Some(Fault::Missing),
@@ -50,7 +51,8 @@ fn fault_of(paths: &[PathBuf]) -> Option<(&Path, Fault)> {
 }
 
 /// Returns true if a program is `BusyBox`: a link to it, as it installs itself, a copy of it, or a
-/// script that runs it. Every build has its banner in it (`bb_banner` of `libbb/messages.c`).
+/// script that runs it. Every build has its banner in it (`bb_banner` of
+/// <https://github.com/mirror/busybox/blob/0004e994934374b5695e004bbcb7b1fd67a170f2/libbb/messages.c>).
 fn is_busybox(program: &Path) -> bool {
     const BANNER: &[u8] = b"BusyBox v";
     const CALL: &[u8] = b"busybox mount";

@@ -28,6 +28,7 @@ impl Waiting {
             tables.flat_map(MountTable::mounts).partition(|mount| mount.overlay.is_some());
         let others = others.into_iter().filter(|mount| !mount.is_local());
         let mut waiting = Self(others.map(|mount| mount.point.clone()).collect());
+        // On a node that boots from the network every path would wait.
         waiting.0.remove(Path::new("/"));
         if waiting.0.is_empty() {
             return waiting;
@@ -57,9 +58,9 @@ impl Waiting {
         found().find(|layer| matches!(layer, Layer::On(_))).or_else(|| found().next())
     }
 
-    /// Returns a layer that is no full path starts where the runtime was when it mounted, which nothing
-    /// shows: each mount that ends with its first steps may be it. One step alone says too little:
-    /// snapshots of containerd have numbers.
+    /// Returns why a look through this layer may wait. One that is no full path starts where the runtime was
+    /// when it mounted, which nothing shows: each mount that ends with its first steps may be it. One step
+    /// alone says too little: snapshots of containerd have numbers.
     fn of_layer(&self, layer: &Path, own: Option<&MountTable>) -> Option<Layer> {
         let unclear = || Layer::Unclear(layer.to_owned());
         if layer.is_absolute() {
@@ -111,6 +112,7 @@ impl Waiting {
                     if links > LINKS {
                         return Followed::Unclear;
                     }
+                    // A relative target starts at the directory of the link.
                     at.pop();
                     for step in steps(&target).into_iter().rev() {
                         left.push_front(step);

@@ -1,4 +1,4 @@
-//! Whose nfsmount.conf the mounts of a node's volumes read.
+//! Finds the nfsmount.conf that the mounts of a node's volumes read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::subject::DriverSetting;
 use crate::subject::driver::conf::ConfOf;
 use crate::subject::driver::{self, Nfs};
 
-/// The kubelet calls the script of a `FlexVolume` driver itself (`NewDriverCall` of kubernetes
-/// `pkg/volume/flexvolume/driver-call.go`).
+/// The kubelet calls the script of a `FlexVolume` driver itself (`NewDriverCall`,
+/// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/flexvolume/driver-call.go>).
 const SCRIPT: ConfOf = ConfOf::Node("the kubelet runs the driver's script");
 
 /// The volumes of drivers, by whose nfsmount.conf they read.

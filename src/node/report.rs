@@ -54,7 +54,7 @@ pub struct NodeReport {
     /// True if the kernel of the node is known.
     #[serde(skip)]
     pub has_kernel: bool,
-    /// The options that objects ask for, by the directory of the volume.
+    /// The options that objects request, by the directory of the volume.
     #[serde(skip)]
     pub asked: BTreeMap<PathBuf, AskedOptions>,
     /// The directories among [`Self::errors`] that are of Pods, from the kubelet's directory of them.
@@ -68,7 +68,7 @@ pub struct NodeReport {
     pub first_mounts: Option<FirstMounts>,
 }
 
-/// The options that an object asks for.
+/// The options that an object requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedOptions {
     /// The object, as in `PersistentVolume/data`.
@@ -157,6 +157,7 @@ impl Volume {
 
     /// Returns the kubelet's directory for its plugin.
     fn plugin(&self) -> &str {
+        // The path is UID/volumes/PLUGIN/VOLUME.
         self.folder.iter().nth(2).and_then(|plugin| plugin.to_str()).unwrap_or_default()
     }
 
@@ -311,7 +312,7 @@ impl NodeReport {
         self.warnings.iter().filter(|warning| warning.finding)
     }
 
-    /// Counts volumes that are mounted otherwise than their object asks.
+    /// Counts volumes that are mounted otherwise than their object requests.
     pub fn differing(&self) -> usize {
         self.objects.as_ref().map_or(0, Objects::differing)
     }
@@ -339,12 +340,14 @@ impl NodeReport {
     /// Counts inputs that could not be read, without the files of nfsmount.conf.
     pub fn unread_volumes(&self) -> usize {
         let of_conf = self.nfsmount_conf.as_ref().map_or(0, |conf| conf.unread);
+        // The errors of nfsmount.conf are in the same list.
         self.errors.len().saturating_sub(of_conf)
     }
 
     /// Counts volumes that are mounted, without those reported: one that is mounted late, or from the
     /// node's own disk, has something mounted, and is not mounted all the same.
     pub fn mounted(&self) -> usize {
+        // A wrong file system, or a mount that came late, is a mount, too, and not a good one.
         let reported = self.volumes.iter().filter(|volume| volume.state != VolumeState::NotMounted);
         self.summary.mounted.saturating_sub(reported.count())
     }

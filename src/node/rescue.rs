@@ -25,7 +25,8 @@ pub(super) fn copy(from: &Path, to: &Path, mounts: &[PathBuf]) -> String {
         );
     }
     // cp -x looks at a mount before it leaves it out, and waits for its server; tar looks at nothing
-    // that is excluded (dump_dir0 in GNU tar src/create.c).
+    // that is excluded (dump_dir0 of GNU tar:
+    // https://github.com/Distrotech/tar/blob/b4afdd0e2892cbd099352dcfda86230cdca8be02/src/create.c).
     // --anchored and --no-wildcards, because a name may have * and [, and tar takes it for a pattern that
     // matches after any slash else.
     let mut excluded = String::new();

@@ -14,7 +14,7 @@ use super::volumes::{Plugin, VolumeId};
 use crate::nfs::acceptance::{self, Refusal};
 use crate::nfs::option::MountOption;
 
-/// The mount that an object asks for.
+/// The mount that an object requests.
 #[derive(Debug)]
 pub(super) struct Asked {
     /// The server, as the object names it.
@@ -48,7 +48,7 @@ struct OnNode {
     /// The server as the mount command names it, or else the object; `None` where nothing
     /// tells it.
     server: Option<String>,
-    /// The keywords of the options that its object asks for, where that is known.
+    /// The keywords of the options that its object requests, where that is known.
     own: Vec<String>,
     /// True if it is a `FlexVolume`, which takes no mountOptions.
     is_flex: bool,
@@ -58,7 +58,7 @@ struct OnNode {
 
 /// Lists the warnings. `conf` is the node's nfsmount.conf, `readers` says which other volumes
 /// read it, `sees_node` whether this process sees the node's programs, `asked` what the
-/// objects of volumes ask for.
+/// objects of volumes request.
 pub(super) fn warnings(
     volumes: &[VolumeId],
     moment: &Moment,
@@ -97,6 +97,7 @@ impl OnNode {
     fn of(id: &VolumeId, moment: &Moment, asked: Option<&Asked>) -> Self {
         let folder = id.folder();
         let point = moment.pods_dir.join(&folder);
+        // The mount table comes first: the object may have been changed since the mount.
         let source = moment.mount_on(&folder).map(|mount| mount.source.clone()).or_else(|| {
             let is_its = |mounter: &&Mounter| {
                 moment.volume_of(mounter).as_ref() == Some(id) || id.has_device(&mounter.target)
@@ -174,6 +175,7 @@ fn of_conf(conf: &Conf, volumes: &[OnNode], root: &Path, pods_dir: &Path) -> Vec
             .collect();
         let may_concern: Vec<MayConcern> =
             volumes.iter().filter_map(|volume| volume.doubt(conf, setting)).collect();
+        // The order counts: a line that is overridden has no effect, whatever its text.
         let (message, is_background) = match overridings.iter().find(|(other, _)| *other == setting) {
             Some((_, by)) => (overridden(setting, by), false),
             None if conf.swallows(setting) => (swallowed(setting), false),
@@ -224,13 +226,13 @@ fn swallowed(setting: &Setting) -> String {
     )
 }
 
-/// Where an option of a mount is set, which a line of the file adds.
+/// The place at which an option of a mount is set, which a line of the file adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remedy {
     /// In the list of the object.
     List,
-    /// Where the driver of a `FlexVolume` takes it: the kubelet refuses the list (kubernetes
-    /// `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
+    /// In the options of the `FlexVolume`: the kubelet refuses a list (`SupportsMountOption`,
+    /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/flexvolume/plugin.go>).
     FlexOptions,
     /// Both, for volumes of either kind.
     Both,
@@ -292,6 +294,7 @@ fn effect(text: &str, remedy: Remedy) -> (String, bool) {
             true,
         );
     }
+    // The gravest option of a line is described; one line may have several.
     let effect = if has(&["soft", "softerr"]) {
         ", also to one with \"hard\", because the option of the file comes last: writes fail after a time-out, and the program may lose them; remove the line"
     } else if has(&["timeo", "retrans", "retry"]) {

@@ -99,7 +99,7 @@ impl Counter {
                     continue;
                 };
                 let path = entry.path();
-                // Before the stat, which asks the file system that is mounted there, and waits for its
+                // Before the stat, which calls the file system that is mounted there, and waits for its
                 // server.
                 if self.closed.contains(&path) {
                     usage.folders += 1;

@@ -18,8 +18,8 @@ pub(super) const IN_TREE_NFS: &str = "kubernetes.io~nfs";
 /// kubelet's directory of volumes that CSI drivers mount.
 pub(super) const CSI: &str = "kubernetes.io~csi";
 
-/// kubelet's directory of devices of `FlexVolume` drivers, from its own (`getDeviceMountPath` of
-/// kubernetes `pkg/volume/flexvolume/plugin.go`): `DRIVER/mounts/VOLUME` is in it.
+/// kubelet's directory of devices of `FlexVolume` drivers, from its own: `DRIVER/mounts/VOLUME` is in it
+/// (`getDeviceMountPath`, <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/flexvolume/plugin.go>).
 const FLEX_DEVICES: [&str; 3] = ["plugins", "kubernetes.io", "flexvolume"];
 
 /// The kubelet's note of a CSI volume.
@@ -128,7 +128,7 @@ impl VolumeId {
         }
         let plugin = Plugin::of_folder(steps.next()?)?;
         let name = steps.next()?;
-        // The kubelet mounts one step deeper (GetCSIMounterPath of kubernetes pkg/volume/csi/csi_util.go).
+        // One step deeper (GetCSIMounterPath, https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/csi/csi_util.go).
         if plugin == Plugin::Csi && steps.next()? != "mount" {
             return None;
         }
@@ -174,7 +174,7 @@ pub(super) struct Listing {
     pub(super) volumes: Vec<VolumeId>,
     /// The parts that could not be read, from the directory of Pods down.
     pub(super) errors: Vec<(PathBuf, io::Error)>,
-    /// How many of these have something mounted on them, and may have volumes that are not seen.
+    /// The number of these that have something mounted on them, and may have volumes that are not seen.
     pub(super) covered: usize,
 }
 

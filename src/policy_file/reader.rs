@@ -79,6 +79,7 @@ impl<'t> PolicyReader<'t> {
             profile.ok()
         });
         let mut builder = Builder::new(profile.unwrap_or_default());
+        // The profile first: the order of the keys in a file must not matter.
         for entry in &entries {
             self.entry(entry, &mut builder);
         }
@@ -138,6 +139,7 @@ impl<'t> PolicyReader<'t> {
                 let message = format!("duplicate rule: {} and {} are the same one", rule.code, rule.name);
                 self.problem(entry.key_id, message);
             }
+            // By code: a rule may be written by its code and by its name.
             seen.push(rule.code);
             let mut known = vec!["action"];
             known.extend(rule.settings.iter().map(|setting| setting.name));
@@ -294,6 +296,7 @@ impl<'t> PolicyReader<'t> {
     fn scalar(&mut self, id: NodeId, what: &str) -> Option<(&'t str, Meaning)> {
         if let Some(Content::Scalar { text, style, is_string }) = self.tree.node(id).map(|node| &node.content)
         {
+            // A value in quotes is text, whatever it looks like.
             let is_text = *is_string || *style != Style::Plain;
             return Some((text, if is_text { Meaning::Text } else { resolve(text) }));
         }
@@ -389,6 +392,7 @@ fn suggestion(text: &str, words: &[&str]) -> String {
     let mut near: Vec<(usize, &str)> = words
         .iter()
         .map(|word| (strsim::osa_distance(&text.to_lowercase(), &word.to_lowercase()), *word))
+        // A short word is near many others.
         .filter(|(distance, word)| *distance <= FAR.min(word.len() / 2))
         .collect();
     near.sort_unstable();

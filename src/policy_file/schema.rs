@@ -12,6 +12,7 @@ pub fn schema() -> Value {
     let mut rules = Map::new();
     let mut names = Vec::new();
     for rule in RULES {
+        // Both spellings: the reader takes either, and an editor completes both.
         names.push(json!(rule.name));
         names.push(json!(rule.code.to_string()));
         rules.insert(rule.name.to_owned(), rule_schema(rule));
@@ -41,6 +42,7 @@ pub fn schema() -> Value {
                 "description": "whether rules in preview run, too",
             },
             "rules": {
+                // A key without a value is null to YAML, and the reader takes it for empty.
                 "type": ["object", "null"],
                 "description": "actions and settings of single rules, by name or code; they override the profile",
                 "additionalProperties": false,

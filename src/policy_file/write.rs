@@ -58,6 +58,7 @@ fn write_rule(text: &mut String, policy: &Policy, rule: &Rule) -> std::fmt::Resu
     }
     let numbers = policy.numbers(rule).iter().zip(policy.own_numbers(rule));
     for (setting, (number, own)) in rule.settings.iter().zip(numbers) {
+        // A default may change with the next profile, so it is a comment only.
         let list = if own.is_some() { &mut set } else { &mut defaults };
         list.push(format!("{}: {number}", setting.name));
     }
@@ -117,5 +118,6 @@ fn write_exemption(text: &mut String, exemption: &Exemption) -> std::fmt::Result
 
 /// Returns a text in the double quotes of YAML, of which those of JSON are a part.
 fn quoted(text: &str) -> String {
+    // A JSON string is a YAML string, whatever is in it.
     serde_json::Value::from(text).to_string()
 }

@@ -16,7 +16,7 @@ pub struct PolicyOrigin {
     pub mode: &'static str,
     /// The policy's fingerprint.
     pub hash: String,
-    /// The fingerprint of the webhook's policy, where it was asked for.
+    /// The fingerprint of the webhook's policy, where it was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_hash: Option<String>,
     /// Rules of the policy that `--select` or `--ignore` kept from running.

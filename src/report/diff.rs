@@ -32,6 +32,7 @@ pub fn write(name: &str, old: &str, new: &str, colour: bool) -> String {
             let text = shown.trim_end_matches(['\n', '\r']);
             let line_break = shown.get(text.len()..).unwrap_or_default();
             let _ = write!(out, "{style}{sign}{text}{style:#}{line_break}");
+            // As diff(1) and git write it, so that patch(1) can read it.
             if change.missing_newline() {
                 out.push_str("\n\\ No newline at end of file\n");
             }
@@ -78,6 +79,7 @@ fn path(prefix: &str, name: &str) -> String {
         match character {
             '\n' | '\r' | '\t' => escape(&mut quoted, character),
             '"' | '\\' => quoted.extend(['\\', character]),
+            // git quotes a path by the octal value of its bytes, and git apply reads it so.
             other if is_unseen(other) || other == '#' => {
                 let mut bytes = [0; 4];
                 for byte in other.encode_utf8(&mut bytes).bytes() {

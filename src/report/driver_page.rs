@@ -16,6 +16,8 @@ use crate::subject::driver::{CarrierKey, Case, Driver, Inline, ListUse, Nfs, On,
 /// cannot hold replaced.
 pub fn file_name(driver: &Driver) -> String {
     let name = driver.names.first().copied().unwrap_or_default();
+    // Neither a slash of a provisioner nor the star of a pattern can be in the name of a file on every
+    // system.
     format!("{}.md", name.replace('/', "_").replace('*', "x"))
 }
 
@@ -59,6 +61,7 @@ pub fn table() -> String {
             driver.known.describe()
         );
     }
+    // Nothing of these is read, so a list of their names is enough.
     page.push_str("\n## Never NFS\n\nObjects of these drivers are admitted as they are, and the webhook is not called for them.\n\n");
     for driver in drivers().filter(|driver| driver.nfs == Nfs::No) {
         let _ = writeln!(page, "- {}: {}", driver.title, names(driver.names));
@@ -118,6 +121,7 @@ fn write_row(page: &mut String, driver: &Driver) -> fmt::Result {
     }
     writeln!(page, "| an empty list means | {} |", empty(driver))?;
     match (driver.inline, driver.inline.obstacle()) {
+        // Nothing was read about it, so the page says nothing.
         (Inline::Unread, _) => {}
         (_, None) => writeln!(page, "| inline volumes of Pods | mounted |")?,
         (_, Some(obstacle)) => writeln!(page, "| inline volumes of Pods | {obstacle} |")?,
@@ -189,6 +193,7 @@ fn write_row(page: &mut String, driver: &Driver) -> fmt::Result {
 }
 
 fn codes(words: &[&str]) -> String {
+    // Markdown makes no code of two backticks alone.
     let code = |word: &&str| if word.is_empty() { "`\"\"`".to_owned() } else { format!("`{word}`") };
     words.iter().map(code).collect::<Vec<_>>().join(", ")
 }
@@ -208,6 +213,7 @@ fn nfs(driver: &Driver) -> &'static str {
 
 fn evidence(shown: &Evidence) -> String {
     match shown {
+        // Clues are tried in order: after those with values the star is the rest.
         Evidence::Value(key, ["*"]) => format!("any other `{key}`"),
         Evidence::Value(key, values) => format!("`{key}`: {}", codes(values)),
         Evidence::Exact(key, ["*"]) => format!("any other `{key}` in this spelling"),

@@ -286,6 +286,7 @@ fn readings(subject: &Subject<'_>) -> Vec<Reading> {
     let text = subject.effective();
     let all: Vec<_> = Reader::ALL.into_iter().map(|reader| (reader, reader.options(&text))).collect();
     let is_one = all.iter().all(|(_, options)| all.first().is_some_and(|(_, first)| first == options));
+    // A placeholder may become a comma or a quote, so no cut is certain.
     if is_one || subject.options.has_unrendered() {
         return Vec::new();
     }
@@ -391,7 +392,7 @@ fn meaning(subject: &Subject<'_>, entry: &Entry, value: Option<&str>) -> String 
         Effect::NoneOnV4(why) if !is_v3_possible => {
             format!("{}; no effect with NFSv4: {why}", entry.meaning)
         }
-        // libmount, `optmap.c`: a name takes the restrictions away again (tests/readings/words.tsv).
+        // A name takes the restrictions away again (tests/readings/words.tsv; https://github.com/util-linux/util-linux/blob/v2.41/libmount/src/optmap.c).
         Effect::Active if entry.id == OptionId::User && value.is_some_and(|name| !name.is_empty()) => {
             "one user may mount and unmount it; implies exec, suid and dev".to_owned()
         }

@@ -120,6 +120,7 @@ impl ExposureSummary {
         }
         let count = |state| {
             let of_state = report.exposed.iter().filter(|entry| entry.state == state);
+            // Several rules may find something in one volume.
             (state, of_state.map(Exposed::row).collect::<BTreeSet<_>>().len())
         };
         let counts = ExposureState::ALL.into_iter().map(count).filter(|(_, count)| *count > 0).collect();

@@ -84,7 +84,7 @@ fn data(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
-            // As escapeData and escapeProperty do (actions/toolkit packages/core/src/command.ts).
+            // The same as escapeData and escapeProperty (actions/toolkit packages/core/src/command.ts).
             '%' => escaped.push_str("%25"),
             '\r' => escaped.push_str("%0D"),
             '\n' => escaped.push_str("%0A"),

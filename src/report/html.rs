@@ -44,6 +44,7 @@ fn write_page(out: &mut String, report: &Report) -> fmt::Result {
     let summary = &report.summary;
     writeln!(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
     writeln!(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
+    // The page shows text of others, so no script but its own may run.
     writeln!(out, "<meta http-equiv=\"Content-Security-Policy\" content=\"{}\">", page::POLICY)?;
     writeln!(out, "<meta name=\"color-scheme\" content=\"light dark\">")?;
     writeln!(out, "<title>NFS mount options: {} denied, {} warned</title>", summary.denied, summary.warned)?;
@@ -153,6 +154,7 @@ fn write_finding(out: &mut String, subject: &SubjectReport, finding: &FindingRep
     writeln!(out, "<tr data-action=\"{action}\">\n<td><span class=\"{action}\">{action}</span></td>")?;
     writeln!(out, "<td>{} {}</td>", finding.code, finding.name)?;
     writeln!(out, "<th scope=\"row\">{}</th>", Text(&subject.title()))?;
+    // An object of a cluster has no file.
     let place = if subject.is_live { finding.carrier.clone() } else { text::head(subject, finding) };
     writeln!(out, "<td>{}</td>", Text(&place))?;
     match &finding.element {

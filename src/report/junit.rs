@@ -105,7 +105,7 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            // A reader makes blanks of both in an attribute (XML 1.0, section 3.3.3).
+            // A reader makes spaces of both in an attribute (XML 1.0, section 3.3.3).
             '\n' => escaped.push_str("&#10;"),
             '\t' => escaped.push_str("&#9;"),
             // A runner of jobs would take it for a command.

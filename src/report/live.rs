@@ -61,6 +61,7 @@ impl Live {
             if self.exempted.len() < most {
                 let mut subject = subject.clone();
                 subject.findings.clear();
+                // An exempted finding is only shown, and pairs are kept for the whole scan.
                 subject.tie.pairs = None;
                 self.exempted.push((subject, exempted));
             }

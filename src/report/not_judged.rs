@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::plain::place;
 
-/// Something that holds mount options and is not judged.
+/// Something that holds mount options and is not evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotJudged {
     /// Its kind, `Terraform` for a file of that; empty where it says none.

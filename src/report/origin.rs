@@ -8,8 +8,8 @@ pub struct Origin {
     /// The name that Helm gives: the chart's name, then the path in the chart.
     #[serde(rename = "origin")]
     pub template: String,
-    /// The file itself, where it is found. Which of its lines became a line of the
-    /// document, Helm does not say.
+    /// The file itself, where it is found. Helm does not say which of its lines became a line of
+    /// the document.
     #[serde(rename = "originFile", skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }

@@ -190,6 +190,7 @@ pub fn heartbeat(api: Api, report: &Report, run: &Run, most: usize) -> Wanted {
         message: result::cut(&message, result::LONGEST_MESSAGE),
         resources: Vec::new(),
         properties,
+        // Only the heartbeat has a time: in the others it would change the object at each scan.
         timestamp: Some(Timestamp { seconds: run.ended, nanos: 0 }),
     };
     let mut summary = Summary::default();

@@ -34,6 +34,7 @@ fn write_text(
     if let Some(last) = replayed.last() {
         let patched = replayed.iter().any(|answer| answer.patch.is_some());
         match patched {
+            // A DELETE has no object.
             _ if last.object.is_null() => writeln!(out, "\n{strong}no object in the request{strong:#}")?,
             true => writeln!(out, "\n{strong}object after the patch{strong:#}\n{}", pretty(&last.object))?,
             false => writeln!(out, "\n{strong}object, not patched{strong:#}\n{}", pretty(&last.object))?,
@@ -62,6 +63,7 @@ fn write_answer(out: &mut String, answer: &Replayed, palette: &Palette) -> fmt::
     }
     let operations = list(answer.patch.as_ref());
     match operations.len() {
+        // The other endpoint never patches.
         0 if answer.endpoint == Endpoint::Mutate => writeln!(out, ", no patch")?,
         0 => writeln!(out)?,
         count => writeln!(out, ", {patch}patched{patch:#} ({})", counted(count, "operation"))?,
@@ -109,6 +111,7 @@ pub fn raw(replayed: &[Replayed]) -> Vec<u8> {
     let mut lines = Vec::new();
     for answer in replayed {
         lines.extend_from_slice(&answer.body);
+        // Two responses are two JSON texts, one a line.
         lines.push(b'\n');
     }
     lines

@@ -28,7 +28,7 @@ pub fn wrap(text: &str, head: &str, indent: &str, width: usize) -> String {
     textwrap::fill(text, options)
 }
 
-/// Columns of the labels of an explanation, with the blanks around them.
+/// Columns of the labels of an explanation, with the white space around them.
 const LABEL: usize = 13;
 
 /// Fewest columns beside the labels; with less, text goes below them.

@@ -57,7 +57,9 @@ fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
             written().flat_map(|subject| subject.findings.iter().map(move |found| (subject, found)));
         findings.filter(|(_, finding)| finding.action > Reported::Audit)
     };
+    // A check that marks unfixed findings knows more than the rule.
     let by_fix = |(_, finding): &(&SubjectReport, &FindingReport)| match finding.is_left {
+        // `fix` edits files, and a rendered document is none.
         Some(is_left) => !is_left && finding.origin.is_none(),
         None => finding.is_fixable(),
     };
@@ -65,6 +67,7 @@ fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
     let fixable = shown().filter(by_fix).count();
     let paths = match (files.first(), files.len()) {
         (None, _) => return Ok(()),
+        // A name in angle brackets is that of a pipe, which fix cannot write.
         (Some(file), 1) if !file.starts_with('<') => place(file).into_owned(),
         (Some(file), 1) if file.starts_with('<') => "FILE".to_owned(),
         _ => "PATH...".to_owned(),
@@ -85,7 +88,7 @@ pub(super) enum ReportItem<'r> {
 }
 
 /// Returns the pieces of a report: errors where they belong among the objects, and what is not
-/// judged after them.
+/// evaluated after them.
 pub(super) fn entries(report: &Report) -> Vec<ReportItem<'_>> {
     let mut entries = Vec::new();
     let mut errors = report.errors.iter().peekable();
@@ -103,7 +106,7 @@ pub(super) fn entries(report: &Report) -> Vec<ReportItem<'_>> {
     entries
 }
 
-/// Writes the findings of each rule, where they were asked for.
+/// Writes the findings of each rule, where they were requested.
 pub(super) fn write_statistics(out: &mut String, report: &Report) -> fmt::Result {
     for statistic in report.statistics.iter().flatten() {
         writeln!(out, "{:>6}  {} {}", statistic.count, statistic.code, statistic.name)?;
@@ -140,7 +143,7 @@ pub fn not_rendered(subject: &SubjectReport) -> String {
 }
 
 impl FindingReport {
-    /// Returns true if its fix is carried out without being asked for by name, and it stands in a
+    /// Returns true if its fix is carried out without being requested by name, and it stands in a
     /// file of its own.
     pub fn is_fixable(&self) -> bool {
         self.origin.is_none() && matches!(self.fix, Some(Applicability::Apply | Applicability::Offer))
@@ -161,6 +164,7 @@ impl FindingReport {
         let remedy = self.remedy.as_deref()?;
         match remedy.rsplit_once("; ") {
             _ if self.message.ends_with(remedy) => None,
+            // Some messages end with the first half of the remedy.
             Some((said, rest)) if self.message.ends_with(said) => Some(rest),
             _ => Some(remedy),
         }
@@ -215,6 +219,7 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
     let mut shown: Vec<&str> = Vec::new();
     for finding in &subject.findings {
         let Some(list) = finding.shown_way_out() else { continue };
+        // One list cures all findings of a place, so it is shown once.
         if shown.contains(&finding.carrier.as_str()) {
             continue;
         }
@@ -313,7 +318,7 @@ fn write_not_judged(out: &mut String, found: &NotJudged, palette: &Palette) -> f
     writeln!(out, "{}\n", palette.lines("", &said, INDENT))
 }
 
-/// Writes the last line: what was read, judged and skipped.
+/// Writes the last line: what was read, evaluated and skipped.
 pub(super) fn write_counts(out: &mut String, report: &Report) -> fmt::Result {
     let summary = &report.summary;
     write!(

@@ -122,7 +122,7 @@ pub struct Spot {
 /// The claim that has a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Binding {
-    /// It is no volume, or no rule asks for it.
+    /// It is no volume, or no rule needs it.
     #[default]
     Unknown,
     /// None.

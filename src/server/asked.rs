@@ -22,8 +22,8 @@ pub(super) fn asked_timeout(query: Option<&str>) -> Option<Duration> {
         Some(value) if value.bytes().all(|byte| byte != b'&') => value,
         _ => query.split('&').find_map(|pair| pair.strip_prefix("timeout="))?,
     };
-    // API servers round up to whole seconds (callHook of k8s.io/apiserver
-    // pkg/admission/plugin/webhook/validating/dispatcher.go).
+    // API servers round up to whole seconds (callHook,
+    // https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook/validating/dispatcher.go).
     if let Some(seconds) = value.strip_suffix('s').and_then(|seconds| seconds.parse::<u32>().ok()) {
         return Some(Duration::from_secs(seconds.into()));
     }

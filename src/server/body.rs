@@ -230,7 +230,7 @@ pub async fn receive(
 /// The filling of a buffer.
 enum Filled {
     Whole,
-    /// Further than asked.
+    /// Further than requested.
     Full,
     Broken,
 }

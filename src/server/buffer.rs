@@ -16,6 +16,7 @@ pub struct Buffer {
 impl Buffer {
     /// Adds what came.
     pub fn push(&mut self, data: Bytes) {
+        // Most bodies are one frame, which is kept without a copy.
         if self.frames.is_none() && self.frame.is_empty() {
             self.frame = data;
             return;
@@ -48,6 +49,7 @@ impl Buffer {
     /// Returns at most so many bytes of what is there, in memory of their own.
     #[must_use]
     pub fn beginning(self, most: usize) -> Self {
+        // A slice of the frame would hold all of its memory.
         Self { frame: Bytes::copy_from_slice(self.get(..most).unwrap_or(&self)), frames: None }
     }
 }

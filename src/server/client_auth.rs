@@ -18,7 +18,7 @@ use crate::ca::state;
 /// Connections who may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clients {
-    /// The PEM file with the authorities that vouch for callers; watched.
+    /// The PEM file with the CAs that vouch for callers; watched.
     pub authorities: PathBuf,
     /// Common names or subjectAltNames, of which a caller bears at least one;
     /// none means any.
@@ -26,11 +26,11 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Reads the authorities.
+    /// Reads the CAs.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or holds no authority.
+    /// When the file cannot be read, or holds no CA.
     pub fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, Error> {
         let place = self.authorities.display().to_string();
         let pem = std::fs::read(&self.authorities)
@@ -46,13 +46,13 @@ impl Clients {
             .map_err(|error| bad(error.to_string()))
     }
 
-    /// Returns the directory to watch for new authorities.
+    /// Returns the directory to watch for new CAs.
     pub(super) fn folder(&self) -> &Path {
         let parent = self.authorities.parent().filter(|parent| !parent.as_os_str().is_empty());
         parent.unwrap_or(Path::new("."))
     }
 
-    /// Returns true if a caller with this certificate may ask.
+    /// Returns true if a caller with this certificate may send requests.
     pub(super) fn admits(&self, certificate: Option<&CertificateDer<'_>>) -> bool {
         self.names.is_empty()
             || certificate.is_some_and(|certificate| !self.names.is_disjoint(&borne(certificate)))

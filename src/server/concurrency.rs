@@ -82,7 +82,7 @@ impl ConcurrencyLimit {
         Some(Permit { places: Arc::clone(self), source: Arc::clone(source), _permits: (share, permit) })
     }
 
-    /// Returns true if one could be asked for its place.
+    /// Returns true if one was found whose place is taken back.
     fn ask_the_slowest(&self, of: Option<&Arc<Source>>) -> bool {
         let mut waiting = self.waiting();
         let is_of = |slow: &Slow| of.is_none_or(|source| Arc::ptr_eq(source, &slow.source));

@@ -45,7 +45,7 @@ pub enum End {
     Closed,
     /// The head of a request did not come in time.
     HeadTimeout,
-    /// Nothing was asked for a long time.
+    /// Nothing was requested for a long time.
     Idle,
     /// An answer was not read in time.
     Unread,
@@ -124,7 +124,7 @@ const HTTP2_STREAMS: u32 = 16;
 /// after the one that is being answered.
 const HTTP1_BUFFER: usize = 16 * 1024;
 
-/// Bytes that an HTTP/2 caller may send before they are asked for.
+/// Bytes that an HTTP/2 caller may send before they are requested.
 const HTTP2_WINDOW: u32 = 256 * 1024;
 
 /// Runs `connection` until it ends or an event ends it. Its own errors are the
@@ -133,7 +133,7 @@ async fn until(connection: impl GracefulConnection, mut events: Events<'_>) -> E
     let clock = events.clock;
     let mut connection = pin!(connection);
     {
-        // Events are rare: like this they are asked for when one has come, and not
+        // Events are rare: like this they are polled when one has come, and not
         // whenever the connection has something to do.
         let mut next = FuturesUnordered::from_iter([events.next()]);
         tokio::select! {

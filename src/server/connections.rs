@@ -63,15 +63,16 @@ impl Connections {
         Self { most, places, busy_may_go: false, table: Mutex::default() }
     }
 
-    /// Allows to close a connection at any time, those of the fullest address first: where answers are as small as those to probes, a caller that asks without a pause
-    /// must not keep the next one out.
+    /// Allows to close a connection at any time, those of the fullest address first: where answers are
+    /// as small as those to probes, a caller that sends requests without a pause must not keep the next
+    /// one out.
     #[must_use]
     pub fn where_busy_may_go(mut self) -> Self {
         self.busy_may_go = true;
         self
     }
 
-    /// Returns one more; others are asked to leave where it takes that. `None` when all of them are
+    /// Returns one more; others have to leave where it takes that. `None` when all of them are
     /// being answered just now.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Caller> {
         let (clock, leave) = (Arc::new(Clock::start()), Arc::new(Notify::new()));
@@ -95,14 +96,14 @@ impl Connections {
         Some(Caller { callers: Arc::clone(self), number, source, clock, leave })
     }
 
-    /// Asks some to leave, whatever the limit: the system gives no more.
+    /// Makes some leave, whatever the limit: the system gives no more.
     pub fn make_room(&self) -> usize {
         let mut table = self.table();
         let part = (table.here.len() / PART).max(1);
         table.make_room(part, self.busy_may_go)
     }
 
-    /// Asks everyone to leave who asked nothing yet: the server ends.
+    /// Makes those leave that requested nothing yet: the server ends.
     pub fn dismiss_the_silent(&self) {
         for entry in self.table().here.values() {
             if entry.clock.get().0 == Activity::New {
@@ -111,7 +112,7 @@ impl Connections {
         }
     }
 
-    /// Asks those to leave, of one address or of all, who have not read an answer
+    /// Makes those leave, of one address or of all, that have not read an answer
     /// for a moment; says whether there was one.
     pub fn dismiss_unread(&self, of: Option<&Arc<Source>>) -> bool {
         let now = Instant::now();
@@ -153,7 +154,7 @@ impl Connections {
 type Candidate = (u8, Activity, Instant, u64);
 
 impl Table {
-    /// Asks `wanted` to leave, or fewer; says how many.
+    /// Makes `wanted` leave, or fewer; returns how many.
     fn make_room(&mut self, wanted: usize, busy_may_go: bool) -> usize {
         let now = Instant::now();
         // Of each address: how many are here, and who may go.
@@ -164,7 +165,7 @@ impl Table {
             let (state, since) = entry.clock.get();
             let is_late = |since: Instant| now.duration_since(since) >= GRACE;
             let turn = match state {
-                // Silent since its beginning: API servers ask at once after the handshake.
+                // Silent since its beginning: API servers send requests at once after the handshake.
                 Activity::New | Activity::Head if is_late(since) => 0,
                 Activity::Busy if entry.clock.unread_since().is_some_and(is_late) => 0,
                 Activity::New | Activity::Head | Activity::Idle => 1,
@@ -260,7 +261,7 @@ mod tests {
         [10, 0, 0, last].into()
     }
 
-    /// Returns true if one was asked to leave.
+    /// Returns true if one has to leave.
     fn must_go(caller: &Caller) -> bool {
         let mut notified = std::pin::pin!(caller.leave.notified());
         notified.as_mut().enable()

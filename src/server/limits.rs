@@ -21,12 +21,12 @@ pub struct Limits {
     pub body: usize,
     /// Bytes that all large bodies together may hold.
     pub bodies: usize,
-    /// A body up to this length is taken without asking for a share of
+    /// A body up to this length is taken without requesting a share of
     /// [`Self::bodies`].
     pub small_body: usize,
-    /// A body beyond this length is judged beside the event loop.
+    /// A body beyond this length is evaluated beside the event loop.
     pub quick_body: usize,
-    /// Bodies of that kind that are judged at once.
+    /// Bodies of that kind that are evaluated at once.
     pub heavy: usize,
     /// Longest TLS handshake.
     pub handshake: Duration,

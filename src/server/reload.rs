@@ -74,6 +74,7 @@ async fn load_settled(folder: &Path) -> Option<Result<Certificate, tls::Error>> 
     };
     match load().await {
         Some(Err(tls::Error::Mismatch { .. } | tls::Error::Read { .. })) => {
+            // The kubelet swaps one link for both files, but who copies them may be between the two.
             tokio::time::sleep(Duration::from_millis(200)).await;
             load().await
         }
@@ -87,7 +88,7 @@ async fn beside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) ->
     tokio::task::spawn_blocking(read).await.ok()
 }
 
-/// Reloads the callers' authorities until the server ends: a good file applies
+/// Reloads the callers' CAs until the server ends: a good file applies
 /// from the next handshake on.
 pub(super) async fn clients(
     clients: Option<Clients>,
@@ -134,6 +135,7 @@ pub(super) async fn policy(file: Option<PathBuf>, shared: Arc<Shared>) {
                 last_error.clear();
                 let fingerprint = policy.fingerprint();
                 if fingerprint == shared.policy.load().fingerprint() {
+                    // Another key of the ConfigMap changes the link of the files, too.
                     tracing::debug!(policy = %fingerprint, file = %file.display(), "the policy was read, and is the same");
                     continue;
                 }
@@ -165,6 +167,7 @@ async fn load_policy(file: &Path) -> Option<Result<crate::policy::Policy, Error>
     };
     match load().await {
         Some(Err(_)) => {
+            // A copy in place, without a rename, may be half written.
             tokio::time::sleep(Duration::from_millis(200)).await;
             load().await
         }

@@ -44,7 +44,7 @@ pub struct Shared {
     pub callers: Arc<Connections>,
     places: Arc<ConcurrencyLimit>,
     budget: Budget,
-    /// Large bodies that may be judged at once, so that small ones find a core.
+    /// Large bodies that may be evaluated at once, so that small ones find a core.
     heavy: Arc<Semaphore>,
     /// A test-only fault, injected before a body is evaluated.
     #[cfg(test)]
@@ -81,7 +81,7 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Makes the routes for a caller who may ask, and whose address holds no place.
+    /// Makes the routes for a caller who may send requests, and whose address holds no place.
     pub fn new(shared: Arc<Shared>) -> Self {
         let source = Arc::new(Source::new(shared.limits.in_flight));
         Self { shared, source, is_admitted: true }
@@ -132,7 +132,7 @@ impl Respond for Webhook {
     }
 }
 
-/// A request that asks nothing that can be answered.
+/// A request that has no answer but an HTTP status.
 #[derive(Debug, Clone, Copy)]
 enum Unasked {
     Name,
@@ -165,6 +165,7 @@ impl Unasked {
 
 impl Webhook {
     fn asked(&self, head: &Parts, begun: Instant) -> Result<Asked, Unasked> {
+        // Before the path: a caller without the right learns nothing of the server.
         if !self.is_admitted {
             self.shared.metrics.client_refused("client_name");
             return Err(Unasked::Name);
@@ -181,6 +182,7 @@ impl Webhook {
             return Err(Unasked::MediaType);
         }
         let longest = self.shared.limits.request;
+        // The API server sends its timeout along, and hangs up after it.
         let patience = asked_timeout(head.uri.query()).map_or(longest, |asked| asked.min(longest));
         Ok(Asked { endpoint, times: Times::new(begun, patience) })
     }
@@ -224,7 +226,7 @@ fn respond_with((status, answered): (u16, Answered)) -> Response {
     response
 }
 
-/// Judges what is in the body; an error is the response to one of which too
+/// Evaluates what is in the body; an error is the response to one of which too
 /// little came.
 async fn judge(
     shared: &Arc<Shared>,
@@ -232,6 +234,7 @@ async fn judge(
     asked: Asked,
     body: &mut Body,
 ) -> Result<(u16, Answered), Response> {
+    // Most requests get a place at once, and need no future for the wait on the heap.
     let mut place = shared.places.try_take(source);
     if place.is_none() {
         place = Box::pin(shared.places.take(source, |of| shared.callers.dismiss_unread(of))).await;
@@ -296,7 +299,7 @@ fn shed(shared: &Shared) -> Response {
     response
 }
 
-/// Judges a large body, or a long list, on a thread of its own, in turn. A request that waits for
+/// Evaluates a large body, or a long list, on a thread of its own, in turn. A request that waits for
 /// its turn gives up its permit if others need it.
 async fn judge_apart(
     shared: &Arc<Shared>,
@@ -305,6 +308,7 @@ async fn judge_apart(
     body: Buffer,
     share: Share,
 ) -> Result<Answer, Response> {
+    // The body may wait for its turn, and room that it does not need would wait with it.
     let (body, policy) = (body.fit(), shared.policy.load_full());
     let turn = timeout_at(asked.times.due, Arc::clone(&shared.heavy).acquire_owned());
     let Some(turn) = place.wait(turn).await else {
@@ -331,7 +335,7 @@ fn judge_beginning(shared: &Shared, asked: Asked, beginning: &[u8], reason: &str
     })
 }
 
-/// Asks the engine, and tells log and metrics. A panic costs this request
+/// Evaluates by the engine, and notes it in log and metrics. A panic costs this request
 /// only: it is answered as one that cannot be read.
 fn ask(
     shared: &Shared,
@@ -344,7 +348,7 @@ fn ask(
     answer.unwrap_or_else(admission::without_uid)
 }
 
-/// Asks as [`ask`] does; `None` where `review` leaves it to another time.
+/// Evaluates as [`ask`] does; `None` where `review` leaves it to another time.
 fn try_ask(
     shared: &Shared,
     policy: &Policy,
@@ -361,6 +365,7 @@ fn try_ask(
         shared.metrics.decided(record);
         log::decision(record, policy.fingerprint(), now, elapsed);
     };
+    // A fault in the evaluation of one object must not end the requests of others.
     let answered = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(test)]
         if let Some(fault) = shared.fault {
@@ -382,6 +387,7 @@ fn try_ask(
 
 /// Returns the response to HEAD: the length of the body, and none of it.
 fn head_only(mut response: Response) -> Response {
+    // A HEAD has the length of the body that it leaves out (RFC 9110, section 9.3.2).
     let length = std::mem::take(response.body_mut()).size_hint().exact();
     if let Some(length) = length {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());

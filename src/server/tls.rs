@@ -77,7 +77,7 @@ pub enum Error {
     /// A certificate could not be made.
     #[error("cannot create a certificate: {0}")]
     Make(#[from] rcgen::Error),
-    /// The authority of the callers cannot be used.
+    /// The CA of the callers cannot be used.
     #[error("{place} has no CA certificate for callers: {reason}")]
     BadClientAuthority {
         /// The file or key.

@@ -29,7 +29,7 @@ pub fn first(text: &str, characters: usize) -> &str {
     text.get(..end).unwrap_or(text)
 }
 
-/// Returns the text with a blank for each character that is not seen, a tab among them.
+/// Returns the text with a space for each character that is not seen, a tab among them.
 pub fn seen(text: &str) -> String {
     text.chars().map(|character| if is_unseen(character) { ' ' } else { character }).collect()
 }

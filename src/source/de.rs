@@ -55,6 +55,7 @@ impl DeserializeError {
     }
 
     fn within(mut self, offset: usize) -> Self {
+        // The innermost value has set it first.
         self.offset.get_or_insert(offset);
         self
     }
@@ -228,6 +229,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
                 let pairs = self.tree.entries(self.id).unwrap_or_default();
                 visitor.visit_map(Entries { at: self, pairs, next: 0, key: self.id, value: self.id })
             }
+            // `node` follows aliases: one that stays leads into itself.
             Content::Alias(_) => visitor.visit_unit(),
         };
         result.map_err(|error| error.within(self.offset()))
@@ -247,7 +249,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     }
 
     /// Returns a truth value, or false for a placeholder that a program fills in with one: what it will
-    /// say is not known, and options are judged without it.
+    /// say is not known, and options are evaluated without it.
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         if self.is_placeholder() { visitor.visit_bool(false) } else { self.deserialize_any(visitor) }
     }
@@ -262,7 +264,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     }
 
     /// Reads as [`Self::deserialize_map`] does. A placeholder stands for the name by which the structure is
-    /// known: the options beside it are judged. Of any other structure nothing is left to be judged.
+    /// known: the options beside it are evaluated. Of any other structure nothing is left to be evaluated.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -353,6 +355,7 @@ impl<'de> SeqAccess<'de> for Items<'de, '_> {
             return Ok(None);
         };
         seed.deserialize(self.at.at(*item)).map(Some).map_err(|error| {
+            // Only of the list itself: deeper down the item is not what has the wrong type.
             let item = Some(index).filter(|_| error.path.is_empty());
             DeserializeError { item, ..error.behind(&format!("[{index}]")) }
         })

@@ -91,6 +91,7 @@ impl<'de: 't, 't> Deserialize<'de> for Items<'t> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Items<'de>, A::Error> {
+                // serde_json reads on where a visitor leaves off, so the rest has to be consumed.
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 Ok(Items::Other)
             }
@@ -127,6 +128,7 @@ impl<'de: 't, 't> Deserialize<'de> for Items<'t> {
 /// written with escapes.
 pub(super) fn may_have_key(part: &str, end: &str) -> bool {
     let has = |text: &str| memchr::memmem::find(part.as_bytes(), text.as_bytes()).is_some();
+    // An escaped letter, as in "items" with \u0069, is the same key.
     has(end) || has("\\u")
 }
 
@@ -172,6 +174,7 @@ fn first<'t, T: Deserialize<'t>>(text: &'t str) -> Option<(T, usize)> {
 
 /// Returns the offset of `part`, a slice of `text`.
 pub(super) fn offset_in(text: &str, part: &str) -> usize {
+    // No search: the same text may occur many times.
     (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
 }
 
@@ -214,6 +217,7 @@ impl JsonReader<'_> {
                 let mut close = at + 1;
                 while close < end {
                     match bytes.get(close) {
+                        // An escaped quote does not end the string.
                         Some(b'\\') => close += 2,
                         Some(b'"') => break,
                         _ => close += 1,

@@ -31,6 +31,7 @@ const WORDS: &[(&str, &str)] = &[
 /// Returns the words for an error of the reader, without its place.
 pub fn words(error: &Error) -> String {
     let text = error.to_string();
+    // serde_json ends each text with it, and here it is said elsewhere.
     let place = format!(" at line {} column {}", error.line(), error.column());
     let text = text.strip_suffix(&place).unwrap_or(&text);
     let found = WORDS.iter().find(|(begin, _)| text.starts_with(begin));
@@ -42,6 +43,7 @@ pub fn offset(text: &str, error: &Error) -> usize {
     let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
     let before: usize = lines.map(str::len).sum();
     let mut at = (before + error.column().saturating_sub(1)).min(text.len());
+    // serde_json counts columns in bytes, and one may end within a character.
     while !text.is_char_boundary(at) {
         at -= 1;
     }

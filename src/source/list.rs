@@ -112,7 +112,7 @@ pub(super) fn visit_node(
     }
 }
 
-/// Visits an object of a kind that is judged.
+/// Visits an object of a kind that is evaluated.
 fn visit_object(
     source: &Source<'_>,
     tree: &Tree<'_>,
@@ -123,6 +123,7 @@ fn visit_object(
     let from = NodeDeserializer { tree, id: node };
     let named = |kind: Kind| object_name(tree, node, kind);
     if let Err(misfit) = mounting::visit(kind, tree, node, from, visitor) {
+        // A Pod that cannot be read may mount any claim, so no claim is called unused.
         visitor(Item::UnreadablePod);
         visitor(Item::Unreadable(misplaced(&misfit, &named(kind))));
         return;
@@ -244,6 +245,7 @@ pub(super) fn visit_json(
     if depth > 0
         && part.starts_with('{')
         && !json::may_have_key(part, "items\"")
+        // Read once: a list of a cluster has thousands of items, and the envelope would be a second pass.
         && let Ok(manifest) = serde_json::from_slice::<Manifest<'_>>(part.as_bytes())
         && let Sort::Object(kind) =
             classify(manifest.api_version.as_deref(), manifest.kind.as_deref(), implied)
@@ -278,6 +280,7 @@ pub(super) fn visit_json(
         Some(json::Items::List(items)) if is_root_of_a_kind || depth > 0 => {
             let implied = Implied::by(version.as_deref(), kind.as_deref());
             for item in items {
+                // Each level is a call: hostile nesting must not exhaust the stack.
                 if depth < DEEPEST_LIST {
                     visit_json(source, item.get(), None, &implied, depth + 1, visitor);
                 } else {
@@ -326,13 +329,14 @@ fn say_others(source: &Source<'_>, others: &[(Text<'_>, &RawValue)], visitor: &m
         .find_map(|(key, other)| Some((key, unjudged::find(&json::tree(source.text, other.get()), 0)?)));
     if let Some((key, mut found)) = found {
         for place in &mut found.places {
+            // The tree is of this value alone, so its paths lack the key.
             place.path.insert(0, (**key).to_owned());
         }
         visitor(Item::Unjudged(found));
     }
 }
 
-/// Visits an object of a kind that is judged, as JSON.
+/// Visits an object of a kind that is evaluated, as JSON.
 fn visit_json_object(
     source: &Source<'_>,
     part: &str,

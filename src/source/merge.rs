@@ -67,6 +67,7 @@ impl Tree<'_> {
     /// the first of all.
     fn collect<'s>(&'s self, entries: &[Member], as_kubectl: bool, read: &mut Read<'s>) {
         let own = entries.iter().filter(|(key, _)| !self.is_merge(*key));
+        // Own keys win there, so they come first and are not replaced.
         if !as_kubectl {
             for entry in own {
                 read.put(self.text(entry.0), *entry, false);
@@ -150,6 +151,7 @@ in line {other}; keep one, or write {name} after the <<"
             return None;
         }
         let mut open = vec![self.target(id)];
+        // Aliases may lead to a node many times.
         let mut seen: HashSet<NodeId> = open.iter().copied().collect();
         while let Some(id) = open.pop() {
             if let Some(problem) = self.disputed(id, false, lines) {
@@ -187,6 +189,8 @@ in line {other}; keep one, or write {name} after the <<"
         if one == other {
             return true;
         }
+        // Beyond the bound two values count as different: one problem too many is better than a value that
+        // is silently the wrong one.
         let Some(left) = budget.checked_sub(1) else { return false };
         *budget = left;
         match (self.node(one).map(|node| &node.content), self.node(other).map(|node| &node.content)) {

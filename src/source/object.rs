@@ -23,7 +23,7 @@ use crate::subject::manifest::{Manifest, Metadata, Text};
 use crate::subject::workload::{Inline, Workload};
 use crate::subject::{Misplaced, Subject};
 
-/// An object of an input, of a kind that is judged.
+/// An object of an input, of a kind that is evaluated.
 #[derive(Debug)]
 pub struct Object<'i> {
     /// The kind.
@@ -118,12 +118,14 @@ impl<'i> Part<'i> {
         policy: &'o Policy,
     ) -> Subject<'o> {
         let mut subject = match self.volume {
+            // A review was sent after rendering: text that looks like a placeholder is an option there.
             _ if !object.is_recorded => {
                 Subject::in_file(object.kind, self.volume, manifest, policy.drivers())
             }
             None => Subject::of_kind(object.kind, manifest, policy.drivers()),
             Some(volume) => Subject::of_inline_volume(volume, manifest, policy.drivers()),
         };
+        // Anyone can write the annotation, so only the user of the request tells who made a volume.
         if object.user.as_ref().is_some_and(|user| !policy.believes_provisioner(user)) {
             subject.provisioned_by = None;
         }
@@ -173,7 +175,7 @@ impl<'i> Object<'i> {
         self.parts.iter().all(|part| part.is_partial(self.kind))
     }
 
-    /// Returns the mount options of an object that is not judged, where it holds any.
+    /// Returns the mount options of an object that is not evaluated, where it holds any.
     pub fn unjudged(&self) -> Option<Unjudged> {
         let layout = self.layout();
         unjudged::find(&layout.tree, layout.node)
@@ -263,6 +265,7 @@ impl Layout<'_> {
 
     /// Returns the key and the value of an entry, the first of its name.
     fn entry(&self, of: NodeId, key: &str) -> Option<(NodeId, NodeId)> {
+        // Below this number a walk through the entries is cheaper than a map.
         const LONG: usize = 64;
         let mut keys = self.keys.borrow_mut();
         if keys.as_ref().is_none_or(|keys| keys.of != of) {
@@ -273,6 +276,7 @@ impl Layout<'_> {
             let mut first = HashMap::with_capacity(entries.len());
             for (key, value) in entries.iter().copied() {
                 if let Some(text) = self.tree.text(key) {
+                    // Of a key that is there twice the first one counts, as in the walk.
                     first.entry(text.to_owned()).or_insert((key, value));
                 }
             }
@@ -300,6 +304,7 @@ impl Layout<'_> {
     pub fn option(&self, place: &Place, element: usize, range: &Range<usize>) -> Option<Range<usize>> {
         let scalar = self.scalar(place, element)?;
         let written = self.tree.written(scalar)?;
+        // The alias stands in this object, and its anchor may stand in another one.
         if matches!(written.content, Content::Alias(_)) {
             return Some(written.span.clone());
         }
@@ -383,6 +388,7 @@ impl Layout<'_> {
     fn inner(&self, node: NodeId) -> Option<Range<usize>> {
         let span = self.tree.written(node)?.span.clone();
         let is_quoted = self.text.get(span.clone())?.starts_with(['"', '\'']);
+        // Between empty quotes there is nothing to point at.
         Some(if is_quoted && span.len() > 2 { span.start + 1..span.end - 1 } else { span })
     }
 }

@@ -1,4 +1,4 @@
-//! Recorded reviews of an API server: the objects of requests that the webhook judges.
+//! Recorded reviews of an API server: the objects of requests that the webhook evaluates.
 
 use serde::Deserialize;
 
@@ -128,7 +128,7 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
     }
 }
 
-/// Returns the mount options in the object of a review at places that are not judged.
+/// Returns the mount options in the object of a review at places that are not evaluated.
 fn beside(tree: &Tree<'_>, object: NodeId, kind: Kind) -> Option<Unjudged> {
     match kind.pod_spec() {
         Some(at) => unjudged::find_beside_volumes(tree, object, at),

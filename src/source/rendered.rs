@@ -1,5 +1,6 @@
 //! Templates of rendered documents: `helm template` writes above each document
-//! the template it comes from (helm `pkg/cmd/template.go`, `# Source: %s`).
+//! the template it comes from (`# Source: %s`,
+//! <https://github.com/helm/helm/blob/v4.3.1/pkg/cmd/template.go>).
 
 /// The mark of the template's name, on the line below `---`.
 const MARK: &str = "# Source: ";

@@ -65,12 +65,14 @@ fn read_json(text: &str) -> Option<Result<Review<'_>, Problem>> {
 fn read_yaml<'t>(text: &'t str, lines: &'t Lines<'t>) -> Result<Review<'t>, Problem> {
     let mut read = None;
     for tree in trees(text, lines) {
+        // JSON is YAML to the second reader, whose message would be about YAML.
         let tree = tree.map_err(|problem| json_problem(text).unwrap_or(problem))?;
         let Some(root) = tree.root().filter(|root| !is_empty(&tree, *root)) else { continue };
         let from = NodeDeserializer { tree: &tree, id: root };
         if read.is_some() {
             return Err(several(from.offset()));
         }
+        // Of a key that is set twice the file does not show which value the webhook got.
         if let Some(problem) = tree.disputed_within(root, lines) {
             return Err(problem);
         }
@@ -83,6 +85,7 @@ fn read_yaml<'t>(text: &'t str, lines: &'t Lines<'t>) -> Result<Review<'t>, Prob
     let Some(value) = read else {
         return Err(Problem::whole(format!("contains no document; give {WANTED}")));
     };
+    // A webhook gets JSON, whatever the recording is written in.
     Ok(Review { body: Cow::Owned(value.to_string().into_bytes()), value })
 }
 
@@ -126,6 +129,7 @@ fn lack(document: &Value) -> Option<String> {
     let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let is_set = |key: &str| members.get(key).is_some_and(Value::is_object);
     match text("kind") {
+        // Some recorders drop kind and apiVersion; the request is what is evaluated.
         Some("AdmissionReview") | None if is_set("request") => None,
         Some("AdmissionReview") if is_set("response") => Some(
             "is the response of a webhook; give the AdmissionReview with the request that led to it"

@@ -210,6 +210,7 @@ fn render(element: &str, style: Style, in_flow: bool) -> String {
         element.bytes().next().is_some_and(is_free)
             && is_safe(&without_quotes, in_flow)
             && !element.ends_with(':')
+            // An option such as `no` would be read as a truth value.
             && resolve(element) == Meaning::Text
     };
     match style {
@@ -222,6 +223,7 @@ fn render(element: &str, style: Style, in_flow: bool) -> String {
 /// Returns a text in single quotes, which have no escape but for themselves: `None` where it has more than
 /// printable ASCII.
 fn single_quoted(text: &str) -> Option<String> {
+    // Single quotes have no escapes.
     let is_printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     is_printable.then(|| format!("'{}'", text.replace('\'', "''")))
 }

@@ -25,7 +25,7 @@ pub enum Meaning {
 }
 
 /// Returns the meaning of a plain scalar, by the rules that kubectl and the API server follow: YAML
-/// 1.1 as Go's yaml.v2 reads it (`resolve.go`), `on` and `yes` included.
+/// 1.1 as Go's yaml.v2 reads it (<https://github.com/yaml/go-yaml/blob/v2.4.4/resolve.go>), `on` and `yes` included.
 pub fn resolve(text: &str) -> Meaning {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Meaning::Null,
@@ -181,7 +181,7 @@ impl<'w> Writing<'w> {
         self.at += rest.len() - rest.trim_start().len();
     }
 
-    /// Returns true if only blanks stand between here and the line's end.
+    /// Returns true if only white space stands between here and the line's end.
     fn is_fold(&self) -> bool {
         let rest = self.rest().trim_start_matches([' ', '\t']);
         rest.starts_with(['\n', '\r'])

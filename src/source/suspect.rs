@@ -7,7 +7,7 @@
 
 use memchr::memmem;
 
-/// Kinds that are judged, keys that hold options or an inline volume, and the tag
+/// Kinds that are evaluated, keys that hold options or an inline volume, and the tag
 /// after which both may be.
 const WORDS: [&str; 10] = [
     "StorageClass", "PersistentVolume", "VolumeSnapshotClass", "volumeAttributes", "mountOptions",
@@ -38,7 +38,7 @@ fn unescaped(bytes: &[u8]) -> Vec<u8> {
                 b'U' => coded(behind, 8),
                 _ => (None, joined(behind_break(*kind, behind))),
             },
-            // As in a tag.
+            // A tag escapes characters with %.
             (b'%', Some(_)) => coded(behind, 2),
             _ => (Some(*first), behind),
         };
@@ -72,7 +72,7 @@ fn behind_break(letter: u8, behind: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-/// Returns a continuation line: the blanks it begins with do not count.
+/// Returns a continuation line: the white space it begins with does not count.
 fn joined((is_break, behind): (bool, &[u8])) -> &[u8] {
     let blanks = behind.iter().take_while(|byte| is_break && byte.is_ascii_whitespace()).count();
     behind.get(blanks..).unwrap_or_default()

@@ -1,7 +1,7 @@
 //! The text of an input: what can be read as text at all, and where in it, by
 //! line and column, a byte stands.
 
-/// The reason why bytes are no text that can be judged.
+/// The reason why bytes are no text that can be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// Bytes that no UTF-8 text holds.
@@ -28,6 +28,7 @@ pub fn decode(bytes: Vec<u8>) -> Result<(String, bool), (TextError, Vec<u8>)> {
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         return Err((TextError::Utf16, bytes));
     }
+    // UTF-16 of ASCII letters has a NUL in every second byte.
     if bytes.contains(&0) {
         return Err((TextError::Binary, bytes));
     }
@@ -74,9 +75,11 @@ impl<'t> Lines<'t> {
     pub fn new(text: &'t str) -> Self {
         let breaks = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1);
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        // Counted first: a vector that grows would need twice the memory for a moment.
         let mut starts = Vec::with_capacity(1 + memchr::memchr_iter(b'\n', text.as_bytes()).count());
         starts.extend(std::iter::once(0).chain(breaks).map(place));
         let mut counts = Vec::new();
+        // In ASCII the column is the byte: nearly all manifests need no counts.
         if !text.is_ascii() {
             let mut count = 0;
             for chunk in text.as_bytes().chunks(STEP) {
@@ -156,6 +159,7 @@ fn characters(bytes: &[u8]) -> usize {
 }
 
 const fn is_first_byte(byte: u8) -> bool {
+    // Further bytes of a character in UTF-8 begin with the bits 10.
     byte & 0xC0 != 0x80
 }
 

@@ -80,13 +80,13 @@ pub struct Tree<'t> {
     pub(super) folded: HashSet<NodeId>,
     /// True if a mapping merges another one.
     pub(super) has_merges: bool,
-    /// True if `csi` is anywhere, once that was asked: each item of a List asks again.
+    /// True if `csi` is anywhere, once that was needed: each item of a List needs it again.
     pub(super) has_csi: OnceCell<bool>,
     /// True if `{{` opens a value: kubectl refuses the whole document.
     pub(super) is_template: bool,
     /// Aliases, in the order of the text.
     pub(super) aliases: Vec<NodeId>,
-    /// The sharing of values through aliases, once that was asked.
+    /// The sharing of values through aliases, once that was needed.
     pub(super) sharing: OnceCell<Sharing>,
     /// True if a line of the document is a comment.
     pub(super) has_comment_line: bool,
@@ -156,6 +156,8 @@ impl<'t> Tree<'t> {
     pub(super) fn string(&self, id: NodeId) -> Option<&str> {
         match &self.node(id)?.content {
             Content::Scalar { text, is_string, .. } if !self.is_folded(id) => {
+                // kubectl sends a timestamp as text (go-yaml v2), but a number or boolean as such, which is
+                // no string to the API server.
                 let is_text = *is_string || matches!(resolve(text), Meaning::Text | Meaning::Timestamp);
                 Some(&**text).filter(|text| is_text && !text.is_empty())
             }

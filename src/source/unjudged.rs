@@ -1,4 +1,4 @@
-//! Mount options in what is not judged: values of Helm charts, claims, patches,
+//! Mount options in what is not evaluated: values of Helm charts, claims, patches,
 //! Secrets of provisioners, Terraform. They are named, so that no report passes
 //! over them in silence. Their values are never shown: a Secret may hold them.
 
@@ -55,13 +55,13 @@ pub(super) fn find_beside_items(tree: &Tree<'_>, node: NodeId, items: Range<usiz
 }
 
 /// Returns the same in a workload whose Pods are specified at `at`, but for the inline volumes of
-/// theirs, which are judged.
+/// theirs, which are evaluated.
 pub(super) fn find_beside_volumes(tree: &Tree<'_>, node: NodeId, at: PodSpec) -> Option<Unjudged> {
     search(tree, node, Some(at))
 }
 
 /// Returns the same in a workload, as an item of a list, which does not say its `kind`; `judged` is where
-/// its inline volumes are, if they are judged.
+/// its inline volumes are, if they are evaluated.
 pub(super) fn find_in_workload(
     tree: &Tree<'_>,
     node: NodeId,
@@ -71,7 +71,7 @@ pub(super) fn find_in_workload(
     searched(tree, node, Scope::Beside(judged), Some(kind))
 }
 
-/// Returns the texts with mount options in an object whose own places are judged, such as a manifest
+/// Returns the texts with mount options in an object whose own places are evaluated, such as a manifest
 /// in an annotation.
 pub(super) fn find_in_texts(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
     searched(tree, node, Scope::Texts, None)
@@ -125,6 +125,7 @@ fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope, named: Option<Kind>) ->
     let offset = search.found.first()?.offset;
     let metadata = tree.get(node, "metadata");
     let given = |key| text(metadata, key).filter(|name| !name.is_empty());
+    // A Secret, or an unknown kind, may hold passwords.
     let is_shown = Kind::parse(&kind).is_some();
     let is_secret = kind == "Secret";
     let misnamed = own_kind.and_then(|kind| misnamed(&kind, text(Some(node), "apiVersion").as_deref()));
@@ -157,13 +158,13 @@ struct Search<'t> {
     tree: &'t Tree<'t>,
     /// The place where Pods are specified.
     pods: Option<PodSpec>,
-    /// The same, if their inline volumes are judged.
+    /// The same, if their inline volumes are evaluated.
     judged: Option<PodSpec>,
-    /// The bytes of the List's items, which are judged.
+    /// The bytes of the List's items, which are evaluated.
     items: Range<usize>,
     /// True if keys of the document itself do not count.
     only_texts: bool,
-    /// The list of options that is judged; empty for none.
+    /// The list of options that is evaluated; empty for none.
     list: &'static [&'static str],
     left: usize,
     /// The number of texts that contain the tree.
@@ -375,11 +376,11 @@ impl Search<'_> {
         (!inner.found.is_empty()).then(|| inner.found.iter().any(has_bg))
     }
 
-    /// Returns true if the path leads to what is judged, or to what the API server writes.
+    /// Returns true if the path leads to what is evaluated, or to what the API server writes.
     fn is_spared(&self, at: PodSpec, node: NodeId) -> bool {
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
         let of_volumes = path.strip_prefix(at.path()).unwrap_or_default();
-        // Without a driver it is a patch, which is not judged.
+        // Without a driver it is a patch, which is not evaluated.
         let names_driver = |csi| {
             self.tree
                 .get(csi, "driver")

@@ -170,7 +170,7 @@ impl Walk<'_> {
     fn glob(&mut self, path: &Path) {
         let pattern = path.to_string_lossy();
         let pattern = pattern.strip_prefix("./").unwrap_or(&pattern);
-        // As in a shell: `*` matches no slash, `**` does.
+        // Like in a shell, `*` matches no slash, `**` does.
         let glob = match GlobBuilder::new(pattern).literal_separator(true).build() {
             Ok(glob) => glob.compile_matcher(),
             Err(source) => {

@@ -2,9 +2,11 @@
 //!
 //! kubectl cuts a file at every line that begins with `---`, whatever stands
 //! there, and reads the first document of each piece with go-yaml v2
-//! (apimachinery `pkg/util/yaml/decoder.go`). This reader is another one. Where
-//! the two are known to differ it refuses the text, so that no text is judged that
+//! ([apimachinery `decoder.go`]). This reader is another one. Where
+//! the two are known to differ it refuses the text, so that no text is evaluated that
 //! kubectl reads in another way.
+//!
+//! [apimachinery `decoder.go`]: https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/apimachinery/pkg/util/yaml/decoder.go
 
 mod apart;
 mod breaks;

@@ -90,7 +90,7 @@ impl Reload {
     }
 }
 
-/// Counters of a family that were asked for before, each at the number of its
+/// Counters of a family that were requested before, each at the number of its
 /// labels: to look labels up costs more than to count.
 #[derive(Debug)]
 struct Known<const COUNTERS: usize>([OnceLock<Counter>; COUNTERS]);
@@ -339,6 +339,7 @@ impl Metrics {
         // One series at a time: the old fingerprint must not look as if it were in use.
         self.policy_info.clear();
         self.policy_info.get_or_create(&HashLabel { hash: policy.fingerprint().to_string() }).set(1);
+        // An exemption that is gone must not keep its alert.
         self.exemption_expires.clear();
         for (exemption, index) in policy.exemptions().iter().zip(0..) {
             let Some(last) = exemption.expires else { continue };

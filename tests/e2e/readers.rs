@@ -91,7 +91,7 @@ fn action_fetches((): ()) -> Result<(), Failed> {
         fs::copy(Path::new(ROOT).join("integrations/github").join(file), scripts.join(file))?;
     }
     fs::write(commit.join("Cargo.toml"), "[package]\nversion = \"9.8.7\"\n")?;
-    // The build is that of cargo; here it is seen that it is asked for.
+    // The build is that of cargo; here it is seen that it is requested.
     let tools = folder.path().join("tools");
     fs::create_dir_all(&tools)?;
     let path = std::env::var("PATH")?;

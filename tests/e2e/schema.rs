@@ -6,7 +6,7 @@ use std::path::Path;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-/// Checks that a value is what a schema of docs/ asks for, as far as ours go,
+/// Checks that a value is what a schema of docs/ requests, as far as ours go,
 /// and has no field that the schema does not know.
 pub fn fits(file: &str, value: &Value) -> Result<(), Failed> {
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(file);

@@ -129,7 +129,7 @@ impl Row {
         }
         let mode = match self.access_mode.as_str() {
             "SINGLE_NODE_WRITER" => "ReadWriteOnce",
-            // The kubelet asks for the second one only; drivers treat both alike.
+            // The kubelet requests the second one only; drivers treat both alike.
             "SINGLE_NODE_READER_ONLY" | "MULTI_NODE_READER_ONLY" => "ReadOnlyMany",
             _ => "ReadWriteMany",
         };

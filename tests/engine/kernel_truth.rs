@@ -151,7 +151,7 @@ fn the_catalog_says_of_each_kernel_what_that_kernel_did() {
         }
         let last_transport = options.iter().rposition(|option| acceptance::transport(option).is_some());
         for (index, option) in options.iter().enumerate() {
-            // A transport that another one overrules is not asked for.
+            // A transport that another one overrules is not requested.
             let is_overruled = acceptance::transport(option).is_some() && Some(index) != last_transport;
             let kernels = acceptance::judge(option).kernels;
             assert!(

@@ -132,7 +132,7 @@ fn what_an_alias_brings_elsewhere_changes_only_where_that_is_asked_too() {
             [item("one", NFS, &format!("&o {bad}")), item("two", NFS, "*o # c")],
             [item("one", NFS, &format!("&o {good}")), item("two", NFS, "*o # c")],
         ),
-        // One asks for nothing, or for something else: the other one gets its own.
+        // One requests nothing, or for something else: the other one gets its own.
         (
             [item("one", DISK, &format!("&o {bad}")), item("two", NFS, "*o # c")],
             [item("one", DISK, &format!("&o {bad}")), item("two", NFS, &format!("{good} # c"))],

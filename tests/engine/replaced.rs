@@ -1,4 +1,4 @@
-//! Tests that nothing takes effect or loses it by a repair that was not asked for: lists that a driver takes
+//! Tests that nothing takes effect or loses it by a repair that was not requested: lists that a driver takes
 //! for empty, words that it takes out, and options that a list of one's own replaces.
 
 use nfs_mount_guard::admission::Endpoint;

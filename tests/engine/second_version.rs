@@ -1,4 +1,4 @@
-//! No remedy asks for a second version: mount.nfs takes one.
+//! No remedy requests a second version: mount.nfs takes one.
 
 use nfs_mount_guard::engine::fix::{Scope, fix_all};
 use nfs_mount_guard::policy::Policy;

@@ -163,7 +163,7 @@ impl Page {
 /// Columns of the picture.
 const COLUMNS: usize = 108;
 
-/// A line in as many as it takes, broken at blanks where there are any.
+/// A line in as many as it takes, broken at spaces where there are any.
 fn folded(line: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in line.split_inclusive(' ') {

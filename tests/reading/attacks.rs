@@ -537,7 +537,7 @@ fn regular_files() -> Result<(), Failed> {
 fn little_memory() -> Result<(), Failed> {
     let folder = TempDir::new()?;
     let file = folder.path().join("a.yaml");
-    // One heap, of which what is asked for is mapped and little else.
+    // One heap, of which what is requested is mapped and little else.
     let fixes_within = |kibibytes: u64| {
         let output = Command::new("sh")
             .args(["-c", "ulimit -v \"$2\" && exec \"$0\" fix --no-policy --diff \"$1\""])

@@ -28,7 +28,7 @@ fn judges_within(kibibytes: u64, file: &Path, format: &str, judged: usize) -> bo
         .args(["-c", "ulimit -v \"$3\" && exec \"$0\" check --no-policy --format text=/dev/stderr --format \"$2\" \"$1\""])
         // A backtrace takes memory, too, and waits for itself where there is none left.
         .env("RUST_BACKTRACE", "0")
-        // One heap, of which what is asked for is mapped and little else.
+        // One heap, of which what is requested is mapped and little else.
         .env("MALLOC_ARENA_MAX", "1")
         .arg(program())
         .arg(file)

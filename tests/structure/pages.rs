@@ -136,7 +136,7 @@ fn every_page_is_in_the_table_of_contents_once() {
     assert!(missing.is_empty() && once == pages, "add to docs/SUMMARY.md: {missing:#?}");
 }
 
-/// Most words of a sentence, as the style guide asks for 25: lists after a colon count
+/// Most words of a sentence, as the style guide allows 25: lists after a colon count
 /// apart, and a quoted command is several words.
 const LONGEST_SENTENCE: usize = 28;
 

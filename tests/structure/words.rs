@@ -315,7 +315,10 @@ fn comments_use_the_terms_of_the_field() {
     const AVOIDED: &[(&str, &str)] = &[
         ("anew", "again"),
         ("are told", "are reported"),
+        ("asked for", "requested"),
+        ("asks for", "requests"),
         ("behind", "after"),
+        ("blanks", "white space"),
         ("folder", "directory"),
         ("folders", "directories"),
         ("for ever", "indefinitely"),
@@ -338,7 +341,8 @@ fn circumscribed(text: &str) -> Vec<&str> {
     let is_end = |before: &str| before.ends_with(['.', ':', ';']);
     let lines = text.lines().filter_map(|line| line.split_whitespace().next());
     let starts = words.windows(2).filter(|pair| is_end(pair[0])).map(|pair| pair[1]);
-    lines.chain(starts).filter(|word| matches!(*word, "What" | "Whether" | "Who" | "Whoever")).collect()
+    let questions = ["What", "Whether", "Who", "Whoever", "Whose", "Which", "How"];
+    lines.chain(starts).filter(|word| questions.contains(word)).collect()
 }
 
 #[test]
@@ -351,8 +355,10 @@ fn comments_begin_with_a_verb_or_a_noun() {
         .collect();
     assert!(found.is_empty(), "none of them may begin so: {found:#?}");
     assert_eq!(
-        circumscribed("What it does.\nReturns it. Whether it is: Who asks."),
-        ["What", "Whether", "Who"]
+        circumscribed(
+            "What it does.\nReturns it. Whether it is: Who asks. Whose it is; Which is it. How is it."
+        ),
+        ["What", "Whether", "Who", "Whose", "Which", "How"]
     );
     assert!(circumscribed("Returns what it does, and whether.\nIt is so: no What.").is_empty());
 }

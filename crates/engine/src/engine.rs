@@ -31,7 +31,7 @@ pub struct Judged {
     pub finding: Finding,
     /// The action for it.
     pub action: Action,
-    /// The action that the policy asks for, before caps by who can act on a denial: what is to be
+    /// The action that the policy requests, before caps by who can act on a denial: what is to be
     /// denied is repaired by the webhook, also on a provisioner's volume.
     pub demanded: Action,
 }
@@ -61,7 +61,7 @@ impl Evaluation {
     }
 }
 
-/// Judges `subject` by `policy` as of `today`.
+/// Evaluates `subject` by `policy` as of `today`.
 pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluation {
     let mut evaluation = evaluate_as_written(policy, subject, today);
     filled::withhold(policy, subject, today, &mut evaluation);
@@ -160,7 +160,7 @@ fn drop_repeated(findings: &mut Vec<Judged>) {
     });
 }
 
-/// Judges a finding that no rule makes by itself, because it takes two objects;
+/// Evaluates a finding that no rule makes by itself, because it takes two objects;
 /// `None` where nothing is to be said of it.
 pub fn judge_one(
     policy: &Policy,
@@ -200,7 +200,7 @@ fn is_of_nfs(subject: &Subject<'_>, carrier: usize) -> bool {
     subject.driver.known.is_read() && key.is_some_and(|key| key.to_ascii_lowercase().contains("nfs"))
 }
 
-/// Returns the finding for options that are too long to be judged: they are denied whatever the policy
+/// Returns the finding for options that are too long to be evaluated: they are denied whatever the policy
 /// says, because anything may stand among them.
 fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
     let in_force = subject.carriers.get(carrier).is_some_and(|carrier| carrier.in_force);

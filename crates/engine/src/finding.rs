@@ -14,6 +14,7 @@ pub struct Code(pub u16);
 impl Code {
     /// Adds it to a text.
     pub fn push_to(self, text: &mut String) {
+        // Without format!: the log writes codes at each request.
         text.push_str("NMG");
         for place in [100, 10, 1] {
             let digit = char::from_digit(u32::from(self.0 / place % 10), 10);
@@ -67,6 +68,7 @@ impl Action {
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // write_str would ignore the width that a caller sets.
         f.pad(self.as_str())
     }
 }
@@ -78,13 +80,13 @@ pub enum Severity {
     Lesser,
     /// The rule's proper case: its action applies.
     Proper,
-    /// As proper, and also on a volume made by a provisioner, though the denial
+    /// Like proper, and also on a volume made by a provisioner, though the denial
     /// reaches no person there: what is mounted is not what the object says.
     Grave,
-    /// As grave, and also if the object does not show whether it is NFS: the layers
+    /// Like grave, and also if the object does not show whether it is NFS: the layers
     /// read different options out of it.
     Hidden,
-    /// As proper, and no covered kernel mounts such a list: refusing it breaks
+    /// Like proper, and no covered kernel mounts such a list: refusing it breaks
     /// nothing that worked.
     CannotMount,
 }

@@ -1,8 +1,8 @@
-//! The kinds of object that are judged, as data: one file a kind, one word in
+//! The kinds of object that are evaluated, as data: one file a kind, one word in
 //! the list below.
 //!
 //! A file says what the API calls the kind, what it holds that is mounted, and
-//! how far its findings go. Nothing else in the program asks for a kind by name
+//! how far its findings go. Nothing else in the program compares a kind by name
 //! where this row can answer.
 
 mod misnamed;
@@ -29,7 +29,7 @@ pub struct Row {
     pub holds: Holds,
     /// The path to its `mountOptions`; empty for a kind without such a list.
     pub list: &'static [&'static str],
-    /// The sub-resources that are judged beside the object itself.
+    /// The sub-resources that are evaluated beside the object itself.
     pub sub_resources: &'static [&'static str],
     /// True if an object without any option is complete as it is.
     pub may_be_silent: bool,
@@ -101,7 +101,7 @@ pub enum Reach {
 
 macro_rules! kinds {
     ($($kind:ident => $row:path),* $(,)?) => {
-        /// The kinds of object that are judged.
+        /// The kinds of object that are evaluated.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[allow(missing_docs, reason = "the variants are the API's own kinds")]
         pub enum Kind { $($kind),* }
@@ -155,7 +155,7 @@ impl Kind {
         Self::ALL.iter().copied().find(|found| found.as_str() == kind)
     }
 
-    /// Returns true if a request on `sub_resource` of such an object is judged, empty for the
+    /// Returns true if a request on `sub_resource` of such an object is evaluated, empty for the
     /// object itself.
     pub fn is_judged_on(self, sub_resource: &str) -> bool {
         sub_resource.is_empty() || self.row().sub_resources.contains(&sub_resource)

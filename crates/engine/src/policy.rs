@@ -188,7 +188,7 @@ impl Policy {
         self.fingerprint
     }
 
-    /// Returns true if volumes made by a provisioner are judged as any other.
+    /// Returns true if volumes made by a provisioner are evaluated as any other.
     pub fn judges_provisioned(&self) -> bool {
         self.content.profile.set() == Set::Strict
     }
@@ -375,7 +375,7 @@ impl Builder {
                 .map(|(meta, own)| own.unwrap_or_else(|| rule.default_number(meta, profile)))
                 .collect();
         }
-        let mut hasher = fnv::FnvHasher::default();
+        let mut hasher = fnv::FnvHasher::default(); // without a random key: replicas agree
         self.content.hash(&mut hasher);
         let settings = RULES.iter().zip(&self.content.rules).enumerate();
         let active = settings.filter(|(_, (rule, setting))| self.content.runs(rule, setting.action));

@@ -17,7 +17,7 @@ pub enum Set {
     /// For the first weeks: what is missing is warned about, not refused.
     Relaxed,
     /// Soft mounts and unpinned versions are refused as well, and volumes made
-    /// by a provisioner are judged as any other.
+    /// by a provisioner are evaluated as any other.
     Strict,
 }
 
@@ -139,6 +139,7 @@ impl Profile {
             None => (text, None),
         };
         let set = Set::ALL.into_iter().find(|set| set.as_str() == name).ok_or(UnknownProfile::Set)?;
+        // A name alone follows the releases.
         let Some(number) = number else { return Ok(Self::newest(set)) };
         // `1` has one spelling: not `01`, not `+1`.
         VERSIONS
@@ -151,6 +152,7 @@ impl Profile {
     /// Returns the actions that the version fixes for a rule.
     pub(crate) fn fixed(self, code: Code) -> Fixed {
         let Some(rows) = self.version.rows else { return Fixed::Open };
+        // A rule that is newer than the version must not change its decisions.
         rows.iter().find(|row| row.code == code).map_or(Fixed::Without, Fixed::Row)
     }
 }
@@ -182,6 +184,7 @@ impl Eq for Profile {}
 
 impl std::hash::Hash for Profile {
     fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
+        // The number stands for the rows, which never change once released.
         (self.set, self.version.number).hash(hasher);
     }
 }

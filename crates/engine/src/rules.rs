@@ -72,11 +72,11 @@ pub struct Rule {
     pub references: &'static [&'static str],
     /// The version of the profiles in which it appeared.
     pub since: u32,
-    /// True if it is still tried out: off unless the policy asks for such rules.
+    /// True if it is still tried out: off unless the policy requests such rules.
     pub preview: bool,
     /// The subject of its findings.
     pub about: About,
-    /// True if it is judged, denied and repaired also if the object does not show that its volume
+    /// True if it is evaluated, denied and repaired also if the object does not show that its volume
     /// is NFS, and on a class of snapshots, too: its danger is the same there.
     pub where_uncertain: bool,
     /// Looks at a subject.
@@ -129,6 +129,7 @@ impl<'c, 'm> RuleContext<'c, 'm> {
     /// Returns the number that holds for the setting `name`.
     fn setting(&self, name: &str) -> u32 {
         let mut settings = self.rule.settings.iter().zip(self.settings);
+        // A rule names only settings of its own, so that 0 is never returned.
         settings.find(|(setting, _)| setting.name == name).map_or(0, |(_, value)| *value)
     }
 
@@ -178,6 +179,7 @@ impl<'c, 'm> RuleContext<'c, 'm> {
         message: impl Into<Sentence>,
         fix: Option<Fix>,
     ) {
+        // An option that the driver adds is no fault of the object.
         let Some(site) = token.site.clone() else {
             return;
         };
@@ -219,6 +221,7 @@ impl<'c, 'm> RuleContext<'c, 'm> {
         let (carrier, applicability, message) = match self.subject.filling() {
             Filling::At(carrier) => (Some(carrier), Applicability::Apply, Sentence::from(message)),
             Filling::Nowhere(obstacle) => {
+                // The option is there, and only not in force: a second one would not help.
                 if obstacle.carrier().is_some_and(|carrier| self.is_in(carrier, keyword)) {
                     return;
                 }
@@ -336,8 +339,8 @@ pub use refused_value::is_refused_by_driver;
 pub use unknown_option::is_of_another_program;
 pub use unread_options::UNASKED;
 
-/// The rule that is judged even if the object does not show whether it is NFS, and
-/// the one that the API server can judge by itself.
+/// The rule that is evaluated even if the object does not show whether it is NFS, and
+/// the one that the API server can evaluate by itself.
 pub static BACKGROUND_MOUNT: &Rule = &background_mount::RULE;
 
 /// The rule that finds options which mount something else than the object says.
@@ -369,7 +372,7 @@ pub enum About {
     /// An option that is missing: nothing is demanded of a list that takes something
     /// away as soon as it holds one.
     Absence,
-    /// Two objects: it takes both, so no webhook judges it.
+    /// Two objects: it takes both, so no webhook evaluates it.
     Together,
 }
 

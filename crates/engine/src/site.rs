@@ -153,11 +153,13 @@ impl Place {
 
     /// Returns the JSON pointer (RFC 6901) to the place, or to one element of its list.
     pub fn pointer(&self, element: Option<usize>) -> String {
+        // Room for the longest usual one, that of the annotation.
         let mut pointer = String::with_capacity(64);
         for step in &self.path() {
             pointer.push('/');
             for character in step.chars() {
                 match character {
+                    // RFC 6901, section 3.
                     '~' => pointer.push_str("~0"),
                     '/' => pointer.push_str("~1"),
                     other => pointer.push(other),
@@ -204,6 +206,7 @@ pub fn field_of(path: &[String]) -> String {
         return format!("metadata.annotations[{key}]");
     }
     path.iter().fold(String::new(), |mut field, step| {
+        // A key may consist of digits as well; at the beginning there is no list.
         let is_index = step.bytes().all(|byte| byte.is_ascii_digit()) && !field.is_empty();
         if is_index || field.ends_with("metadata.annotations") {
             // Writing to a string cannot fail.

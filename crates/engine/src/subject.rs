@@ -1,5 +1,5 @@
-//! A subject: an object of a kind that is judged, as the engine sees it. Which
-//! driver mounts it, where its options stand, and which of them mount.nfs gets.
+//! A subject: an object of a kind that is evaluated, as the engine sees it: the
+//! driver that mounts it, the places of its options, and those that mount.nfs gets.
 
 pub mod binding;
 pub mod carrier;
@@ -46,16 +46,16 @@ pub struct DriverSetting {
     pub retrans: Option<u32>,
 }
 
-/// Most bytes of options that are judged: what mount(2) takes, which is a page (Linux
+/// Most bytes of options that are evaluated: what mount(2) takes, which is a page (Linux
 /// `copy_mount_options`), as in the generated policies. Longer ones are never mounted
-/// whole, and each option costs time and memory while it is judged.
+/// whole, and each option costs time and memory while it is evaluated.
 pub const LONGEST_OPTIONS: usize = 4 * 1024;
 
-/// Most options that are judged: as many as fit into that page, for the shortest
+/// Most options that are evaluated: as many as fit into that page, for the shortest
 /// has two letters and a comma.
 pub const MOST_OPTIONS: usize = 4 * 1024 / "fg,".len();
 
-/// An object of a kind that is judged, with its options laid out.
+/// An object of a kind that is evaluated, with its options laid out.
 #[derive(Debug, Clone)]
 pub struct Subject<'m> {
     /// The kind.
@@ -97,7 +97,7 @@ pub struct Subject<'m> {
     pub provisioned_by: Option<&'m str>,
     /// The class a volume belongs to.
     pub storage_class: Option<&'m str>,
-    /// The rules that the object's own annotation asks to be exempt from.
+    /// The rules that the object's own annotation requests exemption from.
     pub exempt: Option<&'m str>,
     /// The same of the Pods that a template makes.
     exempt_pods: Option<&'m str>,
@@ -193,10 +193,13 @@ impl<'m> Subject<'m> {
         let driver_setting = settings
             .iter()
             .find(|setting| driver::glob(&setting.name, driver_name))
+            // A script may have the name of a CSI driver, whose settings are not meant for it.
             .filter(|setting| !is_script || !driver::is_no_script(&setting.name));
         let row = if is_script { driver::find_script(driver_name) } else { driver::find(driver_name) };
         let (driver, nfs) = match (row, driver_setting.and_then(|setting| setting.nfs)) {
+            // The policy goes before the table: its author knows the cluster.
             (row, Some(false)) => (row.unwrap_or(&driver::UNKNOWN), Nfs::No),
+            // A row that never mounts NFS says nothing of how this driver handles options.
             (Some(row), Some(true)) if row.nfs != Nfs::No => (row, Nfs::Yes),
             (_, Some(true)) => (&driver::DECLARED, Nfs::Yes),
             (Some(row), None) => (row, facts.verdict(row)),
@@ -226,6 +229,7 @@ impl<'m> Subject<'m> {
             names_provisioner,
             provisioned_by: names_provisioner.filter(|name| may_have_made(name, spec)),
             storage_class: spec.and_then(|spec| {
+                // Kubernetes, too, takes the old annotation before the field.
                 let annotation = annotations.and_then(|annotations| annotations.storage_class.as_deref());
                 annotation.filter(|_| volume.is_none()).or(spec.storage_class_name.as_deref())
             }),
@@ -285,8 +289,8 @@ impl<'m> Subject<'m> {
         Subject { kind: Kind::Pod, name, exempt: self.exempt_pods, ..was }
     }
 
-    /// Returns true if a word or blank that only looks like `bg` may still become one: the driver
-    /// folds case, or its source was not read.
+    /// Returns true if a word that only looks like `bg`, by its case or its white space, may still become
+    /// one: the driver folds case, or its source was not read.
     pub fn may_fold(&self) -> bool {
         self.driver.case != Case::Kept
     }
@@ -383,6 +387,7 @@ impl<'m> Subject<'m> {
         if self.nfs == Nfs::No {
             return;
         }
+        // Before the layout, whose time and memory grow with the options.
         self.overlong = overlong(&self.carriers);
         if self.overlong.is_some() {
             (self.options, self.defaults) = (Options::default(), &[]);

@@ -1,6 +1,6 @@
 //! Warnings: whole sentences of a length that every client shows.
 //!
-//! The admission API asks for at most 120 characters a warning; longer ones may be
+//! The admission API recommends at most 120 characters a warning; longer ones may be
 //! cut by the API server, and then the end is lost where it hurts most.
 
 use std::fmt::Display;
@@ -35,6 +35,7 @@ pub fn of_finding(rule: &Rule, message: &Sentence, would: &str) -> String {
     for part in [" ", rule.name, ": ", would] {
         head.push_str(part);
     }
+    // Nearly every warning fits, and needs none of the shorter forms.
     if fits(&head) && head.len() + sentence.len() <= WARNING_LENGTH {
         head.push_str(&sentence);
         return head;
@@ -116,6 +117,7 @@ pub fn fitted(head: &str, sentence: &str) -> String {
 }
 
 fn fits(text: &str) -> bool {
+    // Bytes are never fewer than characters, and cost nothing to count.
     text.len() <= WARNING_LENGTH || text.chars().count() <= WARNING_LENGTH
 }
 
@@ -125,6 +127,7 @@ fn without_elements(sentence: &str) -> String {
     let mut end = 0;
     for quote in quotes(sentence) {
         let between = sentence.get(end..quote.start).unwrap_or_default();
+        // The word in the element stays: the first quotation is the option.
         if between == " in " && end > 0 {
             end = quote.end;
             continue;

@@ -87,7 +87,7 @@ fn eleven_years_pass_and_no_caller_ever_meets_what_it_does_not_trust() {
     let count = |wanted: RotationStep| steps.iter().filter(|(_, step)| *step == wanted).count();
     assert_eq!(count(RotationStep::Founded), 1);
     assert_eq!(count(RotationStep::Signed), 0);
-    // An authority signs for two thirds of five years.
+    // A CA signs for two thirds of five years.
     assert_eq!(count(RotationStep::Announced), 3);
     assert_eq!(count(RotationStep::TookOver), 3);
     assert_eq!(count(RotationStep::Retired), 3);

@@ -27,6 +27,7 @@ pub(super) fn title(subject: &Subject<'_>, finding: &Finding, fixed: Option<&Tra
         match change {
             Step::Replace(old, new) => {
                 let (old, new) = (shown(old), shown(new));
+                // Both are shown without the white space at their ends.
                 let is_trimmed = old == new;
                 steps.push(if is_trimmed {
                     format!("trim {new}")

@@ -98,7 +98,7 @@ impl CarryingOut<'_> {
 
 /// Returns the replacements of wishes.
 pub(super) fn replacements(wishes: &[Wish]) -> Vec<&Replacement> {
-    // The same change asked for twice, through an alias, is one.
+    // The same change requested twice, through an alias, is one.
     let mut seen = HashSet::new();
     let once =
         wishes.iter().filter(|wish| !wish.is_shared() || seen.insert((wish.document, &wish.plan.steps)));

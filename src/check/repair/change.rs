@@ -40,6 +40,7 @@ impl Changed {
         let replacements: Vec<&Replacement> = replacements.collect();
         let is_moved = |at: &usize| {
             let comment = text.get(*at..).and_then(|rest| rest.lines().next()).unwrap_or_default().trim_end();
+            // A list that moves takes its comments along.
             replacements.iter().any(|replacement| replacement.with.contains(comment))
         };
         let lost = replacements.iter().flat_map(|replacement| lost_comments(text, replacement));
@@ -150,6 +151,7 @@ pub(in crate::check) fn steps(subject: &Subject<'_>, moved: &[Place], fixed: &Tr
     for removed in removal::options(subject, moved, &fixed.elements) {
         let is_named = |difference: &Difference<'_>| {
             let gone = difference.gone.unwrap_or_default();
+            // An option that is written otherwise is named by its old text.
             gone.trim() == removed || intended_options(gone).contains(&removed)
         };
         let mut new = fixed.elements.iter().flatten();
@@ -163,6 +165,7 @@ pub(in crate::check) fn steps(subject: &Subject<'_>, moved: &[Place], fixed: &Tr
         subject.carriers.iter().zip(&fixed.elements).any(|(old, new)| old.elements.len() < new.len());
     let is_shorter =
         subject.carriers.iter().zip(&fixed.elements).any(|(old, new)| old.elements.len() > new.len());
+    // Splitting is named only where no other step shows it.
     if steps.is_empty() && is_split || splits_in_silence(subject, moved, fixed, &steps) {
         steps.push(Step::Split);
     } else if steps.is_empty() && is_shorter {

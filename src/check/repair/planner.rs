@@ -51,6 +51,7 @@ pub(super) struct Planner<'o> {
 impl<'o> Planner<'o> {
     /// Plans all parts of the object; adds the places that should change and cannot to `refusals`.
     pub(super) fn plan(&self, intended: &mut Intended, wishes: &mut Wishes, refusals: &mut Vec<Stuck>) {
+        // Most objects need no change, and the layout of a JSON one reads its text once more.
         let mut layout = None;
         for (part, found) in self.object.parts.iter().enumerate() {
             let subject = found.subject(self.object, self.policy);
@@ -77,6 +78,7 @@ impl<'o> Planner<'o> {
         };
         if !stuck.is_empty() {
             let kept: Vec<Place> = stuck.iter().map(|(place, _)| place.clone()).collect();
+            // The fixes that depend on the move must not be carried out without it.
             fixed = fix_traced_keeping(self.policy, subject, self.today, self.scope, &kept);
             let layout = layout.get_or_insert_with(|| self.object.layout());
             refusals.extend(stuck.into_iter().map(|(place, refusal)| {
@@ -146,7 +148,7 @@ fn title(subject: &Subject<'_>, name: &str) -> String {
     }
 }
 
-/// Notes the changes of carriers that a part of an object asks for, and returns their values.
+/// Notes the changes of carriers that a part of an object requests, and returns their values.
 fn wish<'o>(
     planner: &Planner<'o>,
     part: usize,

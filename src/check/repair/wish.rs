@@ -1,4 +1,4 @@
-//! Collects the changes that the objects of a text ask for, and grants those that can be made where
+//! Collects the changes that the objects of a text request, and grants those that can be made where
 //! several places read one value through aliases.
 
 use std::collections::{HashMap, HashSet};
@@ -75,7 +75,7 @@ struct Asked {
     at: usize,
 }
 
-/// The changes that the objects of a text ask for.
+/// The changes that the objects of a text request.
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     asked: Vec<Asked>,
@@ -109,6 +109,7 @@ impl Wishes {
         let together = rewrite::rewrite(layout, change).map(wish);
         let is_alone = together.as_ref().is_ok_and(|wish| !wish.is_shared());
         let has_aliases = layout.has_aliases();
+        // Most values have one reader, and need no second plan.
         let apart = (!is_alone && has_aliases).then(|| rewrite::apart(layout, change).map(wish));
         self.asked.push(Asked { together, apart, object, part, carrier, document, at });
     }
@@ -140,7 +141,7 @@ impl Wishes {
         self.asked.push(Asked { together, apart: None, object, part, carrier, document, at });
     }
 
-    /// Grants what changes no place that does not ask for it; of a subject all or
+    /// Grants what changes no place that does not request it; of a subject all or
     /// nothing, for its carriers are one list for the mount.
     pub(super) fn settle(self) -> Settled {
         let mut refused: Vec<(Wish, RewriteRefusal)> = Vec::new();
@@ -152,7 +153,7 @@ impl Wishes {
             }
             let subjects: HashSet<_> = now_refused.iter().map(|(wish, _)| wish.subject()).collect();
             refused.extend(now_refused);
-            // Changes that they asked for together with others, these ask for alone now.
+            // Changes that they requested together with others, these request alone now.
             asked.retain(|asked| !subjects.contains(&(asked.object, asked.part)));
         }
     }
@@ -165,6 +166,7 @@ fn grant(asked: &[Asked]) -> Settled {
             *counts.entry(((wish.document, shared.value), wish.hash())).or_default() += 1;
         }
     }
+    // In place a shared value changes for all readers, so each of them must request the same.
     let is_unanimous = |wish: &Wish| {
         wish.shared
             .iter()

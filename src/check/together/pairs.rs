@@ -2,10 +2,13 @@
 //! mounts that share connections or a superblock (NMG025).
 //!
 //! Linux shares the connections to a server between mounts of the same address,
-//! version, transport and transport security (`fs/nfs/client.c`, `nfs_match_client`),
+//! version, transport and transport security ([`nfs_match_client`]),
 //! and the superblock of an export where flags, sizes, cache times and `sec` are equal
-//! as well (`fs/nfs/super.c`, `nfs_compare_mount_options`). `nconnect`, and `timeo`
+//! as well ([`nfs_compare_mount_options`]). `nconnect`, and `timeo`
 //! and `retrans`, are not compared: those of the first mount count.
+//!
+//! [`nfs_match_client`]: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/client.c
+//! [`nfs_compare_mount_options`]: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/super.c
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -45,6 +48,7 @@ pub(in crate::check) fn of(
     prepare: &dyn Fn(&engine::Judged, Reported) -> Option<FindingReport>,
 ) -> Option<Box<Pairs>> {
     let holds = subject.kind.row().holds;
+    // An inline volume has a handle of its own, which the kubelet makes, and a claim is no mount.
     if subject.volume.is_some() || !matches!(holds, Holds::Class | Holds::Volume) {
         return None;
     }
@@ -60,6 +64,7 @@ pub(in crate::check) fn of(
             fix: None,
         };
         let judged = engine::judge_one(policy, subject, rule, finding, today)?;
+        // No webhook sees both objects, so nothing can be denied.
         let action = if judged.action == Action::Audit { Reported::Audit } else { Reported::Warn };
         let spot = prepare(&judged, action).map(|ready| {
             let FindingReport { line, column, end_column, snippet, .. } = ready;
@@ -96,8 +101,10 @@ pub(in crate::check) fn of(
                 if holds == Holds::Volume && !subject.is_csi() { object.bound_volume() } else { None };
             let path = volume.as_ref().and_then(|volume| volume.nfs_path());
             let of_key = || subject.keys().find(|(key, _)| key.eq_ignore_ascii_case(SHARE));
+            // The in-tree plugin has a path, a CSI driver an attribute.
             let share = path.or_else(|| of_key().map(|(_, share)| share));
             pairs.export =
+                // The server resolves /a and /a/ to one export.
                 share.map(|share| hash(&(client, share.trim_end_matches('/'), others(subject).as_slice())));
         }
     }
@@ -108,10 +115,12 @@ pub(in crate::check) fn of(
 fn client(subject: &Subject<'_>, settings: &Settings, server: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     for letter in server.bytes() {
+        // DNS names have no case.
         hasher.write_u8(letter.to_ascii_lowercase());
     }
     (settings.versions, settings.transport.unwrap_or(Transport::Tcp)).hash(&mut hasher);
     for token in subject.options.effective() {
+        // The port is a part of the address, and xprtsec of the transport.
         if matches!(token.id(), Some(OptionId::Port | OptionId::Xprtsec)) {
             token.option.text().hash(&mut hasher);
         }
@@ -141,6 +150,7 @@ fn others(subject: &Subject<'_>) -> Vec<u64> {
             None => hash(&token.option.text()),
         })
         .collect();
+    // The kernel compares what the options set, whatever their order.
     others.sort_unstable();
     others.dedup();
     others
@@ -240,9 +250,11 @@ pub(super) fn add(subjects: &mut [SubjectReport], found: PairFindings) {
             is_left: None,
         };
         subject.findings.push(finding);
+        // A baseline and the reports rely on the order by position.
         subject.findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
     }
     for subject in subjects {
+        // The hashes are of use until here, and a scan has many objects.
         subject.tie.pairs = None;
     }
 }
@@ -331,6 +343,7 @@ fn odd_ones(
     let of = |index: &usize| written(index).map(|value| value.unwrap_or(number.default));
     let mut counts: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
     for (rank, value) in group.iter().filter_map(of).enumerate() {
+        // The rank breaks a tie in favor of the first, so that a run does not depend on the numbers.
         counts.entry(value).or_insert((0, usize::MAX - rank)).0 += 1;
     }
     let usual = counts.iter().max_by_key(|(_, count)| **count).map(|(value, _)| *value);

@@ -62,6 +62,7 @@ impl<'d> Delivery<'d> {
     pub(super) fn deliver(&mut self, fixed: Fixed) -> anyhow::Result<Option<Fixed>> {
         let Read { path, name, old, has_mark, .. } = &fixed.read;
         let is_stdin = path == Path::new("-");
+        // The reader of the text took it off.
         let mark = if *has_mark { text::MARK.to_string() } else { String::new() };
         let new = fixed.repaired.text.as_deref();
         let mut out = io::stdout().lock();
@@ -72,6 +73,7 @@ impl<'d> Delivery<'d> {
         } else if is_stdin {
             write!(out, "{mark}{}", new.unwrap_or(old))?;
         } else if let Some(new) = new {
+            // From the first write on a signal ends the program between two files, and never within one.
             if self.held.get_or_insert_with(Held::begin).signal().is_some() {
                 self.unreached += 1;
                 return Ok(None);

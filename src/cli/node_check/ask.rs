@@ -1,4 +1,4 @@
-//! A process of its own asks whether paths answer, because one that waits for a daemon that has read its
+//! A process of its own checks whether paths answer, because one that waits for a daemon that has read its
 //! request cannot be ended.
 
 use std::fs;
@@ -19,7 +19,7 @@ const ANSWER: Duration = Duration::from_secs(3);
 /// Time between two questions whether the process has ended.
 pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
-/// Asks paths. At most one process is left.
+/// Checks paths. At most one process is left.
 #[derive(Debug, Default)]
 pub(super) struct Asker(Option<Asked>);
 
@@ -111,7 +111,7 @@ fn read(output: ChildStdout, places: &mpsc::Sender<String>) {
     }
 }
 
-/// Looks at paths, for a process that asks. Any end is an answer.
+/// Looks at paths, for the process that started this one. Any end is an answer.
 pub(super) fn reach(paths: &[PathBuf]) -> Exit {
     let ways = Ways::read().ok();
     let mut all = true;

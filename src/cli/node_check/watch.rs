@@ -94,7 +94,7 @@ pub(super) fn given(file: Option<&Path>) -> Given {
     Given::new(name, input::one(file, None).map_err(|error| error.to_string()))
 }
 
-/// Limits looks in time. At most one that waits is left, and one process of each kind that asks.
+/// Limits looks in time. At most one that waits is left, and one process of each kind that checks.
 pub(super) struct Watch {
     limit: Duration,
     /// The look that still waits.
@@ -128,6 +128,7 @@ impl Watch {
     /// When the node cannot be looked at, or the look does not end in time.
     pub(super) fn look(&mut self, mut task: Task) -> anyhow::Result<NodeReport> {
         if let Some(left) = &self.left {
+            // Each look that hangs would hold one more thread.
             if matches!(left.try_recv(), Err(TryRecvError::Empty)) {
                 return Err(InputError(
                     "an earlier check still waits for a file system that does not answer, so no new one begins"

@@ -285,7 +285,7 @@ pub(super) fn default_files() -> Vec<PathBuf> {
 ///
 /// # Errors
 ///
-/// As [`read`].
+/// The same as those of [`read`].
 pub(super) fn read_default() -> Result<Kubeconfig, String> {
     let files = default_files();
     let mut there = files.iter().filter(|file| file.exists()).peekable();

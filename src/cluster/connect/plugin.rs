@@ -42,7 +42,7 @@ async fn within(mut config: Config, has_terminal: bool, most: Duration) -> Resul
     };
     let name = exec.command.clone().unwrap_or_default();
     match &exec.interactive_mode {
-        // As client-go decides it. The text that a plugin then writes on standard error is captured.
+        // client-go decides so. The text that a plugin then writes on standard error is captured.
         None | Some(ExecInteractiveMode::IfAvailable) if !has_terminal => {
             exec.interactive_mode = Some(ExecInteractiveMode::Never);
         }
@@ -80,7 +80,8 @@ async fn within(mut config: Config, has_terminal: bool, most: Duration) -> Resul
     }
 }
 
-/// Takes the line break off a token's file, as client-go does (`transport/token_source.go`);
+/// Takes the line break off a token's file, as client-go does
+/// (<https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/client-go/transport/token_source.go>);
 /// the client would send it. Such a file is not read again while the client is used.
 fn unwrap_token(user: &mut AuthInfo) {
     let Some(text) = user.token_file.as_ref().filter(|_| user.token.is_none()).map(fs::read_to_string) else {

@@ -1,7 +1,9 @@
-//! The proxy to an API server, as kubectl finds it (client-go `transport/cache.go`, Go's
+//! The proxy to an API server, as kubectl finds it ([client-go `cache.go`], Go's
 //! `http.ProxyFromEnvironment`): that of the kubeconfig always, else that of the
 //! environment unless `NO_PROXY` names the API server. The client's own reader compares
 //! `NO_PROXY` with the proxy's address.
+//!
+//! [client-go `cache.go`]: https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/client-go/transport/cache.go
 
 use std::net::IpAddr;
 
@@ -52,7 +54,7 @@ fn parsed(text: &str, place: &str) -> Result<Uri, String> {
 /// Returns true if the environment's proxy is for this server.
 fn needs_proxy(target: &Uri, no: &str) -> bool {
     let host = target.host().unwrap_or_default().trim_matches(['[', ']']);
-    // Go asks no proxy for this machine (useProxy of golang.org/x/net/http/httpproxy).
+    // Go uses no proxy for this machine (useProxy of golang.org/x/net/http/httpproxy).
     let is_local = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     let matcher = Matcher::builder().all("http://proxy").no(no).build();
     !is_local && matcher.intercept(target).is_some()

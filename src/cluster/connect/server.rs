@@ -1,4 +1,4 @@
-//! How the API server is called in messages, and what to do when it does not answer.
+//! The name of the API server in messages, and the remedy when it does not answer.
 
 use std::fmt;
 
@@ -58,9 +58,10 @@ impl Server {
         &self.address
     }
 
-    /// Returns the remedy for `reason`, for which the API server cannot be asked.
+    /// Returns the remedy for `reason`, for which the API server cannot be called.
     pub fn advice(&self, reason: &str) -> String {
         let origin = self.proxy.as_ref().map(|proxy| proxy.origin);
+        // A reason may have the words of several branches, so the narrower ones come first.
         let advice = if reason.contains("log in again") {
             "the API server was not called"
         } else if reason.contains("longer than") {
@@ -95,6 +96,7 @@ impl Server {
 /// Returns a URL without its path, user and password.
 fn without_user(url: &Uri) -> String {
     let text = url.to_string();
+    // A Uri shows the path / even where the kubeconfig has none.
     let text = text.trim_end_matches('/');
     match (text.split_once("://"), url.authority().and_then(|authority| authority.as_str().rsplit_once('@')))
     {

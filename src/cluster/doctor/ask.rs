@@ -21,7 +21,7 @@ use crate::doctor::probe::ProbeResponse;
 /// Longest wait for what the API server has itself.
 const OWN: Duration = Duration::from_secs(10);
 
-/// Longest wait for what it asks a Pod for.
+/// Longest wait for what it requests from a Pod.
 const PROXIED: Duration = Duration::from_secs(5);
 
 /// Tries of a question that no API server answers, and the time between them.
@@ -52,12 +52,12 @@ impl Asker {
         Self { client, server, gone: None, clock: None }
     }
 
-    /// Returns the reason why it cannot be asked any more.
+    /// Returns the reason why it cannot be called any more.
     pub(super) fn gone(&self) -> Option<&str> {
         self.gone.as_deref()
     }
 
-    /// Asks nothing any more.
+    /// Calls it no more.
     pub(super) fn give_up(&mut self, reason: &str) {
         self.gone.get_or_insert_with(|| reason.to_owned());
     }
@@ -182,7 +182,7 @@ impl Asker {
                     "it does not accept the credentials (401); log in again, or use another context",
                 );
             }
-            // Certificates are judged by the clock of the API server, which is the one that counts.
+            // Certificates are checked by the clock of the API server, which is the one that counts.
             Ok(raw) => self.clock = date(&raw.headers).or(self.clock),
             Err(reason) => {
                 let advice = self.server.advice(reason);

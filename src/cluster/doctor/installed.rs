@@ -81,6 +81,7 @@ async fn of_service(asker: &mut Asker, facts: &mut ClusterFacts, service: &Value
         Some(selector) => {
             let (what, path) = within("", "pods");
             let selector = format!("&labelSelector={}&fieldSelector={}", encoded(&selector), encoded(ALIVE));
+            // A Pod that is being deleted gets no calls, and may have an older version.
             let is_staying = |pod: &Value| pod.pointer("/metadata/deletionTimestamp").is_none();
             let listed = asker.list(&format!("list {what}"), &path, &selector).await;
             listed.map(|pods| pods.into_iter().filter(is_staying).collect())
@@ -135,6 +136,7 @@ fn manages_certificates(pod: &Value) -> bool {
     let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
     containers.into_iter().flatten().any(|container| {
         let word = |index: &str| container.pointer(&format!("/args/{index}")).and_then(Value::as_str);
+        // The Pods that serve have the same labels.
         (word("0"), word("1")) == (Some("certs"), Some("serve"))
     })
 }
@@ -171,6 +173,7 @@ async fn hashes(asker: &mut Asker, facts: &ClusterFacts, service: &Value) -> See
     let ready = facts.ready_endpoints().unwrap_or_default();
     let ports = service.pointer("/spec/ports").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let has_status = ports.iter().any(|port| port.get("name").is_some_and(|name| name == "status"));
+    // Without a policy in the ConfigMap there is nothing to compare the answers with.
     if ready == 0 || !has_status || facts.policy.1.found().is_none() {
         return Seen::Unasked;
     }
@@ -178,6 +181,7 @@ async fn hashes(asker: &mut Asker, facts: &ClusterFacts, service: &Value) -> See
     let what = format!("get services/proxy named {name}:status in namespace {namespace}");
     let path = format!("/api/v1/namespaces/{namespace}/services/{name}:status/proxy/metrics");
     let mut hashes = Vec::new();
+    // The Service chooses a Pod at random: twice as many tries as Pods reach most of them.
     for _ in 0..(2 * ready).clamp(2, MOST_ANSWERS) {
         match asker.proxied(&what, &path).await {
             Seen::Found(metrics) => hashes.extend(fingerprint(&metrics)),

@@ -14,7 +14,7 @@ pub enum Error {
         /// The server.
         server: String,
     },
-    /// It does not know who asks.
+    /// It does not know the caller.
     #[error(
         "the API server does not accept the credentials (401): {0}; log in again, or use another context"
     )]

@@ -135,5 +135,6 @@ pub(super) fn compare<'w>(
 
 /// Removes whitespace: how lines are broken is not the expression's meaning.
 fn squeezed(expression: &str) -> String {
+    // A tool that wrote it may have folded its lines otherwise.
     expression.split_whitespace().collect()
 }

@@ -86,6 +86,7 @@ pub(super) fn surplus(webhook: &Webhook, wanted: &[Rule]) -> Vec<String> {
                     items("/operations").filter(other).map(|operation| format!("{operation} of {resource}")),
                 );
                 let found = text(rule, "/scope");
+                // A rule without a scope has "*" by default (admissionregistration.k8s.io/v1).
                 if matches!(found, "" | "*") {
                     beyond.push("scope *".to_owned());
                 } else if found != *scope {

@@ -89,6 +89,7 @@ fn condition_failed(facts: &ClusterFacts, message: &str) -> Outcome {
             }
         }
     }
+    // The mutating and the validating webhook usually share their conditions.
     further.dedup();
     let names = named(further.iter().chain(&generated).copied());
     let outcome = Outcome::problem(format!("a matchCondition fails: {names}: {}", short(message)))
@@ -112,8 +113,8 @@ fn condition_failed(facts: &ClusterFacts, message: &str) -> Outcome {
     }
 }
 
-/// Returns a webhook did not decide, and the API server gave no reason: what it counted meanwhile
-/// tells. `guess` is said where that does not.
+/// Returns the outcome of a probe about which a webhook did not decide, while the API server gave no
+/// reason: what it counted meanwhile tells. `guess` is said where that does not.
 pub(super) fn uncalled(facts: &ClusterFacts, what: &str, guess: &str, webhook: &str) -> Outcome {
     let risen = risen(facts);
     let find =

@@ -1,6 +1,7 @@
 //! Quotation marks in values. mount.nfs puts all options into one text, and splits it at the commas
 //! outside of quotation marks; an option whose mark is not closed is dropped, with all that follows
-//! it (`po_split` of `utils/mount/parse_opt.c` in nfs-utils 2.6.2).
+//! it (`po_split` of nfs-utils 2.6.2,
+//! <https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/parse_opt.c;hb=nfs-utils-2-6-2>).
 
 use super::{Conf, Section, Setting};
 

@@ -15,7 +15,8 @@ use crate::subject::driver;
 const IN_TREE: &str = "kubernetes.io/nfs";
 
 /// The attributes that csi-driver-nfs puts into `subDir`, and the words that stand for them there
-/// (`NodePublishVolume` of its pkg/nfs/nodeserver.go).
+/// (`NodePublishVolume`,
+/// <https://github.com/kubernetes-csi/csi-driver-nfs/blob/d3b27c00743a5317325107c1d2fb8fd4cf057a16/pkg/nfs/nodeserver.go>).
 const PLACEHOLDERS: [(&str, &str); 3] = [
     ("${pvc.metadata.namespace}", "csi.storage.k8s.io/pvc/namespace"),
     ("${pvc.metadata.name}", "csi.storage.k8s.io/pvc/name"),

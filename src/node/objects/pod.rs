@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::source::object::Object;
 
 /// The annotations of the mirror of a static Pod that have the uid by which the kubelet knows it
-/// (`CreateMirrorPod` of kubernetes `pkg/kubelet/pod/mirror_client.go`): a hash of its file. The
-/// mirror has a uid of its own at the API server.
+/// (`CreateMirrorPod`, <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/pod/mirror_client.go>):
+/// a hash of its file. The mirror has a uid of its own at the API server.
 const OF_STATIC: [&str; 2] = ["kubernetes.io/config.hash", "kubernetes.io/config.mirror"];
 
 /// Returns the uids that the directory of a Pod may have; none for another object.

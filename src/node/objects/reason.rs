@@ -1,4 +1,4 @@
-//! Why a mount has a setting otherwise than its object asks, as far as the node shows it.
+//! Why a mount has a setting otherwise than its object requests, as far as the node shows it.
 
 use super::sharing::Sharing;
 use super::{Seen, Volume};
@@ -144,7 +144,7 @@ impl Context<'_, '_> {
         let (server, _) = self.mount.source.split_once(':')?;
         let own: Vec<&str> = asked.iter().map(|option| option.keyword()).collect();
         let added = conf.added_to(Some(server), &self.mount.point.to_string_lossy(), &own);
-        // A line explains the difference if a mount that was asked for with it, too, has none.
+        // A line explains the difference if a mount that was requested with it, too, has none.
         let line = added.into_iter().find(|setting| {
             let more: Vec<MountOption<'_>> = setting.text.split(',').map(MountOption::new).collect();
             let all: Vec<&MountOption<'_>> = asked.iter().copied().chain(&more).collect();

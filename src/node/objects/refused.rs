@@ -1,4 +1,4 @@
-//! Volumes that are not mounted, because no mount succeeds with what their object asks.
+//! Volumes that are not mounted, because no mount succeeds with what their object requests.
 
 use super::title;
 use crate::nfs::acceptance::{self, Transport};
@@ -37,7 +37,7 @@ pub(super) fn of(subject: &Subject<'_>, name: &VolumeName) -> Option<NotCompared
     Some(NotCompared::of(name.clone(), NoComparison::Refused, message))
 }
 
-/// Returns true if UDP is asked for and every version is 4. A kernel without `NFS_DISABLE_UDP_SUPPORT` takes
+/// Returns true if UDP is requested and every version is 4. A kernel without `NFS_DISABLE_UDP_SUPPORT` takes
 /// UDP for `NFSv3` alone (`nfs_server_transport_udp_invalid`,
 /// <https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c>).
 fn is_v4_over_udp(subject: &Subject<'_>) -> bool {

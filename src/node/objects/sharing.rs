@@ -1,4 +1,4 @@
-//! Which NFS mounts of a node share a superblock or connections.
+//! Finds the NFS mounts of a node that share a superblock or connections.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ struct Named {
     /// that is no Pod's.
     volume: Option<PathBuf>,
     name: String,
-    /// The settings that its object asks otherwise than mounted; none where there is no object.
+    /// The settings that its object requests otherwise than mounted; none where there is no object.
     otherwise: BTreeSet<&'static str>,
 }
 
@@ -71,14 +71,14 @@ impl<'a> Sharing<'a> {
         ];
         for group in groups {
             let alike = || group.iter().filter(|known| known.otherwise == named.otherwise);
-            // Two are enough to name another volume than the one that asks, however many share the group.
+            // Two are enough to name another volume than the one that is compared, however many share the group.
             if alike().count() < 2 && !alike().any(|known| known.volume == named.volume) {
                 group.push(named.clone());
             }
         }
     }
 
-    /// Returns another mount with the superblock of a volume's mount, whose object asks for what both
+    /// Returns another mount with the superblock of a volume's mount, whose object requests what both
     /// have as `setting`.
     pub(super) fn superblock(&self, mount: &Mount, volume: &Volume<'_>, setting: &str) -> Option<String> {
         other(self.by_device.get(&*mount.device)?, volume, setting)

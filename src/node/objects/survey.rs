@@ -1,5 +1,5 @@
-//! First of all, which settings of their mounts the objects ask otherwise: only a mount whose object
-//! asks for what is mounted explains the mounts that share with it.
+//! First of all, which settings of their mounts the objects request otherwise: only a mount whose object
+//! requests what is mounted explains the mounts that share with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use super::{Work, hides_defaults, shown};
 use crate::subject::Subject;
 use crate::subject::driver::Nfs;
 
-/// By the directory of the volume, the settings that its mount has otherwise than its object asks.
+/// By the directory of the volume, the settings that its mount has otherwise than its object requests.
 pub(super) type Otherwise = BTreeMap<PathBuf, BTreeSet<&'static str>>;
 
 impl Work<'_, '_> {

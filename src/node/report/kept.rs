@@ -19,7 +19,7 @@ impl NodeReport {
             (volume.copy, volume.copies) = (None, Vec::new());
             (volume.holders, volume.background) = (Vec::new(), Vec::new());
             self.summary.lost += 1;
-            // One that could not be judged alone was counted as that.
+            // One that could not be evaluated alone was counted as that.
             if self.unread.iter().any(|unread| unread.starts_with(&volume.folder)) {
                 self.summary.unread = self.summary.unread.saturating_sub(1);
             } else {

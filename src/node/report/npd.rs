@@ -33,6 +33,7 @@ pub fn mounts(report: &NodeReport) -> (Answer, String) {
         None if summary.background > 0 => {
             (Answer::Yes, format!("{} in the background", counted(summary.background, "mount")))
         }
+        // No would clear a condition of the node, and a volume that is not read may be lost.
         None if unread > 0 => (Answer::Unknown, format!("unknown: {unread} unreadable")),
         None => {
             let mut text =

@@ -52,7 +52,7 @@ pub struct Compared {
     pub note: Option<String>,
 }
 
-/// A setting that a mount has otherwise than its object asks.
+/// A setting that a mount has otherwise than its object requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
@@ -64,7 +64,7 @@ pub struct Difference {
     pub mounted: String,
     /// True if the object names it.
     pub written: bool,
-    /// True if the mount does not do what the object asks. A setting that client and server negotiate
+    /// True if the mount does not do what the object requests. A setting that client and server negotiate
     /// is no finding.
     pub finding: bool,
     /// Why it differs.
@@ -140,7 +140,7 @@ impl NotCompared {
 }
 
 impl Objects {
-    /// Counts volumes that are mounted otherwise than their object asks.
+    /// Counts volumes that are mounted otherwise than their object requests.
     pub fn differing(&self) -> usize {
         let is_finding = |volume: &&Compared| volume.differences.iter().any(|difference| difference.finding);
         self.volumes.iter().filter(is_finding).count()

@@ -7,10 +7,10 @@ use super::{AskedOptions, Doubt, NodeReport, VolumeState, Warning};
 use crate::count::counted;
 use crate::report::plain::{place, plain};
 
-/// Where fg is set for a volume that takes a list.
+/// Names the place of fg for a volume that takes a list.
 const LIST: &str = "in the PersistentVolume and its StorageClass: nfs-mount-guard fix";
 
-/// Where it is set for a `FlexVolume`: the kubelet refuses a list, and a source never changes.
+/// Names its place for a `FlexVolume`: the kubelet refuses a list, and a source never changes.
 const FLEX: &str = "in flexVolume.options, if its driver reads mount options there, and recreate the object";
 
 /// A volume that is lost, or is mounted in the background.
@@ -28,8 +28,9 @@ impl Loss<'_> {
         self.asked.map(|asked| &*asked.object).filter(|object| !self.is_flex && object.starts_with("Pod/"))
     }
 
-    /// Returns true if its object asks for bg, or may.
+    /// Returns true if its object requests bg, or may.
     fn may_ask_for_bg(&self) -> bool {
+        // An object that is not known may have bg.
         self.asked.is_none_or(|asked| asked.bg == Some(true))
     }
 }
@@ -48,6 +49,7 @@ pub(super) fn blames_driver(report: &NodeReport) -> bool {
             // The kubelet's own plugin, and the scripts of FlexVolumes, run on the node.
             && volume.is_csi()
             && volume.background.is_empty()
+            // A line of nfsmount.conf explains the loss without the driver.
             && !report.findings().any(|warning| concerns(warning, &volume.folder))
     })
 }
@@ -61,6 +63,7 @@ pub(super) fn has_other_file_system(report: &NodeReport) -> bool {
 fn losses(report: &NodeReport) -> Vec<Loss<'_>> {
     let asked = |folder: Option<&Path>| report.asked.get(folder?);
     let lost = report.volumes.iter().filter(|volume| volume.lost);
+    // No bg explains another file system in that place.
     let lost = lost.filter(|volume| volume.state != VolumeState::OtherFileSystem);
     let lost = lost.map(|volume| {
         let folder = Some(&*volume.folder);
@@ -118,7 +121,7 @@ pub(super) fn against_bg(report: &NodeReport) -> Vec<String> {
     steps
 }
 
-/// Says what is in objects that do not ask for bg.
+/// Says what is in objects that do not request bg.
 fn without_bg(asked: &[&AskedOptions]) -> Option<String> {
     let first = asked.first()?;
     let (object, effective) = (plain(&first.object), plain(&first.effective));

@@ -36,6 +36,7 @@ const NAMES: &str = "Names of Pods: ";
 
 /// Returns a line in lines of so many columns, indented under its first one.
 fn in_columns(line: &str, width: usize) -> String {
+    // A command that is broken over lines cannot be copied.
     if COMMANDS.iter().any(|command| line.starts_with(command)) {
         return line.to_owned();
     }
@@ -48,6 +49,7 @@ fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Res
     for volume in &report.volumes {
         write_volume(out, volume, alarm)?;
     }
+    // A process is shown with its volume where it has one.
     let lone =
         |process: &&Background| !report.volumes.iter().any(|volume| volume.background.contains(&process.pid));
     for process in report.background.iter().filter(lone) {
@@ -80,6 +82,7 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
         plain(&volume.volume),
         plain(&volume.driver)
     )?;
+    // A driver that no row describes may give local directories by design.
     if !volume.lost {
         writeln!(out, "  cannot tell whether this driver uses NFS; if it does not, ignore this entry")?;
     } else if volume.nfs != IsNfs::Known(true) {
@@ -147,6 +150,7 @@ fn is_mounted(FileSystem { kind, source, root }: &FileSystem) -> String {
 fn amount(data: Option<&Data>, place: &str) -> String {
     match data {
         None => format!("files exist only {place}; their number is unknown"),
+        // A directory that the program made is data as well.
         Some(Data { files: 0, folders: 0, at_least: false, .. }) => format!("no files {place} so far"),
         Some(data) => format!(
             "{}{} ({}) {} only {place}",
@@ -219,6 +223,7 @@ fn write_readers(out: &mut String, report: &NodeReport) -> fmt::Result {
         )?;
     }
     let drivers = report.nfsmount_conf.as_ref().map(|conf| &*conf.drivers).unwrap_or_default();
+    // The readers of the file matter only if a line of it was found.
     if !report.warnings.iter().any(|warning| warning.kind == WarningKind::NfsmountConf) {
         return Ok(());
     }
@@ -237,6 +242,7 @@ fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
     }
     let kill = "End the background processes with kill, so that no mount hides the files.";
     let against_bg = steps::against_bg(report);
+    // The order counts: a background mount that succeeds during the copy hides the files.
     let mut steps = Vec::from_iter(Some(kill).filter(|_| report.summary.background > 0));
     steps.push("Copy the files: the line \"save it\" of each volume, with a directory of yours.");
     steps.extend(against_bg.iter().map(String::as_str));
@@ -318,6 +324,7 @@ fn write_objects(out: &mut String, report: &NodeReport, objects: &Objects, alarm
             write!(out, ", {count} {what}")?;
         }
     }
+    // The version that the server chose is no difference to mend, so it is only counted.
     let mut before = "; negotiated: ";
     for (version, count) in versions {
         write!(out, "{before}NFS {version} by {}", counted(count, "volume"))?;

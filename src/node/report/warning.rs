@@ -65,7 +65,7 @@ pub enum WarningKind {
     MountNfsMissing,
     /// The node's mount(8) is that of `BusyBox`.
     BusyboxMount,
-    /// An option that is asked for needs another kernel.
+    /// An option that is requested needs another kernel.
     KernelTooOld,
 }
 

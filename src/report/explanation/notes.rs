@@ -51,8 +51,8 @@ fn follows_claim() -> Note {
     note("read-only", "the kubelet adds ro if the claim is read-only, which the volume does not show")
 }
 
-/// Returns the kubelet hands the driver the claim's `readOnly` (kubernetes
-/// `pkg/volume/csi/csi_plugin.go`, `NewMounter`).
+/// Notes that the kubelet hands the driver the claim's `readOnly` (`NewMounter`,
+/// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/csi/csi_plugin.go>).
 fn idle_read_only() -> Note {
     note(
         "read-only",
@@ -61,7 +61,8 @@ fn idle_read_only() -> Note {
 }
 
 /// Notes that `mount.nfs` rejects an `NFSv3` mount with remote locks where rpc.statd does not run
-/// (nfs-utils `utils/mount/network.c`, `start_statd`; measured: exit 32).
+/// (`start_statd`, <https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/network.c;hb=nfs-utils-2-6-2>;
+/// measured: exit 32).
 fn locks(subject: &Subject<'_>) -> Option<Note> {
     let settings = subject.options.settings();
     if settings.versions.and(Versions::V3).is_empty() {
@@ -87,6 +88,7 @@ fn deadline(subject: &Subject<'_>) -> Option<Note> {
     let deadline = u64::from(subject.driver.deadline?);
     let retry = retry(subject);
     let background = subject.may_go_to_background();
+    // In the background a child retries, and the driver does not wait for it.
     if background || timeouts::refused_mount(retry, false).as_secs() <= deadline {
         return None;
     }
@@ -107,9 +109,11 @@ fn deadline(subject: &Subject<'_>) -> Option<Note> {
 }
 
 /// Describes the settings that are taken over from an existing mount of the node: the connections
-/// of any mount of the server (Linux `fs/nfs/client.c`, `nfs_match_client`), the superblock of one
-/// of the same export (`fs/nfs/super.c`, `nfs_compare_super`, which compares neither timeo nor
-/// retrans).
+/// of any mount of the server ([`nfs_match_client`]), the superblock of one of the same export
+/// ([`nfs_compare_super`], which compares neither timeo nor retrans).
+///
+/// [`nfs_match_client`]: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/client.c
+/// [`nfs_compare_super`]: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/super.c
 fn sharecache(subject: &Subject<'_>) -> Note {
     let last = subject.options.effective().rfind(|token| token.id() == Some(OptionId::Sharecache));
     let is_off = last.and_then(Token::entry).is_some_and(|entry| entry.negated);

@@ -10,7 +10,7 @@ use crate::subject::manifest::Manifest;
 use crate::subject::{Subject, UnreadKey};
 
 impl Explanation {
-    /// Names the places of a workload at which options are not judged; `None` for what
+    /// Names the places of a workload at which options are not evaluated; `None` for what
     /// is of another kind, whose options are not shown.
     pub fn of_place(found: &Unjudged, file: &str, line: usize) -> Option<Self> {
         let kind = Kind::parse(&found.kind)?;

@@ -81,10 +81,10 @@ pub(super) fn behind_server(subject: &Subject<'_>, refused_by: Option<&str>) -> 
 /// The case in which the refusal of an option is hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behind {
-    /// The server refuses connections, or packets are dropped: of `NFSv3`, mount.nfs asks the server
+    /// The server refuses connections, or packets are dropped: of `NFSv3`, mount.nfs calls the server
     /// before it calls the kernel, which refuses the option (measured: `vers=3,bg,timeo=abc` exit 0).
     Refused,
-    /// Packets are dropped: without a version the kernel refuses `NFSv4` at once, and mount.nfs asks
+    /// Packets are dropped: without a version the kernel refuses `NFSv4` at once, and mount.nfs looks
     /// for an `NFSv3` server then (measured: `bg,timeo=abc` exit 32 if connections are refused, exit 0
     /// since nfs-utils 2.8 if packets are dropped).
     Silent,

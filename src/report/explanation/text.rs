@@ -46,6 +46,7 @@ impl fmt::Display for Explanation {
         if !self.not_rendered.is_empty() {
             let open = self.not_rendered.join(" | ");
             let is_background = |option: &String| option.split('=').next() == Some("bg");
+            // A value cannot make `bg` harmless: mount.nfs compares keywords.
             let rest = if self.not_rendered.iter().all(is_background) {
                 "bg takes effect whatever its value"
             } else {
@@ -85,6 +86,7 @@ impl fmt::Display for Explanation {
         if let Some(background) = &self.background {
             writeln!(f, "  background {}", plain(background))?;
         }
+        // A mount that is refused never reaches the timeouts below.
         if let Some(refused) = &self.refused {
             return self.write_refused(f, refused);
         }
@@ -201,7 +203,9 @@ fn write_dead_server(
             "I/O hangs until the server returns, {held} (the kernel logs \"server not responding\" after {major}){kept}"
         ),
         recovery => {
+            // softerr was made so that programs can tell a timeout from an error of the server's disk.
             let error = if recovery == "soft" { "EIO" } else { "ETIMEDOUT" };
+            // A mount that only reads has nothing to lose.
             let lost = if dead.loses_writes { ", and buffered writes are lost" } else { "" };
             let least = if dead.is_longer { "at least " } else { "" };
             let reason = if dead.is_longer { "; NFSv4 waits longer than short timeouts say" } else { "" };
@@ -270,6 +274,7 @@ although nothing is mounted, and {instead}; mount.nfs keeps retrying in the back
 /// Says when a mount fails: the driver may give up before mount.nfs does.
 fn foreground_mount(dead: &DeadServer, mount_ends: &str) -> String {
     let silent = silent_mount(dead);
+    // A driver whose deadline comes later changes nothing.
     let of_driver = |length: u64| dead.driver_seconds.filter(|deadline| *deadline < length);
     match (of_driver(dead.mount_seconds), of_driver(dead.silent_mount_milliseconds / 1000)) {
         (None, None) => format!("mount fails after {mount_ends} if connections are refused; {silent}"),

@@ -13,7 +13,8 @@ use crate::report::{FindingReport, Report, Reported, SubjectReport};
 const MOST_NAMES: usize = 10;
 
 /// The step before a volume is deleted: with the policy Delete its provisioner deletes the data when the
-/// claim is gone (external-provisioner `pkg/controller/controller.go`, `Delete`).
+/// claim is gone (`Delete` of
+/// <https://github.com/kubernetes-csi/external-provisioner/blob/v6.3.0/pkg/controller/controller.go>).
 const RETAIN: &str = "Before you recreate one, set its persistentVolumeReclaimPolicy to Retain, or its data may be deleted with it.";
 
 /// The rule that finds a mount in the background.
@@ -35,8 +36,10 @@ struct Needed {
 impl Needed {
     fn of<'e>(report: &Report, exposed: impl Iterator<Item = &'e Exposed>) -> Self {
         let of_flex = report.subjects.iter().filter(|subject| subject.tie.is_flex_volume);
+        // An entry has the title of its volume, and not its source.
         let of_flex: BTreeSet<String> = of_flex.map(SubjectReport::title).collect();
         let mut needed = Self::default();
+        // A claim that waits has no volume yet: the correction of its class is a step of its own.
         for entry in exposed.filter(|entry| !entry.waits_for_volume()) {
             let is_volume = entry.subject.starts_with("PersistentVolume/");
             let is_flex = of_flex.contains(&entry.subject);
@@ -47,6 +50,7 @@ impl Needed {
             needed.has_pods |= !entry.pods.is_empty();
             needed.lacks_pods |= entry.state == ExposureState::Unknown;
         }
+        // A template without a Pod now makes the same volume for its next one.
         needed.inline_volumes |= report.subjects.iter().any(is_template_with_findings);
         needed
     }

@@ -69,6 +69,7 @@ fn write_exposed(
 fn rows(exposed: &[Exposed]) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for entry in exposed {
+        // The entries are sorted: those of one row stand next to each other.
         match rows.last_mut().filter(|row| row.of.row() == entry.row()) {
             Some(row) => {
                 row.rules.push((entry.code, entry.in_effect));

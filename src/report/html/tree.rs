@@ -73,6 +73,7 @@ fn classes(report: &Report) -> Vec<(&str, Vec<Volume<'_>>)> {
             _ => of_subject.and_then(|subject| subject.tie.class.as_deref()).unwrap_or_default(),
         };
         let rank = *ranks.entry(class).or_insert_with(|| {
+            // A BTreeMap would sort by name; the entries come most urgent first.
             classes.push((class, Vec::new()));
             classes.len() - 1
         });
@@ -83,6 +84,7 @@ fn classes(report: &Report) -> Vec<(&str, Vec<Volume<'_>>)> {
         });
         let Some(volume) = volumes.get_mut(at) else { continue };
         let rule = (entry.code, entry.in_effect);
+        // An entry is one workload and one rule, so that a volume occurs many times.
         if !volume.rules.contains(&rule) {
             volume.rules.push(rule);
         }

@@ -62,6 +62,7 @@ impl Kept {
             results.into_iter().filter_map(|result| KeptResult::of(result, report)).collect();
         match namespace {
             None => self.cluster.extend(stay),
+            // An entry without results would be a report for a namespace that needs none.
             Some(_) if stay.is_empty() => {}
             Some(namespace) => self.namespaces.entry(namespace).or_default().extend(stay),
         }
@@ -73,6 +74,7 @@ impl KeptResult {
         let known: Known<'_> = serde_json::from_str(json.get()).ok()?;
         let code = known.rule.split(' ').next()?;
         let is_unrun = report.policy.not_run.iter().any(|rule| rule.to_string() == code);
+        // A result about an object has one resource, and that of the heartbeat none.
         let resource = known.resources.into_iter().next()?;
         if !is_unrun || resource.is_gone(report) {
             return None;
@@ -88,6 +90,7 @@ impl Resource<'_> {
     /// Returns true if the scan listed all objects of the kind, and this one was not there. Pods and
     /// what makes them are listed only in some clusters.
     fn is_gone(&self, report: &Report) -> bool {
+        // Only these are listed by each scan: what is not seen of the others may still be there.
         let is_listed = |kind: Kind| {
             matches!(kind, Kind::StorageClass | Kind::PersistentVolume | Kind::VolumeSnapshotClass)
         };

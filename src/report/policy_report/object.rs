@@ -149,6 +149,7 @@ pub(super) fn write(api: Api, namespace: Option<String>, name: String, body: &Bo
         serde_json::to_string(&object).unwrap_or_default()
     };
     let mut hasher = fnv::FnvHasher::default();
+    // Of the object without the hash itself: the next scan compares it with the stored one.
     hasher.write(object(None).as_bytes());
     let content = format!("{:016x}", hasher.finish());
     let body = object(Some(&content));

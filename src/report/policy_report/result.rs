@@ -1,5 +1,8 @@
-//! One result of a report: the fields as Policy Reporter reads them (policy-reporter
-//! `pkg/report/result/id_generator.go`, `reconditioner.go`).
+//! One result of a report: the fields as Policy Reporter reads them ([`id_generator.go`] and
+//! [`reconditioner.go`]).
+//!
+//! [`id_generator.go`]: https://github.com/kyverno/policy-reporter/blob/v3.9.0/pkg/report/result/id_generator.go
+//! [`reconditioner.go`]: https://github.com/kyverno/policy-reporter/blob/v3.9.0/pkg/report/result/reconditioner.go
 
 use std::collections::BTreeMap;
 
@@ -98,9 +101,10 @@ pub(super) const fn outcome(action: Reported) -> Outcome {
     }
 }
 
-/// Returns a finding that loses data or mounts something else is critical, whatever the policy
-/// does.
+/// Returns the severity: a finding that loses data or mounts something else is critical, whatever the
+/// policy does.
 pub(super) fn severity(code: Code, action: Reported) -> &'static str {
+    // Data goes to the wrong place, whatever the policy does about it.
     if code == BACKGROUND_MOUNT.code || code == REDIRECTED_MOUNT.code {
         "critical"
     } else if action == Reported::Deny {

@@ -114,6 +114,7 @@ pub(super) fn reports(
     let exposures = by_subject(report);
     let mut shown: Vec<Shown> = Vec::new();
     for (row, (hash, _)) in rows.iter().zip(&summaries) {
+        // One object with a hostile list must not fill the reports of all.
         let count = of_object.entry(*hash).or_default();
         *count += 1;
         if *count > MOST_OF_OBJECT || shown.len() == most {
@@ -129,6 +130,7 @@ pub(super) fn reports(
             shown.push(Shown { hash: hash(identity), title: title.clone(), json: json.clone() });
         }
     }
+    // A cluster without findings has the heartbeat alone.
     if summaries.is_empty() {
         return (Vec::new(), 0);
     }
@@ -153,6 +155,7 @@ fn count(shown: &[Shown]) -> u64 {
         for row in shown {
             let (results, bytes) = sizes.entry(row.hash % count).or_default();
             *results += 1;
+            // The comma between two results.
             *bytes += row.json.get().len() + 1;
         }
         if sizes.values().all(|(results, bytes)| *results <= MOST_RESULTS && *bytes <= MOST_BYTES) {

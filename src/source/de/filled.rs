@@ -91,6 +91,7 @@ impl<'de> Deserializer<'de> for AnyDriver<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+        // The visitor of an Option takes no map.
         visitor.visit_some(self)
     }
 

@@ -147,7 +147,7 @@ pub(super) fn of_options(
 }
 
 /// The keys by which a strategic merge patch says how it changes a list or a map
-/// (kubernetes `staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go`).
+/// (<https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go>).
 const DIRECTIVES: [&str; 4] = ["$patch", "$retainKeys", "$deleteFromPrimitiveList/", "$setElementOrder/"];
 
 /// Returns the key of a map that is a directive of a strategic merge patch.

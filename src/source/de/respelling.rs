@@ -197,7 +197,7 @@ fn is_dash(text: &str) -> bool {
     text.chars().all(|letter| matches!(letter, ' ' | '-'))
 }
 
-/// Returns true if a text is nothing but comments and the blanks around them.
+/// Returns true if a text is nothing but comments and the white space around them.
 fn is_remark(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#'))
 }
@@ -248,6 +248,7 @@ fn block_header(source: &str, start: usize) -> Result<usize, Obstacle> {
     let above = source.get(..line_start(source, start)).unwrap_or_default().trim_end();
     let line = line_start(source, above.len());
     let header = source.get(line..above.len()).unwrap_or_default();
+    // The new text takes the place of the header, with the comment after the sign.
     if header.contains(" #") {
         return Err(Obstacle::Comment);
     }
@@ -262,6 +263,7 @@ pub(super) fn is_plain_flow(source: &str, span: &Range<usize>) -> Result<(), Obs
     if written.contains('#') {
         return Err(Obstacle::Comment);
     }
+    // A complex key, an anchor, an alias, a tag or a block scalar: more than a list of options.
     if written.is_empty() || written.contains(['?', '&', '*', '!', '|', '>']) {
         return Err(Obstacle::Shared);
     }

@@ -80,6 +80,7 @@ pub(super) fn object_in(tree: &Tree<'_>, value: NodeId) -> Option<(usize, String
         tree.entries(*object)?;
         let text = |key| tree.get(*object, key).and_then(|value| tree.text(value));
         let kind = text("kind")?;
+        // Values of charts have a `kind` as well.
         let is_object = text("apiVersion").is_some() || Kind::parse(kind).is_some();
         let name = field_name(tree, *object).unwrap_or_default();
         let start = tree.written(*object)?.span.start;
@@ -116,6 +117,7 @@ pub(super) fn visit_items(
     visitor: &mut dyn FnMut(Item<'_>),
 ) {
     let (implied, depth, offset) = at;
+    // The items of a long list are parsed one by one, so that only one is in memory.
     if tree.apart.is_some() {
         yaml::each_item(source.text, source.lines, tree, &mut |item| {
             visit_node(source, item, 0, implied, depth + 1, visitor);

@@ -1,4 +1,4 @@
-//! Pods of a cluster and the claims that they mount, beside what is judged: who is exposed is found
+//! Pods of a cluster and the claims that they mount, beside what is evaluated: who is exposed is found
 //! by them.
 
 use serde::{Deserialize as _, Deserializer};
@@ -15,7 +15,7 @@ use crate::subject::pod::Pod;
 ///
 /// # Errors
 ///
-/// As [`visit_pod`].
+/// The same as those of [`visit_pod`].
 pub(super) fn visit(
     kind: Kind,
     tree: &Tree<'_>,

@@ -1,9 +1,9 @@
-//! The parts of a document that are not judged, and their mount options.
+//! The parts of a document that are not evaluated, and their mount options.
 
 use super::super::tree::{NodeId, Tree};
 use super::super::{Item, Skip, Source, json, unjudged};
 
-/// Visits the texts with mount options in an object whose own places are judged.
+/// Visits the texts with mount options in an object whose own places are evaluated.
 pub(super) fn visit_texts(source: &Source<'_>, part: &str, visitor: &mut dyn FnMut(Item<'_>)) {
     if unjudged::may_have_options_in_text(part)
         && let Some(found) = unjudged::find_in_texts(&json::tree(source.text, part), 0)

@@ -26,7 +26,7 @@ pub(super) struct Read<'i> {
 }
 
 /// Visits a workload that is read: its inline volumes, its options that nothing reads, and what else of
-/// it is not judged. The tree is its own.
+/// it is not evaluated. The tree is its own.
 pub(super) fn visit<'i>(
     source: &Source<'i>,
     (tree, node): (&Tree<'_>, NodeId),
@@ -65,7 +65,7 @@ pub(super) fn awaits_volumes(tree: &Tree<'_>, node: NodeId, at: PodSpec) -> bool
 fn stray(lost: Unjudged, mut manifest: Manifest<'_>) -> Part<'_> {
     let annotations = manifest.metadata.as_mut().and_then(|metadata| metadata.annotations.as_mut());
     if let Some(annotations) = annotations {
-        // One of the workload itself is named as not judged.
+        // One of the workload itself is named as not evaluated.
         annotations.mount_options = None;
     }
     let field = |place: &UnjudgedPlace| Misplaced { path: place.path.clone(), texts: place.texts.clone() };

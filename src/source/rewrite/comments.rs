@@ -28,7 +28,7 @@ pub fn lost(text: &str, replacement: &Replacement) -> Vec<usize> {
 /// Returns where the comment of a line begins.
 pub(super) fn first(line: &str) -> Option<usize> {
     let begins = line.trim_start().starts_with('#').then(|| line.len() - line.trim_start().len());
-    // YAML wants a blank before the sign: `a#b` is text.
+    // YAML requires a space before the sign: `a#b` is text.
     begins.or_else(|| line.find(" #").map(|at| at + 1))
 }
 

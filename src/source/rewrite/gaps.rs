@@ -146,8 +146,8 @@ fn above(text: &str, from: usize, begin: usize) -> Vec<Range<usize>> {
     owned
 }
 
-/// Ranges that are taken out, so that no blanks are left of them: with a whole
-/// line its line break, with a part of one the blanks around it. Something else
+/// Ranges that are taken out, so that no white space is left of them: with a whole
+/// line its line break, with a part of one the white space around it. Something else
 /// is put `at`, and its line stays.
 pub(super) fn tidied(text: &str, gone: Vec<Range<usize>>, at: Option<usize>) -> Vec<Range<usize>> {
     let mut tidied: Vec<Range<usize>> = Vec::with_capacity(gone.len());
@@ -169,7 +169,7 @@ pub(super) fn tidied(text: &str, gone: Vec<Range<usize>>, at: Option<usize>) -> 
     tidied
 }
 
-/// Adds the blanks after it up to the line's end.
+/// Adds the white space after it up to the line's end.
 fn kept_open(text: &str, gone: Range<usize>) -> Range<usize> {
     let behind = text.get(gone.end..).unwrap_or_default();
     let rest = behind.trim_start_matches([' ', '\t']);
@@ -197,7 +197,7 @@ fn tidy(text: &str, gone: Range<usize>) -> Range<usize> {
     }
 }
 
-/// Ranges with those put together between which there is nothing but blanks.
+/// Ranges with those put together between which there is nothing but white space.
 fn joined(text: &str, mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     ranges.sort_by_key(|range| (range.start, range.end));
     let mut joined: Vec<Range<usize>> = Vec::with_capacity(ranges.len());

@@ -50,6 +50,7 @@ pub fn relocate(layout: &Layout<'_>, relocation: Relocation<'_>) -> Option<Resul
     let old: Vec<&str> = old.iter().map(String::as_str).collect();
     let origins = origins(&old, new);
     let change = Change { place: to, old: &old, new, origins: &origins };
+    // The changes of the list are made in its old place, and the result is moved.
     let moved = sequence::rewrite(layout, value, change, Way::Together).and_then(|plan| {
         let name = to.path().last().map_or_else(String::new, |name| name_like(layout, &key, name));
         let mut replacements: Vec<Replacement> =
@@ -69,6 +70,7 @@ pub fn relocate(layout: &Layout<'_>, relocation: Relocation<'_>) -> Option<Resul
     });
     Some(moved.map(|mut plan| {
         plan.touched.extend(removal.touched);
+        // In one plan: half of it would leave two lists or none.
         plan.steps.extend(removal.steps);
         plan
     }))

@@ -21,6 +21,7 @@ pub(super) fn rewrite(
     let Content::List { items: ids, flow } = &node.content else {
         return Err(RewriteRefusal::Unwieldy);
     };
+    // With other elements than those of the engine an index would point at the wrong one.
     if ids.len() != change.old.len() || change.new.len() != change.origins.len() {
         return Err(RewriteRefusal::Unwieldy);
     }
@@ -106,6 +107,7 @@ impl List<'_, '_> {
         let id = self.ids.get(index).copied().ok_or(RewriteRefusal::Unwieldy)?;
         let written = self.layout.tree.written(id).ok_or(RewriteRefusal::Unwieldy)?;
         let element = alone.then_some(index);
+        // The anchor serves other places, too: this one gets the text of its own.
         if matches!(written.content, Content::Alias(_)) && way == Way::Apart {
             self.plan.left.push(self.layout.tree.target(id));
             let text = render(new, Style::Plain, self.flow);
@@ -264,7 +266,7 @@ impl List<'_, '_> {
         let indent = " ".repeat(column(self.layout.text, self.span.start));
         let line = self.text(item.begin..line_end(self.layout.text, item.begin));
         let line = line.strip_prefix('-').unwrap_or_default();
-        // Some files have two blanks after the dash.
+        // Some files have two spaces after the dash.
         let gap = line.get(..line.len() - line.trim_start().len()).filter(|gap| *gap != line);
         format!("{indent}-{}", gap.filter(|gap| !gap.is_empty()).unwrap_or(" "))
     }
@@ -309,7 +311,7 @@ impl List<'_, '_> {
         }
     }
 
-    /// Returns the blanks that put an element below the first one of the line.
+    /// Returns the white space that puts an element below the first one of the line.
     fn indent(&self, item: &Item) -> String {
         let start = line_start(self.layout.text, item.begin);
         // Of several elements in one line the first one has the indent.
@@ -317,7 +319,7 @@ impl List<'_, '_> {
         " ".repeat(column(self.layout.text, first.unwrap_or(item.begin)))
     }
 
-    /// Returns the blanks after a comma.
+    /// Returns the white space after a comma.
     fn blank(&self) -> String {
         let (first, second) = (self.items.first(), self.items.get(1));
         let gap = first.zip(second).and_then(|(first, second)| {

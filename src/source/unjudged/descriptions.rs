@@ -38,7 +38,7 @@ pub(super) struct Described {
 type Entry = (NodeId, NodeId);
 
 /// Returns the file system of these fields. mount(8) takes `SERVER:/PATH` without a type for NFS
-/// (util-linux `libmount/src/context_mount.c`).
+/// (<https://github.com/util-linux/util-linux/blob/v2.41/libmount/src/context_mount.c>).
 pub(super) fn file_system(tree: &Tree<'_>, fields: &[Entry]) -> FileSystem {
     let texts_of = |keys: &'static [&str]| {
         fields.iter().filter_map(move |(key, value)| {
@@ -69,7 +69,7 @@ fn described(tree: &Tree<'_>, fields: &[Entry]) -> Option<Described> {
         is_options(name) && !names_mount_options(name) && are_given(&misplaced::texts(tree, *value))
     });
     let (index, (_, value)) = found?;
-    // Most mappings have no such field: the type is asked for last.
+    // Most mappings have no such field: the type is checked last.
     (file_system(tree, fields) == FileSystem::Nfs).then_some(Described { index, value: *value })
 }
 
@@ -102,7 +102,7 @@ impl Search<'_> {
 
     /// Returns the options that cloud-init gives each entry of `mounts` without any: the fourth of
     /// `mount_default_fields`, where such an entry is NFS, or those that come later are
-    /// (`cloudinit/config/cc_mounts.py`).
+    /// (<https://github.com/canonical/cloud-init/blob/04eacd06ee60de9dbb9e7be784be20dab7342c1a/cloudinit/config/cc_mounts.py>).
     pub(super) fn default_field(&self, map: NodeId) -> Option<Described> {
         const OPTIONS: usize = 3;
         let tree = self.tree;

@@ -1,10 +1,10 @@
-//! Objects and files that are not judged and hold mount options, as reports name them.
+//! Objects and files that are not evaluated and hold mount options, as reports name them.
 
 use std::fmt::Write as _;
 
 use crate::site::field_of;
 
-/// Something that is not judged and holds mount options.
+/// Something that is not evaluated and holds mount options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unjudged {
     /// Its kind; empty where it says none.
@@ -17,11 +17,11 @@ pub struct Unjudged {
     pub offset: usize,
     /// The places of options, in the order of the document; at least one.
     pub places: Vec<UnjudgedPlace>,
-    /// The fault of a kind that is meant to be one that is judged.
+    /// The fault of a kind that is meant to be one that is evaluated.
     pub misnamed: Option<String>,
 }
 
-/// A place of options that are not judged.
+/// A place of options that are not evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnjudgedPlace {
     /// The offset, in bytes.

@@ -1,4 +1,4 @@
-//! Fields of objects that are judged which hold options and which nothing reads.
+//! Fields of objects that are evaluated which hold options and which nothing reads.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ const ANNOTATIONS: [&str; 2] = ["metadata", "annotations"];
 /// The deepest place at which someone writes options by mistake: the source.
 const DEEPEST_FIELD: usize = 4;
 
-/// Returns the fields of an object that is judged which hold options and which nothing reads.
+/// Returns the fields of an object that is evaluated which hold options and which nothing reads.
 pub(crate) fn misplaced(tree: &Tree<'_>, node: NodeId, kind: Kind) -> Vec<Misplaced> {
     let row = kind.row();
     let read = read_by_driver(row.holds);
@@ -115,8 +115,10 @@ impl Search<'_> {
             .get(self.begin..)
             .is_some_and(|path| path.last().is_some_and(|last| SETTINGS.contains(&last.as_str())));
         let is_source = self.begin == 0 && self.path.iter().eq(SOURCE);
+        // An inline volume has no metadata of its own.
         let is_annotation = self.begin == 0 && self.path.iter().eq(ANNOTATIONS);
         for (key, value) in entries.iter() {
+            // A value that an alias brings to its right place is read there.
             if self.shared.contains(value) {
                 continue;
             }
@@ -293,6 +295,8 @@ pub(crate) fn keys_like_options(part: &str) -> usize {
         let is_like_options = is_option_key(key) || resembles_mount_options(key) || speaks_of_options(key);
         Some(!is_escaped && follows && is_like_options)
     };
+    // Parts of `options` and `flags` in the cases that occur: a search for a few bytes is many times faster
+    // than a parser.
     let words = [&b"pti"[..], b"PTI", b"opt", b"Opt", b"flag", b"Flag"];
     let mut places: Vec<usize> = words.iter().flat_map(|word| memmem::find_iter(bytes, word)).collect();
     places.sort_unstable();
@@ -301,6 +305,7 @@ pub(crate) fn keys_like_options(part: &str) -> usize {
     for at in places {
         if at >= counted_to && is_key(at) == Some(true) {
             count += 1;
+            // A key may have several of the words and counts once.
             counted_to = at + memchr(b'"', bytes.get(at..).unwrap_or_default()).unwrap_or_default();
         }
     }

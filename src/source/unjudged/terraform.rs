@@ -25,6 +25,7 @@ pub fn of_terraform(text: &str) -> Vec<Unjudged> {
     let mut found = Vec::new();
     let mut offset = 0;
     let mut in_block = false;
+    // The end of what is passed over: a condition may span lines.
     let mut spared = 0;
     let blocks = LazyCell::new(|| Blocks::of(text));
     for line in text.split_inclusive('\n') {
@@ -75,6 +76,7 @@ fn statement(text: &str) -> &str {
             '[' | '{' | '(' => depth += 1,
             ']' | '}' | ')' | '\n' if depth == 0 => return text.get(..at).unwrap_or(text),
             ']' | '}' | ')' => {
+                // The arm above took depth 0.
                 depth -= 1;
                 has_ended |= depth == 0;
             }
@@ -91,6 +93,7 @@ fn statement(text: &str) -> &str {
 fn unwritten(line: &str, text: &str) -> usize {
     let Some((key, value)) = line.split_once('=') else { return 0 };
     let value = value.trim();
+    // A validation block tests a value, and gives it to no mount.
     if key.trim() == "condition" {
         return line.len().max(statement(text).len());
     }
@@ -140,6 +143,7 @@ impl Blocks {
         for (place, letter) in code.char_indices() {
             match letter {
                 '"' if before != '\\' => in_quotes = !in_quotes,
+                // A text of several lines is a heredoc: quotes end with the line.
                 '\n' => in_quotes = false,
                 '{' if !in_quotes => open.push(place),
                 '}' if !in_quotes => spans.extend(open.pop().map(|start| start..place)),
@@ -154,6 +158,7 @@ impl Blocks {
     fn around(&self, at: usize) -> &str {
         const LONGEST: usize = 4096;
         const MOST_BEHIND: usize = 64;
+        // The spans are in the order of their ends, so none before this one reaches the place.
         let first = self.spans.partition_point(|span| span.end <= at);
         let mut behind = self.spans.get(first..).unwrap_or_default().iter().take(MOST_BEHIND);
         let span = behind.find(|span| span.start <= at).filter(|span| span.len() <= LONGEST);
@@ -182,7 +187,7 @@ fn variable(line: &str, behind: &str) -> Option<(usize, String)> {
     has_default.then(|| (line.find(name).unwrap_or_default(), name.to_owned()))
 }
 
-/// Returns the line with blanks in the place of its comments, each byte where it was. `in_block`
+/// Returns the line with spaces in the place of its comments, each byte where it was. `in_block`
 /// says whether it begins within `/*` and `*/`, and then whether the next one does.
 fn without_comments(line: &str, in_block: &mut bool) -> String {
     let mut code = String::with_capacity(line.len());
@@ -195,6 +200,7 @@ fn without_comments(line: &str, in_block: &mut bool) -> String {
                 (2, false)
             }
             _ if *in_block => (letter.len_utf8(), false),
+            // Both at once: the second sign of an escaped one opens or ends nothing.
             Some("\\\"" | "\\\\") if in_quotes => (2, true),
             Some("/*") if !in_quotes => {
                 *in_block = true;
@@ -211,6 +217,7 @@ fn without_comments(line: &str, in_block: &mut bool) -> String {
         if is_code {
             code.push_str(taken);
         } else {
+            // Blank, not removed: the places of a line are those of the file.
             code.extend(std::iter::repeat_n(' ', taken.len()));
         }
         rest = behind;
@@ -233,6 +240,7 @@ fn assigned(line: &str) -> Option<(usize, String)> {
             .iter()
             .any(|nothing| value.strip_prefix(nothing).is_some_and(|rest| !rest.starts_with(is_of_word)));
         let is_key = !is_nothing && behind.starts_with(['=', ':']) && !behind.starts_with("==");
+        // `set` of helm_release has the path as a text, with the value on another line.
         let is_path = word.contains('.')
             && (behind.starts_with('[') || behind.is_empty() || line.get(rest..)?.starts_with('"'));
         let is_named = names_options(word) && (is_key || is_path);

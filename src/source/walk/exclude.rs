@@ -49,7 +49,7 @@ impl Excludes {
         }
         let inner = path.strip_prefix(root).unwrap_or(path);
         let outer = path.strip_prefix("/").unwrap_or(path);
-        // The directory that is walked was asked for, whatever it is called.
+        // The directory that is walked was named by the user, whatever it is called.
         let above = path.components().count().saturating_sub(inner.components().count());
         self.matches(inner, 0) || self.matches(outer, above)
     }

@@ -76,6 +76,7 @@ fn read<'t>(
         }
         let inner = item.as_mut().unwrap_or(builder);
         inner.take(event, span, &mut reading.breaks)?;
+        // An alias may lead to another item, and the tree of that one is gone.
         if inner.has_anchors {
             return Ok(None);
         }

@@ -1,6 +1,8 @@
 //! Characters that go-yaml takes for a line break, or passes over at the
-//! beginning of a line (`yamlprivateh.go`, `is_break` and `is_bom`), and that
+//! beginning of a line ([`is_break` and `is_bom`]), and that
 //! are ordinary text to this reader, to YAML 1.2 and to people's eyes.
+//!
+//! [`is_break` and `is_bom`]: https://github.com/yaml/go-yaml/blob/v2.4.4/yamlprivateh.go
 
 use std::ops::Range;
 

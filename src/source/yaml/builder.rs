@@ -17,7 +17,7 @@ const DEEPEST: usize = 200;
 
 /// Values that a document may have once its aliases are written out.
 // A few lines of aliases can stand for billions of values; go-yaml has a limit of its own
-// (decode.go, allowedAliasRatio).
+// (allowedAliasRatio: https://github.com/yaml/go-yaml/blob/v2.4.4/decode.go).
 const MOST_EXPANDED: u64 = 2_000_000;
 
 /// A container that is not closed yet.

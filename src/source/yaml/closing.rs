@@ -1,10 +1,12 @@
 //! Brackets that close at the beginning of a line.
 //!
 //! `]` and `}` may stand less deep than what they close for kubectl's reader, which
-//! asks that of block collections only (go-yaml v2 `scannerc.go`,
-//! `yaml_parser_fetch_next_token`). The parser here refuses that where every value
+//! requires that of block collections only (`yaml_parser_fetch_next_token` of
+//! [go-yaml v2]). The parser here refuses that where every value
 //! in them stands in quotes, so it gets the text with the bracket moved to the last
 //! of these values. No other character changes its place.
+//!
+//! [go-yaml v2]: https://github.com/yaml/go-yaml/blob/v2.4.4/scannerc.go
 
 use std::ops::Range;
 
@@ -32,7 +34,7 @@ pub(super) fn moved_up(text: &str, from: usize, at: usize) -> Option<String> {
 }
 
 /// Returns the end of a list or mapping whose bracket the parser found at `at`: it may have been
-/// moved up, over blanks and comments.
+/// moved up, over white space and comments.
 pub(super) fn end(text: &str, mut at: usize) -> usize {
     let bytes = text.as_bytes();
     let found = at + 1;

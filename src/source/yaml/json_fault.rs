@@ -6,8 +6,8 @@ use serde::de::IgnoredAny;
 use crate::source::{Problem, json_fault};
 
 /// Returns the fault of a document that begins as JSON does, at the place where JSON ends to be
-/// read; else `problem`. kubectl takes what begins with a brace for JSON as well (apimachinery
-/// `pkg/util/yaml/decoder.go`, `GuessJSONStream`).
+/// read; else `problem`. kubectl takes what begins with a brace for JSON as well (`GuessJSONStream`,
+/// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/apimachinery/pkg/util/yaml/decoder.go>).
 pub(super) fn or_json(problem: Problem, written: &str, start: usize) -> Problem {
     if problem.fault != super::Fault::Unread || !begins_as_json(written) {
         return problem;

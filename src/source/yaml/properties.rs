@@ -2,8 +2,11 @@
 //! something else are refused.
 //!
 //! go-yaml ends the name of an anchor at the first character that is no letter,
-//! digit, `_` or `-` (`scannerc.go`, `yaml_parser_scan_anchor`), takes a comma
-//! for a part of a tag, and carries out `!!binary` (`decode.go`, `scalar`).
+//! digit, `_` or `-` ([`scannerc.go`], `yaml_parser_scan_anchor`), takes a comma
+//! for a part of a tag, and carries out `!!binary` ([`decode.go`], `scalar`).
+//!
+//! [`scannerc.go`]: https://github.com/yaml/go-yaml/blob/v2.4.4/scannerc.go
+//! [`decode.go`]: https://github.com/yaml/go-yaml/blob/v2.4.4/decode.go
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -83,7 +86,7 @@ pub(super) fn check(text: &str, span: &Range<usize>) -> Result<(), Problem> {
 
 /// Looks at a plain scalar in brackets or braces. There go-yaml takes every `?`
 /// for the mark of a key, and a `:` for that of a value where a scalar may begin
-/// and before a blank, but not before a comma or a bracket (`scannerc.go`,
+/// and before white space, but not before a comma or a bracket (`scannerc.go`,
 /// `yaml_parser_fetch_next_token`, `yaml_parser_scan_plain_scalar`).
 ///
 /// # Errors

@@ -116,6 +116,7 @@ pub(super) fn words(info: &str) -> String {
     {
         return format!("a value cannot start with {character:?}; put it in quotes");
     }
+    // In the order of the table: its general parts come last.
     let found = WORDS.iter().find(|(part, _)| info.contains(part));
     found
         .map_or("cannot be read here; correct the indentation, or put the text in quotes", |(_, words)| words)

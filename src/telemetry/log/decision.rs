@@ -43,6 +43,7 @@ pub(super) fn json_line(
     line.push_str("{\"timestamp\":\"");
     timestamp(line, now);
     let mut text = |line: &mut String, member: &str, value: &str, most: usize| {
+        // By the length as written: an escape takes up to six bytes.
         let kept = beginning_within(value, most);
         is_shortened |= kept.len() < value.len();
         line.push_str(member);
@@ -73,12 +74,14 @@ pub(super) fn json_line(
     text(line, ",\"policy\":", policy.as_str(), LONGEST_WORD);
     text(line, ",\"error\":", record.error, LONGEST_ERROR);
     line.push_str(",\"patch\":");
+    // The patch is JSON already; an empty text would break the line.
     let has_patch = !record.patch.is_empty() && record.patch.len() <= LONGEST_PATCH;
     line.push_str(if has_patch { record.patch } else { "[]" });
     if is_shortened || record.patch.len() > LONGEST_PATCH {
         line.push_str(",\"shortened\":true");
     }
     line.push_str(",\"duration_us\":");
+    // A u128 would not fit the formatter, and u64 has half a million years.
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     line.push_str(itoa::Buffer::new().format(micros));
     line.push_str("}\n");
@@ -104,6 +107,7 @@ pub(super) fn text_line(
 ) {
     time_of_day(line, now);
     let decision = record.decision;
+    // Red, yellow, green of ANSI; the word itself says it as well.
     let code = match decision {
         "deny" => "31",
         "patch" => "33",
@@ -139,6 +143,7 @@ pub(super) fn text_line(
     for (index, code) in record.rules.iter().enumerate() {
         let _ = write!(line, "{}{code}", if index == 0 { ": " } else { " " });
     }
+    // Two lines more only where they show a change.
     if record.options_before != record.options_after {
         let before = on_one_line(record.options_before, LONGEST_OPTIONS);
         let after = on_one_line(record.options_after, LONGEST_OPTIONS);

@@ -26,6 +26,7 @@ impl Subscriber for Events {
     }
 
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        // The filter never changes while the program runs, so the answer is kept for each call site.
         if self.enabled(metadata) { Interest::always() } else { Interest::never() }
     }
 
@@ -34,6 +35,7 @@ impl Subscriber for Events {
     }
 
     fn event(&self, event: &Event<'_>) {
+        // Room for the usual line.
         let mut line = String::with_capacity(256);
         match self.0.format {
             Format::Json => json_line(&mut line, event),
@@ -43,6 +45,7 @@ impl Subscriber for Events {
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
+        // Spans are not enabled, and an Id must not be zero.
         Id::from_u64(1)
     }
 
@@ -123,6 +126,7 @@ impl Visit for TextFields {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let _ = match field.name() {
+            // tracing gives the message as a field of this name.
             "message" => write!(self.message, "{value:?}"),
             name => {
                 let value = super::on_one_line(&format!("{value:?}"), LONGEST_FIELD);

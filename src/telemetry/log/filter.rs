@@ -41,10 +41,12 @@ impl FromStr for Filter {
     type Err = UnknownLevel;
 
     fn from_str(text: &str) -> Result<Self, UnknownLevel> {
+        // A level of another crate alone, hyper=debug, must not silence the events of this one.
         let mut targets = Targets::new().with_target(OWN, LevelFilter::INFO);
         for part in text.split(',') {
             let (target, level) = part.split_once('=').unwrap_or((OWN, part));
             let is_target = |letter: char| letter.is_ascii_alphanumeric() || "_:".contains(letter);
+            // Targets takes any text, and one that is misspelt would log nothing.
             if target.is_empty() || !target.chars().all(is_target) {
                 return Err(UnknownLevel);
             }

@@ -47,7 +47,9 @@ impl Queue {
         }
         waiting.text.extend_from_slice(line);
         waiting.lines += 1;
+        // A writer that gathers wakes by itself, so a request does not pay for the system call.
         let wakes = std::mem::take(&mut waiting.is_writer_idle);
+        // Before the wake, so that the writer does not begin with a wait for this lock.
         drop(waiting);
         if wakes {
             self.writer.notify_one();
@@ -74,6 +76,7 @@ impl Queue {
             if batch.is_empty() {
                 return;
             }
+            // A closed pipe or a full disk must not stop the webhook: the lines are counted as lost.
             if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
                 self.dropped.fetch_add(lines, Ordering::Relaxed);
             }
@@ -92,6 +95,7 @@ impl Queue {
             waiting.is_writer_idle = true;
             waiting = self.writer.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        // The two buffers take turns, so that no batch allocates.
         std::mem::swap(&mut waiting.text, batch);
         std::mem::take(&mut waiting.lines)
     }

@@ -180,7 +180,7 @@ impl Site {
         self.guards.iter().chain(&self.certificates).map(Guard::log).collect()
     }
 
-    /// How often a message was logged so far by what manages certificates.
+    /// Counts the events so far with a message, of what manages certificates.
     pub fn count(&self, message: &str) -> usize {
         let is_it = |event: &&Value| event["message"] == message;
         self.managers().iter().map(|guard| guard.log().iter().filter(is_it).count()).sum()
@@ -213,7 +213,7 @@ pub fn ca_bundle(turn: &Turn, kind: &str) -> String {
     turn.cluster.must(&["get", kind, NAMESPACE, "-o", path], "")
 }
 
-/// Asks for a new CA, as docs/certificates.md does.
+/// Requests a new CA, as docs/certificates.md does.
 pub fn ask_for_a_new_authority(turn: &Turn) {
     let annotation = "nfs-mount-guard.io/rotate=now";
     turn.cluster.must(&["-n", NAMESPACE, "annotate", "secret", SECRET, annotation], "");

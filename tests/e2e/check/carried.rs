@@ -89,7 +89,7 @@ mountOptions: [fg, timeo=600, retrans=2]\n  csi: {driver: nfs.csi.k8s.io, volume
                 .to_owned(),
             special,
         ),
-        // The comment keeps it, whatever is asked for.
+        // The comment keeps it, whatever is requested.
         (
             class(&format!("{full}parameters:\n  server: s\n  mountOptions: nfsvers=4.1 # of ours\n")),
             "the comment in line 8 would go away with it",

@@ -109,7 +109,7 @@ mountoptions: {one}\n  mountOption: {other}\n  nfs: {{server: s, path: /e}}\n"
     let new = fixed(&with("[fg, hard]", "[fg, vers=4.1]"));
     assert!(new.contains("mountOptions: [fg, hard, vers=4.1, timeo=600, retrans=2]"), "once each: {new}");
     assert!(!new.contains("mountoptions") && !new.contains("mountOption:"), "{new}");
-    // Which of two values is meant is not known.
+    // The text does not show which of two values is meant.
     let new = fixed(&with("[vers=3]", "[vers=4.1]"));
     assert!(new.contains("mountoptions: [vers=3]") && new.contains("mountOption: [vers=4.1]"), "{new}");
     let plain = stdout(&pipe(&["fix", "--no-policy", "-"], with("[fg]", "[hard]").as_bytes()));

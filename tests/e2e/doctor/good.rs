@@ -54,7 +54,7 @@ fn nothing_wrong(site: &Site<'_>) -> Result<(), Failed> {
         run.is_skipped(id, "--no-probes");
     }
     assert_eq!(run.code, Some(0));
-    // The names that are asked for choose; without any it is found as well.
+    // The names that are requested choose; without any it is found as well.
     let kubeconfig = site.turn.cluster.kubeconfig();
     let run = Run::of(&doctor(
         &["--wait", "0s", "--format", "json", "--probes", "1", "--release", NAME],

@@ -136,7 +136,7 @@ const QUESTIONS: [(&str, &str, [bool; 4]); 12] = [
 ];
 
 /// Each account has what the page says: asked as `kubectl auth can-i` does, and all of its
-/// rules, so that nothing is missed that was not asked for.
+/// rules, so that nothing is missed that was not requested.
 fn rights(turn: &mut Turn) -> Result<(), Failed> {
     let namespace = "chart-accounts";
     let sets = "scan.enabled=true,nodeCheck.enabled=true,fullnameOverride=guard,replicaCount=1,webhooks.validating.enabled=false,webhooks.mutating.enabled=false";

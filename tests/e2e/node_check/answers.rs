@@ -138,7 +138,7 @@ fn late() -> Result<(), Failed> {
     let (pods, logs) = node(&["hung"])?;
     let at = server.start()?;
     let mut running = start(&pods, &logs, at, address)?;
-    // The API server says later that it has it, and nothing more is asked for.
+    // The API server says later that it has it, and nothing more is requested.
     until(address, "/metrics", 200, &["nfs_mount_guard_node_events_total{result=\"created\"} 1\n"])?;
     thread::sleep(Duration::from_secs(3));
     ends_when_asked(&mut running.0)?;

@@ -224,7 +224,7 @@ fn twin_steps() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The DaemonSet has `DAC_READ_SEARCH` alone, and /proc/PID/root asks for more.
+/// The DaemonSet has `DAC_READ_SEARCH` alone, and /proc/PID/root requires more.
 fn not_permitted() -> Result<(), Failed> {
     let pods = Pods::new();
     fs::write(pods.nfs("u", "pv").join("hello"), "hello\n")?;

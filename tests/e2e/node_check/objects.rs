@@ -293,7 +293,7 @@ fn explained_by_others() -> Result<(), Failed> {
     let both = |timeo: &str, nconnect: &str| {
         [["timeo", timeo], ["nconnect", nconnect]].map(|pair| pair.map(ToOwned::to_owned))
     };
-    // Each asks for the same, so none of them was the first mount.
+    // Each requests the same, so none of them was the first mount.
     let all = ["a", "b", "c", "d"].map(|name| nfs(name, &["nfsvers=4.2", "timeo=100", "nconnect=2"]));
     let (report, code) = node.check(&list(all.to_vec()), &[]);
     assert_eq!(code, 1, "{report:#}");

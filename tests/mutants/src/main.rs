@@ -109,7 +109,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs what is asked for; false if a mutant was missed that is not accepted.
+/// Runs what is requested; false if a mutant was missed that is not accepted.
 fn run() -> Result<bool> {
     let asked = asked()?;
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;

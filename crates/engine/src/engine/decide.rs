@@ -83,7 +83,7 @@ pub(super) struct Before<'b, 'm> {
 /// An update is refused only for what it makes worse: denials that the old
 /// object had already are kept and told, so that finalizers can be removed and
 /// volumes bound. It makes worse, too, what the old object had without effect: a
-/// `bg` that something else kept from counting, and options too many to judge
+/// `bg` that something else kept from counting, and options too many to evaluate
 /// that are not the same ones.
 pub(super) fn refused<'e>(
     subject: &'e Subject<'_>,
@@ -98,6 +98,7 @@ pub(super) fn refused<'e>(
         })
         .collect();
     let is_worse = before.is_some_and(|before| is_worse(before.subject, subject));
+    // A denial of the effect has the same key whatever the effect is, so a worse one is new all the same.
     let may_stay = |judged: &&Judged| {
         let hangs_on_effect = subject.overlong.is_some() || judged.rule.where_uncertain;
         old.contains(&key(subject, judged)) && !(is_worse && hangs_on_effect)
@@ -124,6 +125,7 @@ pub(super) fn repaired<'e>(
     evaluation: &'e Evaluation,
     before: Option<Before<'_, '_>>,
 ) -> Option<Elements<'e>> {
+    // An update of labels, for example, must not change options that its author left alone.
     let untouched = before.is_some_and(|before| same_options(before.subject, subject));
     if untouched || subject.opts_out_of_patching { None } else { changed_once(subject, evaluation, scope) }
 }

@@ -1,4 +1,4 @@
-//! The one judgement: what the webhook does about a subject, and what every report
+//! The one evaluation: what the webhook does about a subject, and what every report
 //! says of it. Front ends render the verdict and decide nothing.
 
 use std::borrow::Cow;
@@ -39,7 +39,7 @@ impl Endpoint {
     }
 }
 
-/// One subject, and by what it is judged.
+/// One subject, and by what it is evaluated.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'c, 'm> {
     /// The policy.
@@ -115,7 +115,7 @@ impl Verdict {
     }
 }
 
-/// Judges a subject: evaluates it, compares with what it was, repairs it, evaluates
+/// Decides about a subject: evaluates it, compares with what it was, repairs it, evaluates
 /// again, and decides.
 pub fn judge(case: &Case<'_, '_>) -> Verdict {
     let evaluation = evaluate(case.policy, case.subject, case.today);
@@ -354,7 +354,7 @@ fn passing<'m>(case: &Case<'_, 'm>, scope: Scope) -> Option<Elements<'m>> {
     let Case { policy, subject, today, .. } = *case;
     let mut elements = fix_all(policy, subject, today, scope);
     for (carrier, elements) in subject.carriers.iter().zip(&mut elements) {
-        // Beside others, an element without text says nothing, and NMG009 asks to remove it.
+        // Beside others, an element without text says nothing, and NMG009 has it removed.
         if carrier.form == Form::List && elements.iter().any(|element| !element.is_empty()) {
             elements.retain(|element| !element.is_empty());
         }

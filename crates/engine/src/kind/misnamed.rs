@@ -1,10 +1,10 @@
-//! Kinds in wrong letters or of a wrong group: what is written like a kind that is judged, and is
+//! Kinds in wrong letters or of a wrong group: what is written like a kind that is evaluated, and is
 //! none for the API server.
 
 use super::Kind;
 
 /// Returns what is wrong with the `kind` or the `apiVersion` of a manifest that means a kind that
-/// is judged: `kind is written StorageClass`. `None` if they are right, or mean another kind.
+/// is evaluated: `kind is written StorageClass`. `None` if they are right, or mean another kind.
 pub fn misnamed(kind: &str, api_version: Option<&str>) -> Option<String> {
     let meant = Kind::ALL.iter().copied().find(|meant| {
         [meant.as_str(), meant.plural()].into_iter().any(|name| name.eq_ignore_ascii_case(kind))

@@ -1,6 +1,7 @@
 //! A VolumeSnapshotClass: csi-driver-nfs mounts with its `mountOptions` to copy
-//! the volume (`pkg/nfs/controllerserver.go`, `CreateSnapshot`). Of
-//! other drivers it has a place for options only where it names one.
+//! the volume (`CreateSnapshot`,
+//! <https://github.com/kubernetes-csi/csi-driver-nfs/blob/d3b27c00743a5317325107c1d2fb8fd4cf057a16/pkg/nfs/controllerserver.go>).
+//! Of other drivers it has a place for options only where it names one.
 
 use super::{Holds, Reach, Refuses, Row};
 

@@ -1,8 +1,8 @@
 //! Pods, and what makes Pods: each inline CSI volume of theirs is a subject.
 //!
 //! kubelet passes no mount options to an inline volume, so only its
-//! `volumeAttributes` count (kubernetes `pkg/volume/csi/csi_mounter.go`,
-//! `SetUpAt`). Creating a Pod is enough to set them: no right on storage is needed.
+//! `volumeAttributes` count (`SetUpAt`,
+//! <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/csi/csi_mounter.go>). Creating a Pod is enough to set them: no right on storage is needed.
 
 use super::{Holds, PodSpec, Reach, Refuses, Row};
 

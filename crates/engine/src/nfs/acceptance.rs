@@ -1,8 +1,13 @@
 //! Evaluates an option list at mount time: the options that the kernel or mount.nfs refuses, the
 //! protocol versions that remain, and whether a failed mount continues in the background.
 //!
-//! Models nfs-utils 2.6 to 3.1 (`utils/mount/stropts.c`, `network.c`) and the
-//! kernel's parser (`fs/nfs/fs_context.c`, `fs/fs_parser.c`).
+//! Models nfs-utils 2.6 to 3.1 ([`stropts.c`], [`network.c`]) and the kernel's parser
+//! ([`fs_context.c`], [`fs_parser.c`]).
+//!
+//! [`stropts.c`]: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=nfs-utils-2-6-2
+//! [`network.c`]: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/network.c;hb=nfs-utils-2-6-2
+//! [`fs_context.c`]: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c
+//! [`fs_parser.c`]: https://github.com/torvalds/linux/blob/v6.12/fs/fs_parser.c
 
 mod refusal;
 
@@ -24,7 +29,7 @@ pub struct Acceptance {
     pub kernels: Kernels,
 }
 
-/// Judges one option by itself.
+/// Evaluates one option by itself.
 pub fn judge(option: &MountOption<'_>) -> Acceptance {
     let Some(entry) = option.entry() else {
         return Acceptance {
@@ -61,6 +66,7 @@ pub fn judge(option: &MountOption<'_>) -> Acceptance {
         acceptance.versions = Versions::NONE;
         acceptance.kernels = Kernels::NONE;
     } else if transport(option) == Some(Transport::Udp) {
+        // Every kernel refuses NFSv4 over UDP.
         acceptance.versions = Versions::V3;
         acceptance.kernels.until = Some(UDP_ENDS);
     }
@@ -68,7 +74,8 @@ pub fn judge(option: &MountOption<'_>) -> Acceptance {
 }
 
 /// Returns the flags that mount(8) sets in addition to the option: `users` is `noexec,nosuid,nodev` too,
-/// `owner` is `nosuid,nodev`, until a later word says otherwise (util-linux `libmount/src/optmap.c`;
+/// `owner` is `nosuid,nodev`, until a later word says otherwise
+/// (<https://github.com/util-linux/util-linux/blob/v2.41/libmount/src/optmap.c>;
 /// measured with 2.38: `exec,users` is mounted noexec, `users,exec` is not, and `user=NAME` sets nothing).
 pub fn implied_flags(option: &MountOption<'_>) -> OptionSet {
     match option.text().trim_end_matches('=') {
@@ -145,7 +152,7 @@ pub enum Transport {
     Rdma,
 }
 
-/// Returns the transport an option asks for, if it speaks of the transport at all.
+/// Returns the transport an option requests, if it speaks of the transport at all.
 pub fn transport(option: &MountOption<'_>) -> Option<Transport> {
     match option.entry()?.id {
         OptionId::Tcp => Some(Transport::Tcp),
@@ -161,7 +168,7 @@ pub fn transport(option: &MountOption<'_>) -> Option<Transport> {
     }
 }
 
-/// Returns the version that `option` asks for, if it is a version option: `vers=`, `nfsvers=` or `v4.1`.
+/// Returns the version that `option` requests, if it is a version option: `vers=`, `nfsvers=` or `v4.1`.
 pub fn version_request(option: &MountOption<'_>) -> Option<version::Request> {
     match option.entry()?.id {
         OptionId::Vers => version::parse(option.value()?),
@@ -202,7 +209,7 @@ pub fn are_rivals(one: &Entry, other: &Entry) -> bool {
         || group(one).is_some() && group(one) == group(other)
 }
 
-/// Returns the protocol versions a list asks for; all when it names none, or names one that does not
+/// Returns the protocol versions a list requests; all when it names none, or names one that does not
 /// exist.
 pub fn requested_versions<'o, 'a: 'o>(
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
@@ -218,6 +225,7 @@ pub fn requested_versions<'o, 'a: 'o>(
         .into_iter()
         .filter(|option| option.entry().is_some_and(|entry| entry.id == OptionId::Minorversion))
         .filter_map(|option| kernel_number(option.value()?))
+        // Of several minor versions the kernel keeps the one that it reads last.
         .last();
     match minor {
         Some(0) => Versions::V40,
@@ -240,8 +248,8 @@ fn forces_v3(option: &MountOption<'_>) -> bool {
 ///
 /// The last of `bg` and `fg` decides, whatever value it carries. An option that mount.nfs refuses
 /// before its first try ends the mount at once; one that only the kernel would refuse does not, for
-/// a dead server keeps the kernel from being asked (measured: `vers=3,bg,timeo=abc` exit 0). Of
-/// `NFSv4` the kernel is asked first, and it takes no `bg=1` (measured: exit 32).
+/// a dead server keeps mount.nfs from the call of the kernel (measured: `vers=3,bg,timeo=abc` exit 0). Of
+/// `NFSv4` mount.nfs calls the kernel first, and it takes no `bg=1` (measured: exit 32).
 pub fn goes_to_background<'o, 'a: 'o>(
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
 ) -> bool {
@@ -259,7 +267,7 @@ fn has_value(option: &MountOption<'_>) -> bool {
     option.value().is_some_and(|value| !value.is_empty())
 }
 
-/// Returns true if a `bg` with a value is refused by the kernel, which `NFSv4` asks first, also
+/// Returns true if a `bg` with a value is refused by the kernel, which is called first for `NFSv4`, also
 /// where no version is set (measured: `bg=1` exit 32, live and refused).
 pub fn is_refused_background<'o, 'a: 'o>(
     option: &MountOption<'_>,
@@ -280,6 +288,7 @@ fn is_refused_early<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOptio
             | OptionId::Proto
             | OptionId::Mountproto
             | OptionId::Vers => acceptance.refusal.is_some(),
+            // The bare word makes no new mount, so none is tried in the background.
             OptionId::Remount | OptionId::Bind => option.value().is_none(),
             _ => false,
         };
@@ -287,6 +296,7 @@ fn is_refused_early<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOptio
             return true;
         }
     }
+    // mount.nfs counts version options before its first try.
     versions > 1
 }
 

@@ -2,8 +2,11 @@
 //! helper knows, as data. Looking one up allocates nothing.
 //!
 //! Sources: nfs(5) of nfs-utils 2.6.2 to 3.1.1; the kernel's parameter table
-//! `nfs_fs_parameters` in `fs/nfs/fs_context.c`; libmount `optmap.c`; and, where
-//! those differ, what kernels 6.1, 6.12 and 7.2 did (`tests/kernel-truth/`).
+//! [`nfs_fs_parameters`]; libmount [`optmap.c`]; and, where those differ, what
+//! kernels 6.1, 6.12 and 7.2 did (`tests/kernel-truth/`).
+//!
+//! [`nfs_fs_parameters`]: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c
+//! [`optmap.c`]: https://github.com/util-linux/util-linux/blob/v2.41/libmount/src/optmap.c
 
 mod index;
 mod table;

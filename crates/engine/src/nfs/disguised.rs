@@ -82,7 +82,7 @@ pub fn intended_options(text: &str) -> Vec<String> {
     })
 }
 
-/// Returns the options of a text; `plain` makes one of a piece, without the blanks around it, that
+/// Returns the options of a text; `plain` makes one of a piece, without the white space around it, that
 /// is in no disguise.
 fn options_of(text: &str, plain: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let pieces: Vec<&str> = option::split(text).map(|piece| piece.text).collect();
@@ -114,7 +114,7 @@ pub fn whole_options(text: &str) -> Vec<String> {
 }
 
 /// Returns the words of a text, each with its offset in bytes, in any notation of a list: with commas,
-/// blanks or semicolons between them, in brackets, in quotes.
+/// white space or semicolons between them, in brackets, in quotes.
 ///
 /// ```
 /// # use nfs_mount_guard_engine::nfs::disguised::words;
@@ -134,7 +134,7 @@ pub fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     placed.filter(|(_, word)| !word.is_empty())
 }
 
-/// Returns true if nothing but blanks at the ends tells it from a known option.
+/// Returns true if nothing but white space at the ends tells it from a known option.
 fn is_clean(text: &str) -> bool {
     let (keyword, value) = text.split_once('=').unwrap_or((text, ""));
     let is_known = catalog::find(keyword.trim());

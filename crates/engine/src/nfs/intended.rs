@@ -36,6 +36,7 @@ pub fn intended(option: &MountOption<'_>) -> Option<String> {
         | OptionId::Acdirmax => seconds(value)?.to_string(),
         OptionId::Retry => minutes(value)?.to_string(),
         OptionId::Retrans | OptionId::Nconnect | OptionId::MaxConnect => count(value)?.to_string(),
+        // The minor version alone is wanted; people write the whole one.
         OptionId::Minorversion => value.strip_prefix("4.")?.to_owned(),
         OptionId::Sec => value.split(':').map(flavor).collect::<Vec<_>>().join(":"),
         OptionId::Proto | OptionId::Mountproto => transport(value),
@@ -43,6 +44,7 @@ pub fn intended(option: &MountOption<'_>) -> Option<String> {
         _ => value.to_lowercase(),
     };
     let text = format!("{}={meant}", option.keyword());
+    // A value that is refused as well would be no remedy.
     let is_taken = judge(&MountOption::new(text.as_str())).refusal.is_none();
     (is_taken && text != option.text()).then_some(text)
 }
@@ -57,6 +59,7 @@ pub fn intended(option: &MountOption<'_>) -> Option<String> {
 /// ```
 pub fn version_word(word: &str) -> Option<String> {
     let lower = word.to_lowercase();
+    // The longer names come first: `v` begins several of them.
     let value = ["nfsversion", "nfsvers", "version", "vers", "nfs", "v"]
         .into_iter()
         .find_map(|name| lower.strip_prefix(name))?;
@@ -145,6 +148,7 @@ pub fn minutes(value: &str) -> Option<u64> {
     let unit = value.strip_prefix(digits)?.to_ascii_lowercase();
     let number: u64 = digits.trim_end().parse().ok()?;
     match Unit::parse(&unit)? {
+        // mount.nfs takes whole minutes, and rounding would change the meaning.
         Unit::Seconds => number.is_multiple_of(60).then_some(number / 60),
         Unit::Minutes => Some(number),
         Unit::Hours => number.checked_mul(60),
@@ -155,6 +159,7 @@ pub fn minutes(value: &str) -> Option<u64> {
 /// Returns a duration with its unit, in whole tenths of a second.
 fn tenths(value: &str) -> Option<u64> {
     if let Some(number) = value.strip_suffix(".0").filter(|number| !number.is_empty()) {
+        // `600.0` is the number that a template printed of a float.
         return number.parse().ok().filter(|tenths| (1..=6000).contains(tenths));
     }
     if let Some(half) = value.strip_suffix('s').and_then(|value| value.split_once('.')) {
@@ -171,6 +176,7 @@ fn tenths(value: &str) -> Option<u64> {
         Some(Unit::Minutes) => number.checked_mul(600)?,
         Some(Unit::Milliseconds | Unit::Hours) | None => return None,
     };
+    // 6000 is the limit of the kernel over TCP (600 s).
     (tenths > 0 && tenths <= 6000).then_some(tenths)
 }
 
@@ -219,6 +225,7 @@ fn split_unit(value: &str) -> Option<(u64, String)> {
     let digits = value.trim_end_matches(|character: char| character.is_ascii_alphabetic());
     let unit = value.strip_prefix(digits)?;
     let is_plain =
+        // The kernel reads a leading zero as octal, so its writer may mean either.
         digits == "0" || !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number = digits.parse().ok().filter(|_| is_plain)?;
     Some((number, unit.to_ascii_lowercase()))

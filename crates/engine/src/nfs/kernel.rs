@@ -37,6 +37,7 @@ impl Kernel {
 
     /// Reads a release as `uname -r` writes it, such as `5.14.0-427.el9.x86_64`.
     pub fn parse(release: &str) -> Option<Self> {
+        // Distributions append their own numbers: 5.14.0-427.13.1.el9_4.x86_64.
         let mut numbers = release.trim().split(|letter: char| !letter.is_ascii_digit());
         Some(Self::new(numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
     }
@@ -81,6 +82,7 @@ impl Kernels {
 
     /// Returns true if every covered kernel lies in the span.
     pub fn is_all(&self) -> bool {
+        // Nothing is known of kernels that are newer still.
         self.since <= Kernel::OLDEST && self.until.is_none_or(|until| until > Kernel::NEWEST)
     }
 }

@@ -6,11 +6,12 @@ use std::ops::Range;
 use super::catalog::{self, Entry};
 
 /// One option of a list: the text between two separating commas, exactly as
-/// it stands there, blanks included.
+/// it stands there, white space included.
 ///
-/// mount(8), mount.nfs and the kernel all judge the *keyword*, the text before
+/// mount(8), mount.nfs and the kernel all evaluate the *keyword*, the text before
 /// the first `=`; whatever follows is the value. `bg=0` is therefore the
-/// option `bg` (nfs-utils `utils/mount/parse_opt.c`, `po_rightmost`).
+/// option `bg` (`po_rightmost`,
+/// <https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/parse_opt.c;hb=nfs-utils-2-6-2>).
 #[derive(Debug, Clone)]
 pub struct MountOption<'a> {
     text: Cow<'a, str>,
@@ -61,12 +62,14 @@ pub struct Piece<'a> {
 /// Splits one list element at the commas that separate options.
 ///
 /// mount(8) and mount.nfs honour double quotes: a comma between two of them
-/// separates nothing (nfs-utils `token.c`; libmount `ul_optstr_next`). Where a
+/// separates nothing ([`token.c`] of nfs-utils; `ul_optstr_next` of libmount). Where a
 /// quote is left open nothing would be mounted, so every comma is taken as a
 /// separator there: a danger must not be hidden by a stray quote.
 ///
 /// Yields at least one piece, and empty pieces too; joining the pieces with
 /// commas gives the element back. Allocates nothing.
+///
+/// [`token.c`]: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/token.c;hb=nfs-utils-2-6-2
 pub fn split(element: &str) -> Split<'_> {
     Split { rest: Some(element), offset: 0, quotes: has_paired_quotes(element) }
 }
@@ -91,7 +94,7 @@ fn pieces_of(text: &str) -> impl Iterator<Item = MountOption<'_>> {
 }
 
 /// Returns true if `element` is one option as it should be written: a keyword, and all of it
-/// printable ASCII without a blank, a comma, a quote of either kind, a backslash or another
+/// printable ASCII without a space, a comma, a quote of either kind, a backslash or another
 /// character that means something to a shell.
 pub fn is_plain(element: &str) -> bool {
     !matches!(element.as_bytes().first(), None | Some(b'='))
@@ -102,6 +105,7 @@ pub fn is_plain(element: &str) -> bool {
 const PLAIN: u128 = {
     let mut bits = 0;
     let mut byte = 0;
+    // A constant cannot be computed with `for`.
     while byte < 128 {
         if matches!(
             byte,
@@ -134,6 +138,7 @@ impl<'a> Iterator for Split<'a> {
         let rest = self.rest?;
         let mut quoted = false;
         let comma = rest.bytes().position(|byte| {
+            // An open quote separates as if it were none, see above.
             quoted ^= self.quotes && byte == b'"';
             byte == b',' && !quoted
         });
@@ -144,6 +149,7 @@ impl<'a> Iterator for Split<'a> {
         let start = self.offset;
         let end = start + text.len();
         self.rest = after;
+        // Over the comma.
         self.offset = end + 1;
         Some(Piece { text, range: start..end })
     }

@@ -38,6 +38,7 @@ pub fn placeholders(text: &str) -> impl Iterator<Item = Range<usize>> {
                     at = start + length;
                     return Some(start..at);
                 }
+                // A sign that nothing closes is text.
                 None => at = start + 1,
             }
         }
@@ -61,6 +62,7 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     let mut at = 0;
     for range in placeholders(text) {
         masked.push_str(text.get(at..range.start).unwrap_or_default());
+        // The same length, so that the places of commas and quotes stay.
         masked.extend(range.clone().map(|_| 'x'));
         at = range.end;
     }
@@ -98,6 +100,7 @@ pub fn literals(text: &str) -> Vec<(usize, &str)> {
             let Some((at, rest)) = name.and_then(|at| Some((at, inner.get(at..)?))) else { continue };
             let operator = [":-", ":=", ":+", "-", "=", "+"].into_iter().find(|sign| rest.starts_with(sign));
             let Some(value) = operator.and_then(|sign| rest.get(sign.len()..)) else { continue };
+            // Past `${`, the name and the operator.
             found.push((range.start + 2 + at + rest.len() - value.len(), value));
         } else if placeholder.starts_with("{{") && CHOICES.iter().any(|choice| placeholder.contains(choice)) {
             found.extend(quoted(placeholder).into_iter().map(|(at, literal)| (range.start + at, literal)));

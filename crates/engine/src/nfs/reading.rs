@@ -204,7 +204,7 @@ pub fn every_piece(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// Returns the options in a text that are none of its own word: those of a `-o` after a blank, as in
+/// Returns the options in a text that are none of its own word: those of a `-o` after white space, as in
 /// `3 -o bg`, each with its place. Where the text is a part of a command line, mount(8) takes them as well.
 ///
 /// ```
@@ -217,7 +217,7 @@ pub fn every_piece(text: &str) -> impl Iterator<Item = Piece<'_>> {
 pub fn further_options(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let place = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
     let mut is_value = false;
-    // Text that begins with a blank is no word of its own: what stands before it ends there.
+    // Text that begins with white space is no word of its own: what stands before it ends there.
     let words = text.split(char::is_whitespace).skip(1).filter(|word| !word.is_empty());
     let values = words.filter_map(move |word| {
         let is_after_switch = std::mem::take(&mut is_value);

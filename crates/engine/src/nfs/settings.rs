@@ -227,13 +227,13 @@ const fn cap_timeo(tenths: u32) -> u32 {
 
 /// Returns the size that the kernel uses for an `rsize` or `wsize`, before the server's own limit:
 /// below 1024 it is 4096, above 1 MiB it is 1 MiB, else the power of two below (under a page) or
-/// the whole pages in it (`nfs_io_size`). 0 asks for the largest.
+/// the whole pages in it (`nfs_io_size`). 0 requests the largest.
 pub fn io_size(bytes: u32) -> u32 {
     const MIN: u32 = 1024;
     const MAX: u32 = 1024 * 1024;
     const PAGE: u32 = 4096;
     match bytes {
-        // 0 asks the server, which offers this much or more.
+        // 0 leaves it to the server, which offers this much or more.
         0 => MAX,
         // Too small a number becomes the default of 4 KiB:
         // https://github.com/torvalds/linux/blob/v6.12/fs/nfs/internal.h, nfs_io_size

@@ -1,9 +1,12 @@
 //! A mount as the kernel shows it (`/proc/PID/mountinfo`), beside the options that were
-//! asked for: which settings differ, and who decides each of them.
+//! requested: which settings differ, and who decides each of them.
 //!
-//! Read after `nfs_show_mount_options`, `nfs_compare_mount_options` (`fs/nfs/super.c`) and
-//! `nfs_match_client` (`fs/nfs/client.c`) of Linux 6.12; checked against every mount of
+//! Read after `nfs_show_mount_options`, `nfs_compare_mount_options` ([`super.c`]) and
+//! `nfs_match_client` ([`client.c`]) of Linux 6.12; checked against every mount of
 //! `tests/kernel-truth/`.
+//!
+//! [`super.c`]: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/super.c
+//! [`client.c`]: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/client.c
 
 mod found;
 mod more;
@@ -26,7 +29,7 @@ pub struct Shown<'a> {
 /// The setting of a flag that is off.
 pub const NOT_SET: &str = "not set";
 
-/// Whose options decide a setting.
+/// The mount whose options decide a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decider {
     /// Those of the mount itself.
@@ -41,12 +44,12 @@ pub enum Decider {
     Server,
 }
 
-/// A setting that a mount has otherwise than its options ask.
+/// A setting that a mount has otherwise than its options request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The option that sets it, or would.
     pub keyword: &'static str,
-    /// The setting that the options ask for; the kernel's default where they name none.
+    /// The setting that the options request; the kernel's default where they name none.
     pub asked: String,
     /// The setting of the mount.
     pub mounted: String,
@@ -182,6 +185,7 @@ const fn is_shown(word: OptionId, negated: bool) -> bool {
         | OptionId::Mountproto
         | OptionId::Mountvers
         | OptionId::Mountport => true,
+        // The kernel shows these only where they are off.
         OptionId::Exec
         | OptionId::Suid
         | OptionId::Dev

@@ -2,9 +2,12 @@
 //!
 //! Three clocks run: `timeo` and `retrans` in the kernel once the mount
 //! exists, `retry` in mount.nfs while it tries to mount, and the deadline of
-//! the caller of mount. Sources: `nfs_init_timeout_values` (`fs/nfs/client.c`),
-//! `xprt_calc_majortimeo` (`net/sunrpc/xprt.c`), nfs-utils `stropts.c`; checked
-//! against the timed rows of `tests/kernel-truth/`.
+//! the caller of mount. Sources: [`nfs_init_timeout_values`], [`xprt_calc_majortimeo`],
+//! [`stropts.c`] of nfs-utils; checked against the timed rows of `tests/kernel-truth/`.
+//!
+//! [`nfs_init_timeout_values`]: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/client.c
+//! [`xprt_calc_majortimeo`]: https://github.com/torvalds/linux/blob/v6.12/net/sunrpc/xprt.c
+//! [`stropts.c`]: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=nfs-utils-2-6-2
 
 use std::time::Duration;
 
@@ -13,9 +16,8 @@ use super::settings::Settings;
 use super::value::leading_number;
 use super::version::Versions;
 
-/// kubelet gives a CSI driver this long for one call (`csi_plugin.go`).
-// csiTimeout:
-// https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/csi/csi_plugin.go#L56
+/// kubelet gives a CSI driver this long for one call (`csiTimeout`,
+/// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/csi/csi_plugin.go#L56>).
 pub const CSI_CALL: Duration = Duration::from_secs(120);
 
 /// Minutes that mount.nfs keeps trying in the foreground unless told.
@@ -113,7 +115,7 @@ pub fn is_longer(settings: &Settings) -> bool {
     settings.versions != Versions::V3 && major_timeout(settings) < Duration::from_secs(30)
 }
 
-/// The time that mount.nfs asks for an `NFSv3` server if packets are dropped (measured: 14 to 38 s).
+/// The time for which mount.nfs queries an `NFSv3` server if packets are dropped (measured: 14 to 38 s).
 pub const SILENT_NFSV3: Duration = Duration::from_secs(15);
 
 /// Returns the time of a single try if packets are dropped: the kernel waits the major timeout with

@@ -1,7 +1,7 @@
 //! The values that may follow an option's `=`, and how each layer reads numbers.
 
-/// A value's grammar, as the kernel's parameter table (`fs/nfs/fs_context.c`)
-/// and mount.nfs read it.
+/// A value's grammar, as the kernel's parameter table
+/// (<https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c>) and mount.nfs read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grammar {
     /// No value: `bg`. The kernel refuses a flag with a value.
@@ -35,6 +35,7 @@ pub enum Grammar {
 /// then `0x` for base 16, a leading `0` for base 8, else base 10. Nothing may
 /// follow. `None` is what the kernel answers with EINVAL or ERANGE.
 pub fn kernel_number(text: &str) -> Option<u32> {
+    // Nine digits always fit, and nearly every number is of this form.
     if text.len() < 10 && is_canonical_decimal(text) {
         return Some(text.bytes().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')));
     }
@@ -44,6 +45,7 @@ pub fn kernel_number(text: &str) -> Option<u32> {
         None if digits.len() > 1 && digits.starts_with('0') => (digits, 8),
         None => (digits, 10),
     };
+    // `from_str_radix` would take another sign, which the kernel refuses.
     if digits.starts_with(['+', '-']) {
         return None;
     }
@@ -51,7 +53,7 @@ pub fn kernel_number(text: &str) -> Option<u32> {
 }
 
 /// Reads a number as mount.nfs does for `retry` (`strtol`, base 10): leading
-/// blanks and a sign are taken, what follows the digits is ignored.
+/// white space and a sign are taken, what follows the digits is ignored.
 /// `None` where no digit stands.
 pub fn leading_number(text: &str) -> Option<i64> {
     let text = text.trim_start();

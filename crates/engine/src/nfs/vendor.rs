@@ -16,7 +16,7 @@ const VAST: [&str; 20] = [
 /// (<https://gitcode.com/openeuler/kernel/blob/OLK-6.6/fs/nfs/enfs_adapter.c>).
 const ENFS: [&str; 3] = ["enfs_info", "localaddrs", "remoteaddrs"];
 
-/// The most connections that VAST's module takes: `NFS_MAX_CONNECTIONS` of its `fs_context.c`.
+/// The most connections that VAST's module takes: `NFS_MAX_CONNECTIONS` of the source of that module.
 const MOST_CONNECTIONS: u16 = 64;
 
 /// Returns the keywords that such a module takes and the kernel's own does not.

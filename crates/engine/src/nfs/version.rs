@@ -1,4 +1,4 @@
-//! NFS protocol versions and which of them an option list asks for.
+//! NFS protocol versions and which of them an option list requests.
 
 use std::fmt;
 
@@ -16,9 +16,9 @@ pub enum Version {
 }
 
 impl Version {
-    /// In the order in which mount.nfs tries them when none is pinned
-    /// (nfs-utils `stropts.c`, `nfs_autonegotiate`).
-    // nfs_autonegotiate of mount.nfs tries from the newest on.
+    /// Lists them from the newest on, the order in which mount.nfs tries them when none is pinned
+    /// (`nfs_autonegotiate`,
+    /// <https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=nfs-utils-2-6-2>).
     pub const NEGOTIATED: [Self; 4] = [Self::V42, Self::V41, Self::V40, Self::V3];
 
     const fn bit(self) -> u8 {
@@ -84,14 +84,14 @@ impl Versions {
     }
 }
 
-/// Every version: what a list asks for that names none.
+/// Every version: what a list requests that names none.
 impl Default for Versions {
     fn default() -> Self {
         Self::ALL
     }
 }
 
-/// The versions that one version option asks for.
+/// The versions that one version option requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
     /// The versions mount.nfs may then try.

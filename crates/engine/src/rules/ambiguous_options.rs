@@ -227,7 +227,7 @@ fn check_group<'c, 'm>(check: &mut RuleContext<'c, 'm>, of_group: Group, written
         Group::LOCKING => locks::keep_nolock(check, &written, &losers),
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };
-    // Which of the two is meant is a person's decision: neither is dropped without being asked.
+    // The author decides which of the two is meant: `fix` drops neither by default.
     let (message, fix) = match recovery_remedy(check, of_group, first_loser, winner) {
         Some(remedy) => (Sentence::with_remedy(message, remedy), None),
         None => (message.into(), fix),
@@ -279,7 +279,8 @@ fn recovery_remedy(
 }
 
 /// Returns true if a `softerr` that loses to a `soft` leaves its `softreval` on: only `hard` turns that off
-/// (Linux `fs/nfs/fs_context.c`, `Opt_hard`; measured: `softerr,soft` is `soft,softreval`).
+/// (`Opt_hard` of the `fs_context.c` among the references above;
+/// measured: `softerr,soft` is `soft,softreval`).
 fn keeps_softreval(check: &RuleContext<'_, '_>, winner: &Token<'_>) -> bool {
     let mut from_last = check.subject.options.effective().rev();
     winner.id() == Some(OptionId::Soft)
@@ -319,8 +320,7 @@ fn reordered_by(subject: &Subject<'_>) -> &'static str {
 }
 
 /// Returns true if a `local_lock=` counts beside the one that is read last: each sets bits of its
-/// own, and only `none` clears what was set before it (Linux `fs/nfs/fs_context.c`,
-/// `Opt_local_lock`).
+/// own, and only `none` clears what was set before it (`Opt_local_lock` of the same `fs_context.c`).
 fn adds_up<'t, 'm: 't>(
     token: &Token<'_>,
     winner: &Token<'_>,

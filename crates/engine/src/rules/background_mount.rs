@@ -185,7 +185,7 @@ fn check_further(
 }
 
 /// Reports the `bg` of a text that is a list of options in another notation than mount's, as JSON
-/// or with blanks between them: the driver is not known, and may read it so.
+/// or with white space between them: the driver is not known, and may read it so.
 fn check_words(
     check: &mut RuleContext<'_, '_>,
     (carrier, element): (usize, usize),
@@ -294,7 +294,7 @@ fn report(
             && !token.is_unrendered
             && acceptance::is_refused_background(&token.option, effective.iter().copied())
     });
-    // No layer takes blanks off an option: mount(8) `ul_optstr_next`, mount.nfs `po_split`, the kernel
+    // No layer takes white space off an option: mount(8) `ul_optstr_next`, mount.nfs `po_split`, the kernel
     // `vfs_parse_monolithic_sep`.
     let is_kept_apart = !subject.may_fold()
         && reading::background_word(piece, Latitude { folds: false, trims: false }).is_none()

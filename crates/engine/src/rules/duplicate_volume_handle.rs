@@ -67,5 +67,6 @@ spec:
     preview: false,
     about: About::Together,
     where_uncertain: false,
+    // A rule sees one object: the pairs are found once all are read.
     check: |_| {},
 };

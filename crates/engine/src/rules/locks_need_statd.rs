@@ -57,8 +57,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let settings = subject.options.settings();
     let is_v3_possible = !settings.versions.and(Versions::V3).is_empty();
-    // mount.nfs looks for rpc.statd unless nolock is given (stropts.c, nfs_verify_lock_option);
-    // local_lock alone does not spare it.
+    // mount.nfs looks for rpc.statd unless nolock is given; local_lock alone does not spare it
+    // (nfs_verify_lock_option, https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=nfs-utils-2-6-2).
     if !is_v3_possible || settings.local_locks.nolock || subject.options.has_unrendered() {
         return;
     }
@@ -113,7 +113,7 @@ fn missing(check: &mut RuleContext<'_, '_>, message: String) {
 
 /// Returns the place where mount.nfs runs, and so rpc.statd must: a CSI driver mounts in its own
 /// container, the kubelet on the node.
-// Where mount.nfs runs, its pid file of rpc.statd is looked for.
+// mount.nfs looks for the pid file of rpc.statd in its own file system.
 pub(super) fn place_of_mount_nfs(subject: &Subject<'_>) -> &'static str {
     if subject.mounts_on_node() { "on the node" } else { "in the driver's container" }
 }

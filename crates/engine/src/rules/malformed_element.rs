@@ -83,8 +83,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
     };
     for token in check.other_options() {
         match token.malformation {
-            // A quote that reaches beyond the element was reported for the element, and so were
-            // the blanks of a list written as one element.
+            // A quote that reaches beyond the element was reported for the element, and so was
+            // the white space of a list written as one element.
             Some(Malformation::Quote) if is_in(&traps, token) => {}
             Some(Malformation::Blank) if is_in(&spaced, token) || is_trimmed_background(check, token) => {}
             Some(Malformation::Disguised)
@@ -97,7 +97,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
 
 /// Commas and emptiness, which are about the element, not about an option, and
 /// what reaches beyond it. Gives the elements where something does, and those whose
-/// blanks were reported with their commas.
+/// white space was reported with their commas.
 fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
     let subject = check.subject;
     let (mut traps, mut spaced) = (Vec::new(), Vec::new());
@@ -195,8 +195,8 @@ fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
     (traps, spaced)
 }
 
-/// Returns the edits that take the blanks around the options of an element away, and how bad the
-/// worst of them is; `None` where none has blanks, or one would not be an option without.
+/// Returns the edits that take the white space around the options of an element away, and how bad the
+/// worst of them is; `None` where none has white space, or one would not be an option without.
 fn trimmed_blanks<'t>(
     subject: &Subject<'_>,
     tokens: impl Iterator<Item = &'t Token<'t>>,
@@ -355,7 +355,9 @@ fn remedy_of(malformation: Malformation) -> Option<Cow<'static, str>> {
 /// where the driver mends it.
 fn severity_of(subject: &Subject<'_>, token: &Token<'_>, severity: Severity) -> Severity {
     match severity {
+        // Such a word never reaches the kernel, so it breaks no mount.
         _ if token.entry().is_some_and(|entry| entry.consumers.end_before_kernel()) => Severity::Lesser,
+        // A driver that trims or folds may pass it on as a good option.
         Severity::CannotMount if subject.driver.case != Case::Kept => Severity::Proper,
         severity => severity,
     }

@@ -97,7 +97,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
 }
 
 /// Returns the reason why an option does nothing, whatever stands next to it but a version; `only_v4` is
-/// true if NFSv3 is not asked for.
+/// true if NFSv3 is not requested.
 pub(super) fn ineffective(option: &MountOption<'_>, only_v4: bool) -> Option<&'static str> {
     let entry = option.entry()?;
     match (entry.effect, entry.id) {

@@ -81,8 +81,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
 }
 
 /// Returns true if no later option of the same group overrides it. A `local_lock` sets bits beside those
-/// of `nolock`, and mount.nfs asks for rpc.statd by the last of `lock` and `nolock` alone (nfs-utils
-/// `utils/mount/stropts.c`, `nfs_verify_lock_option`).
+/// of `nolock`, and mount.nfs requires rpc.statd by the last of `lock` and `nolock` alone
+/// (`nfs_verify_lock_option`, <https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=nfs-utils-2-6-2>).
 fn is_winner(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
     if token.id() == Some(OptionId::Lock) {
         let last = check.subject.options.effective().rfind(|other| other.id() == Some(OptionId::Lock));
@@ -95,8 +95,8 @@ fn is_winner(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
 
 /// Returns true if a mount without the option fails where one with it succeeds.
 fn is_not_negotiated(token: &Token<'_>, versions: Versions) -> bool {
-    /// Without `port=` the client asks for this one, or the server's rpcbind.
-    // 0 asks rpcbind, and servers listen on 2049.
+    /// Without `port=` the client connects to this one, or queries the server's rpcbind.
+    // 0 queries rpcbind, and servers listen on 2049.
     const DEFAULT_PORTS: [u32; 2] = [0, 2049];
     let Some(entry) = token.entry() else { return false };
     let value = token.option.value();

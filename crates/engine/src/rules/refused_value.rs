@@ -88,15 +88,13 @@ fn check(check: &mut RuleContext<'_, '_>) {
     check_flex_volume(check);
 }
 
-/// Reports a list of a `FlexVolume`, with which the kubelet mounts none (kubernetes
-/// `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
+/// Reports a list of a `FlexVolume`, with which the kubelet mounts none: `SupportsMountOption` is false
+/// (<https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/flexvolume/plugin.go#L282>).
 fn check_flex_volume(check: &mut RuleContext<'_, '_>) {
     let list =
         check.subject.carriers.iter().position(|carrier| matches!(carrier.place, Place::MountOptions(_)));
     let is_given =
         list.and_then(|list| check.subject.carriers.get(list)).is_some_and(|list| !list.is_empty());
-    // SupportsMountOption is false:
-    // https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/flexvolume/plugin.go#L282
     if let Some(list) = list.filter(|_| is_given && check.subject.is_flex_volume()) {
         let message = Sentence::with_remedy(
             "the kubelet rejects mountOptions on a FlexVolume",
@@ -174,7 +172,7 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
             let (severity, what) = match overlooked {
                 Overlooked::Never => (Severity::CannotMount, format!("invalid {quoted}")),
                 Overlooked::Always => (Severity::Lesser, format!("{quoted} is ignored with sloppy")),
-                // fs_parser.c of these versions reports a wrong value like an unknown option.
+                // Their nfs_fs_context_parse_param takes any fault of fs_parse for an unknown option.
                 Overlooked::Sometimes => (
                     Severity::Lesser,
                     format!("invalid {quoted}, which kernels from 5.6 to 5.19 ignore with sloppy"),
@@ -271,7 +269,7 @@ fn is_more_connections(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
 fn meant(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> {
     let requested = check.subject.options.settings().versions;
     let names_no_version = requested == Versions::ALL;
-    // Alone, `minorversion=1` asks for nothing.
+    // Alone, `minorversion=1` requests nothing.
     let minor = (token.id() == Some(OptionId::Minorversion) && names_no_version)
         .then(|| token.option.value().and_then(|value| version_word(&format!("nfsvers{value}"))))
         .flatten()

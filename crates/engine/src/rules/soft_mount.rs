@@ -49,6 +49,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 };
 
 fn check(check: &mut RuleContext<'_, '_>) {
+    // Without writes there is no data that could be dropped.
     if !check.subject.is_writable() {
         return;
     }
@@ -72,11 +73,13 @@ pub(super) fn soft_option<'c, 'm>(check: &RuleContext<'c, 'm>) -> Option<&'c Tok
     if check.subject.options.settings().recovery == Recovery::Hard {
         return None;
     }
+    // The kernel takes the last of hard, soft and softerr.
     let winner = check
         .subject
         .options
         .effective()
         .filter(|token| token.acceptance.refusal.is_none())
         .rfind(|token| token.entry().and_then(Entry::group) == Some(Group::RECOVERY))?;
+    // One without a site is added by the driver: no author can drop it.
     winner.site.is_some().then_some(winner)
 }

@@ -93,7 +93,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
     check.report(token, severity, message, None);
 }
 
-/// Most tries that the remedy asks for: more belong into `timeo`.
+/// Most tries that the remedy requests: more belong into `timeo`.
 const MOST_RETRANS: u32 = 10;
 
 /// Returns the smallest raise of `timeo` and `retrans` that gives a major timeout of `least`

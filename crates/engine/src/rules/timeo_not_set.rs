@@ -53,6 +53,7 @@ mountOptions: [nfsvers=4.1, hard, fg, retrans=2, timeo=600]
 };
 
 fn check(check: &mut RuleContext<'_, '_>) {
+    // The policy may declare a value for one driver, which the author of the rule cannot know.
     let value = check
         .subject
         .driver_setting

@@ -150,8 +150,8 @@ impl Problem {
     }
 }
 
-/// The largest `timeo` in effect: the kernel lowers others to it (Linux
-/// `fs/nfs/client.c`, `NFS_MAX_TCP_TIMEOUT`).
+/// The largest `timeo` in effect: the kernel lowers others to it (`NFS_MAX_TCP_TIMEOUT`,
+/// <https://github.com/torvalds/linux/blob/v6.12/fs/nfs/client.c>).
 const LARGEST_TIMEO: u32 = 6000;
 
 fn seconds(tenths: u32) -> f64 {

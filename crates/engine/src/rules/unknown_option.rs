@@ -206,7 +206,7 @@ fn is_taken(check: &RuleContext<'_, '_>, text: &str) -> bool {
     fits && has_effect(check, &option) && !is_refused
 }
 
-/// Returns true if an option does something in the versions that are asked for.
+/// Returns true if an option does something in the versions that are requested.
 pub(super) fn has_effect(check: &RuleContext<'_, '_>, option: &MountOption<'_>) -> bool {
     let requested = check.subject.options.settings().versions;
     option.entry().is_some_and(|entry| match entry.effect {

@@ -144,8 +144,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
 }
 
 /// Returns the driver whose name is the prefix of an annotation: it may read the annotation, as
-/// csi.hpe.com does if its class names the key in `allowOverrides` (hpe-storage/csi-driver
-/// `pkg/flavor/kubernetes/flavor.go`, `getClaimOverrideOptions`).
+/// csi.hpe.com does if its class names the key in `allowOverrides` (`getClaimOverrideOptions`,
+/// <https://github.com/hpe-storage/csi-driver/blob/94c8cd10ee6082f99c0fb9c7b80273517150452b/pkg/flavor/kubernetes/flavor.go>).
 fn reader(path: &[String]) -> Option<&str> {
     let (prefix, _) = path.last()?.split_once('/')?;
     driver::find(prefix).filter(|row| row.nfs != Nfs::No).map(|_| prefix)

@@ -101,7 +101,8 @@ pub enum Claimed {
     /// volume.
     Former(ClaimName),
     /// A reference without namespace or name. The API server takes it, and no claim ever fits it
-    /// (kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go`, `syncVolume`).
+    /// (`syncVolume`,
+    /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/volume/persistentvolume/pv_controller.go>).
     Incomplete,
 }
 
@@ -148,6 +149,7 @@ impl Claim<'_> {
         let spec = self.spec.as_ref()?;
         let filled =
             |text: &Option<Text<'_>>| text.as_deref().filter(|text| !text.is_empty()).map(Into::into);
+        // A volume that exists has its own options; the class no longer counts.
         let volume = filled(&spec.volume_name).map(VolumeOrigin::Volume);
         let origin = volume.or_else(|| filled(&spec.storage_class_name).map(VolumeOrigin::Class))?;
         Some(VolumeClaim { claim, origin })
@@ -165,7 +167,9 @@ const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 impl Uid {
     /// Reads a UUID; `None` for any other text, which the API server does not write.
     pub fn parse(text: &str) -> Option<Self> {
+        // from_str_radix alone takes a plus sign and any number of digits.
         let groups: Vec<&str> = text.split('-').collect();
+        // The API server writes them in small letters.
         let is_hex = |group: &str| group.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let fits =
             groups.iter().map(|group| group.len()).eq(GROUPS) && groups.iter().all(|group| is_hex(group));

@@ -212,6 +212,7 @@ pub(crate) fn carriers<'m>(
             is_beyond: false,
         });
     }
+    // Before the others are added: only keys of the map may be spelled twice.
     sort_spellings(carriers.get_mut(first_of_map..).unwrap_or_default());
     carriers.extend(handle(driver, holds, facts));
     let of_fields = refusal::of_fields(driver, holds, facts)
@@ -285,6 +286,7 @@ pub(crate) fn put_in_force(driver: &Driver, carriers: &mut [Carrier<'_>]) {
         matches!(carrier.role, Some(Role::WhenListEmpty | Role::AnnotationWhenListEmpty))
     };
     for carrier in others.iter_mut().filter(gives_way) {
+        // A list that the driver does not read cannot replace anything.
         carrier.in_force = !list.in_force || is_empty(driver, list);
     }
     mark_beyond(carriers);
@@ -340,8 +342,9 @@ pub(crate) fn left_in_list<'e>(driver: &'e Driver, elements: &'e [&'e str]) -> i
 }
 
 /// Returns the role of a parameter of a VolumeSnapshotClass: csi-driver-nfs mounts with its
-/// `mountOptions` to copy the volume (`pkg/nfs/controllerserver.go`, `CreateSnapshot`); of other
-/// drivers every key that holds options somewhere is looked at.
+/// `mountOptions` to copy the volume (`CreateSnapshot`,
+/// <https://github.com/kubernetes-csi/csi-driver-nfs/blob/d3b27c00743a5317325107c1d2fb8fd4cf057a16/pkg/nfs/controllerserver.go>);
+/// of other drivers every key that holds options somewhere is looked at.
 fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
     let is_used = std::ptr::eq(driver, driver::csi_driver_nfs()) && driver::is_same_key(key, "mountOptions");
     if is_used {
@@ -355,7 +358,7 @@ fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
 }
 
 /// Returns the role of a parameter or attribute; `None` for one that holds no options. A key that
-/// only looks like one of the driver's, or that holds options with other drivers, is judged for
+/// only looks like one of the driver's, or that holds options with other drivers, is evaluated for
 /// `bg`, no more.
 fn role(driver: &Driver, holds: Holds, key: &str, facts: &Facts<'_>) -> Option<Role> {
     let mut is_of_driver = false;

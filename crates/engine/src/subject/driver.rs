@@ -124,7 +124,7 @@ pub struct Driver {
     pub advises_local_locks: bool,
     /// True if its vendor has a client module for the nodes that takes more connections than the kernel's own.
     pub more_connections: bool,
-    /// Which nfsmount.conf its mounts read.
+    /// The nfsmount.conf that its mounts read.
     pub nfsmount_conf: ConfOf,
     /// True if it mounts inline volumes of Pods.
     pub inline: Inline,
@@ -150,6 +150,7 @@ pub(crate) const PLAIN: Driver = Driver {
     server_key: "server",
     steps: assembly::AS_GIVEN,
     cut: Cut::Elements,
+    // A driver that was not read may do anything with the letters.
     case: Case::Unknown,
     empty: Empty::KernelDefaults,
     emptiness: Emptiness::NoText,
@@ -248,9 +249,9 @@ pub enum Role {
     /// where a `-o` is.
     Argument,
     /// It holds the options of another mount of the driver's own, such as its
-    /// controller's: it is judged for `bg`, no more.
+    /// controller's: it is evaluated for `bg`, no more.
     Apart,
-    /// The driver does not read options there: it is judged for `bg`, no more.
+    /// The driver does not read options there: it is evaluated for `bg`, no more.
     NotTaken,
 }
 
@@ -301,6 +302,7 @@ impl HandleText {
     pub(crate) fn may_hold_options(self, handle: &str) -> bool {
         match self {
             Self::Name => false,
+            // The driver writes the handle into `-o` as it is, and mount(8) splits that at commas.
             Self::Value(prefix) => handle.split_once(prefix).is_some_and(|(_, value)| value.contains(',')),
             Self::Word => reading::further_options(handle).next().is_some(),
         }
@@ -364,6 +366,7 @@ pub fn drivers() -> impl Iterator<Item = &'static Driver> {
 impl Driver {
     /// Returns true if no row describes it, and no policy either.
     pub fn is_unknown(&'static self) -> bool {
+        // By address: a row of the table may be equal to it in every field.
         std::ptr::eq(self, &raw const UNKNOWN)
     }
 }

@@ -65,6 +65,7 @@ impl<'m> Token<'m> {
     /// Puts what the driver makes of the option in its place.
     fn replace_option(&mut self, option: MountOption<'m>) {
         self.acceptance = acceptance::judge(&option);
+        // A driver that rewrote the option may have mended it.
         if option::is_plain(option.text()) {
             self.malformation = None;
             self.meant = None;
@@ -88,7 +89,7 @@ impl<'m> Token<'m> {
     }
 
     /// Returns true if it is the keyword `bg`, whatever its value. With `fold`, also in capitals or
-    /// with blanks around it.
+    /// with white space around it.
     pub fn is_background(&self, fold: bool) -> bool {
         let keyword = self.option.keyword();
         keyword == "bg" || fold && keyword.trim_matches(is_blank).eq_ignore_ascii_case("bg")
@@ -121,7 +122,7 @@ pub enum Malformation {
 
 impl Malformation {
     /// Returns the fault of an option's text. The values of `SELinux`'s `context=` options may be quoted
-    /// and contain blanks.
+    /// and contain white space.
     fn of(option: &MountOption<'_>) -> Option<Self> {
         let text = option.text();
         let is_context = option.entry().is_some_and(|entry| entry.id == OptionId::Context);

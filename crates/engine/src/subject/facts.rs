@@ -12,7 +12,8 @@ use crate::nfs::placeholder::has_placeholder;
 pub const FS_TYPE_KEYS: [&str; 2] = ["csi.storage.k8s.io/fstype", "fsType"];
 
 /// The class parameters that name the Secret of a request to delete, the second
-/// one deprecated (external-provisioner `pkg/controller/controller.go`).
+/// one deprecated
+/// (<https://github.com/kubernetes-csi/external-provisioner/blob/v6.3.0/pkg/controller/controller.go>).
 const SECRET_KEYS: [&str; 2] = ["csi.storage.k8s.io/provisioner-secret-name", "csiProvisionerSecretName"];
 
 /// The parts of a manifest from which evidence is read.
@@ -36,8 +37,8 @@ pub(crate) struct Facts<'m> {
     pub(crate) is_class: bool,
     pub(crate) is_csi_volume: bool,
     pub(crate) is_block: bool,
-    /// True if it is a `FlexVolume`, with which kubelet refuses any mount option (kubernetes
-    /// `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
+    /// True if it is a `FlexVolume`, with which kubelet refuses any mount option (`SupportsMountOption`,
+    /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/flexvolume/plugin.go>).
     pub(crate) is_flex_volume: bool,
     /// `readOnly` of a source whose mount gets it.
     pub(crate) source_read_only: bool,
@@ -128,8 +129,10 @@ impl<'m> Facts<'m> {
     /// Returns true if volumes of a class are deleted, by a mount that does not get the class's
     /// options.
     pub(crate) fn loses_options_on_delete(&self, deletion: &Deletion) -> bool {
-        // The API server's default (kubernetes pkg/apis/storage/v1/defaults.go).
+        // The API server's default
+        // (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/apis/storage/v1/defaults.go).
         let deletes = self.reclaim_policy.is_none_or(|policy| policy == "Delete" || policy.is_empty());
+        // With a Secret the driver gets its options in the request to delete.
         let has_secret = SECRET_KEYS.iter().any(|key| self.show(&Evidence::Text(key)));
         deletes && !has_secret && !self.show(&deletion.keeps) && !self.may_still_show(&deletion.keeps)
     }
@@ -212,6 +215,7 @@ impl<'m> Facts<'m> {
                 continue;
             }
             match (clue.verdict, self.show_surely(&clue.evidence)) {
+                // Two places that contradict each other prove nothing; a later clue may.
                 (Nfs::No, false) => {}
                 (Nfs::Yes, false) => return Nfs::Depends,
                 (verdict, _) => return verdict,

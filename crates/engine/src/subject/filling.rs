@@ -63,6 +63,7 @@ impl<'m> Subject<'m> {
     /// Returns a place for a missing option that leaves all other options in force.
     pub fn filling(&self) -> Filling {
         let driver = self.driver;
+        // First: the kubelet refuses the volume with any list, whatever the driver does.
         if self.facts.is_flex_volume {
             return Filling::Nowhere(Obstacle::ListRefused);
         }
@@ -121,6 +122,7 @@ impl<'m> Subject<'m> {
         let gives_way = |carrier: &Carrier<'_>| {
             matches!(carrier.role, Some(Role::WhenListEmpty | Role::AnnotationWhenListEmpty))
         };
+        // The gravest case is first: these options are visible, and would be gone.
         if let Some(index) = position(&gives_way) {
             return Some(Obstacle::Replaces(index));
         }
@@ -142,6 +144,7 @@ impl<'m> Subject<'m> {
     pub fn would_empty_list(&self, elements: &[Vec<Cow<'m, str>>]) -> bool {
         let (Some(list), Some(new)) = (self.carriers.first(), elements.first()) else { return false };
         let new: Vec<&str> = new.iter().map(|element| &**element).collect();
+        // A list that is not read changes nothing when it is emptied.
         list.in_force
             && !carrier::is_empty(self.driver, list)
             && carrier::takes_for_empty(self.driver, &new)

@@ -22,8 +22,8 @@ use crate::kind::{Holds, Kind};
 pub const PROVISIONED_BY_ANNOTATION: &str = "pv.kubernetes.io/provisioned-by";
 
 /// The annotation that names a volume's class, and that counts before
-/// `storageClassName` (kubernetes `pkg/apis/core/v1/helper/helpers.go`,
-/// `GetPersistentVolumeClass`).
+/// `storageClassName` (`GetPersistentVolumeClass`,
+/// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/apis/core/helper/helpers.go>).
 pub const STORAGE_CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 
 /// The annotation that names rules the object is exempt from, where the policy
@@ -76,6 +76,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
 
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+                // Nearly every string has no escape, so none of them is copied.
                 of_length(text).map(|text| Text(Cow::Borrowed(text)))
             }
 
@@ -117,6 +118,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts<'de>, A::Error> {
+                // Lists of options are rarely longer.
                 let mut texts = Vec::with_capacity(8);
                 while let Some(text) = list.next_element()? {
                     texts.push(room(texts.len(), text)?);
@@ -137,7 +139,7 @@ fn room<T, E: Error>(there: usize, one: T) -> Result<T, E> {
 }
 
 /// A StorageClass, a PersistentVolume or a VolumeSnapshotClass, as far as
-/// mounting goes. Which it is, `kind` says; the fields of the others are simply
+/// mounting goes. `kind` says which it is; the fields of the others are simply
 /// absent.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
@@ -180,6 +182,7 @@ impl Manifest<'_> {
         let flex_options = spec.and_then(|spec| spec.flex_volume.as_ref()?.options.as_ref());
         let annotations = self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());
         let fields = [
+            // A field at the place of another kind is reported as misplaced, not as options.
             holds == Holds::Class && self.mount_options.is_some(),
             spec.is_some_and(|spec| spec.mount_options.is_some()),
             flex_options.is_some(),
@@ -299,7 +302,7 @@ pub struct CsiSource<'a> {
     pub volume_handle: Option<Text<'a>>,
     /// True if it is published read-only.
     pub read_only: Option<bool>,
-    /// The file system type the driver is asked for.
+    /// The file system type that the driver gets.
     pub fs_type: Option<Text<'a>>,
     /// The attributes that the provisioner passed to the driver.
     pub volume_attributes: Option<StringMap<'a>>,
@@ -313,7 +316,7 @@ pub struct FlexSource<'a> {
     pub driver: Option<Text<'a>>,
     /// True if it is mounted read-only.
     pub read_only: Option<bool>,
-    /// The file system type the script is asked for.
+    /// The file system type that the script gets.
     pub fs_type: Option<Text<'a>>,
     /// Options of the `flexVolume` script.
     pub options: Option<StringMap<'a>>,

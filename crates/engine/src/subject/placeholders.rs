@@ -16,7 +16,7 @@ impl<'m> Subject<'m> {
         let named = named.filter(|name| has_placeholder(name)).chain(self.facts.unrendered_keys());
         let named = named.chain(self.facts.unrendered_annotation);
         let options = self.options.tokens().iter().filter(|token| token.is_unrendered);
-        // As it is written, and not as a driver folds it: a placeholder's name has its own letters.
+        // The text as written, not as a driver folds it: a placeholder's name has its own letters.
         let written = |token: &Token<'m>| -> Option<&str> {
             let site = token.site.as_ref()?;
             let element = self.carriers.get(site.carrier)?.elements.get(site.element)?;

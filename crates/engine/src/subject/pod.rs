@@ -30,8 +30,8 @@ struct Metadata<'a> {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 struct Labels<'a> {
-    /// The hash that a Deployment adds to the name of its ReplicaSet (kubernetes
-    /// `pkg/controller/deployment/sync.go`, `getNewReplicaSet`).
+    /// The hash that a Deployment adds to the name of its ReplicaSet (`getNewReplicaSet`,
+    /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/deployment/sync.go>).
     #[serde(rename = "pod-template-hash")]
     template_hash: Option<Text<'a>>,
 }
@@ -89,7 +89,8 @@ struct ContainerState {
 
 impl Status<'_> {
     /// Returns the phase. A Pod is pending to the API server as long as its init containers run, and
-    /// they have its volumes already (kubernetes `pkg/kubelet/kubelet_pods.go`, `getPhase`).
+    /// they have its volumes already (`getPhase`,
+    /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/kubelet_pods.go>).
     fn phase(&self) -> Option<Phase> {
         let phase = Phase::parse(self.phase.as_deref()?)?;
         let has_begun = |status: &ContainerStatus| {
@@ -177,6 +178,7 @@ impl Pod<'_> {
         if claims.is_empty() && !volumes().any(|volume| volume.csi.is_some()) {
             return None;
         }
+        // A Pod without a node has no start.
         let since = status.start_time.as_deref().or(metadata.creation_timestamp.as_deref());
         Some(MountingPod {
             namespace: namespace.into(),
@@ -213,6 +215,7 @@ impl Metadata<'_> {
         // delete it with themselves.
         let owner = owners.find(|owner| owner.controller == Some(true));
         let named = owner.and_then(|owner| Some((owner.kind.as_deref()?, owner.name.as_deref()?)));
+        // A Deployment names its ReplicaSets by the hash of this label.
         let hash = self.labels.as_ref().and_then(|labels| labels.template_hash.as_deref());
         match named {
             Some(("ReplicaSet", name)) => {

@@ -6,9 +6,9 @@ use super::effective::Token;
 
 impl Subject<'_> {
     /// Returns true if the driver reads the two carriers under one key, spelt in two ways, and so
-    /// in no fixed order: a driver written in Go goes through its keys as they come (csi-driver-nfs
-    /// `pkg/nfs/nodeserver.go`, `NodePublishVolume`: `range req.GetVolumeContext()`, each key as
-    /// `strings.ToLower` makes it).
+    /// in no fixed order: a driver written in Go goes through its keys as they come (`NodePublishVolume` of
+    /// <https://github.com/kubernetes-csi/csi-driver-nfs/blob/d3b27c00743a5317325107c1d2fb8fd4cf057a16/pkg/nfs/nodeserver.go>:
+    /// `range req.GetVolumeContext()`, each key as `strings.ToLower` makes it).
     fn are_rivals(&self, one: usize, other: usize) -> bool {
         let key = |index: usize| {
             let carrier = self.carriers.get(index).filter(|carrier| carrier.in_force)?;

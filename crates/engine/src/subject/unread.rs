@@ -135,7 +135,8 @@ impl<'m> Subject<'m> {
 
     /// Returns true for a class of snapshots whose driver mounts to write them, with or without options.
     pub fn mounts_for_snapshots(&self) -> bool {
-        // csi-driver-nfs pkg/nfs/controllerserver.go, newNFSSnapshot, CreateSnapshot.
+        // newNFSSnapshot, CreateSnapshot:
+        // https://github.com/kubernetes-csi/csi-driver-nfs/blob/d3b27c00743a5317325107c1d2fb8fd4cf057a16/pkg/nfs/controllerserver.go
         let is_read = std::ptr::eq(self.driver, driver::csi_driver_nfs());
         is_read && self.kind.row().holds == Holds::Snapshots
     }

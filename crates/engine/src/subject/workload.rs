@@ -114,6 +114,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Volume<'a> {
                             volume.csi = Some(CsiSource { driver: Some(key), ..CsiSource::default() });
                         }
                         _ => {
+                            // The API server takes null for a field that is not set.
                             let is_there = map.next_value::<Option<IgnoredAny>>()?.is_some();
                             if is_there && OTHER_SOURCES.contains(&&*key) {
                                 other = Some(key.to_string());
@@ -172,6 +173,7 @@ impl<'a> Workload<'a> {
                 manifest: Manifest {
                     api_version: api_version.clone(),
                     kind: kind.clone(),
+                    // Each volume is a subject of its own, with the name of the workload.
                     metadata: metadata.clone(),
                     exempt_pods: exempt_pods.clone(),
                     spec: Some(spec),

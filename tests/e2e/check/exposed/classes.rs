@@ -59,7 +59,7 @@ fn waiting_claims() -> Result<(), Failed> {
         class()?,
         claim_of("data-0", "shared", None),
         claim_of("data-1", "shared", None),
-        // No Pod asks for it, another class makes it, and a volume is there for it.
+        // No Pod requests it, another class makes it, and a volume is there for it.
         claim_of("idle", "shared", None),
         claim_of("other", "fast", None),
         claim_of("made", "shared", Some("pv-made")),

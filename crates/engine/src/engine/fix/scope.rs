@@ -14,7 +14,7 @@ pub struct Scope {
     pub reach: Reach,
     /// The mildest finding that is fixed.
     pub least: Action,
-    /// True if that is asked of what the policy demands, before caps.
+    /// True if that is compared with what the policy demands, before caps.
     pub as_demanded: bool,
 }
 

@@ -29,6 +29,7 @@ pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) 
     let is_offered = |fix: &Fix| fix.applicability == Applicability::Offer && reorders(fix);
     let driver = subject.driver;
     let adds = driver.adds_by_element();
+    // Most drivers keep the order: the layouts below are costly.
     let keeps_order = !driver.sorts() && !driver.keeps_first_of_equal() && !adds;
     if keeps_order || !findings.iter().any(|judged| judged.finding.fix.as_ref().is_some_and(reorders)) {
         return;
@@ -43,6 +44,7 @@ pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) 
     let tried = fixes.filter(|finding| finding.fix.as_ref().is_some_and(is_offered));
     for (index, finding) in tried.enumerate() {
         let Some(fix) = &mut finding.fix else { continue };
+        // Each try lays out the whole subject again.
         if index < MOST_TRIED && before.survive(subject, fix) {
             continue;
         }
@@ -122,6 +124,7 @@ fn one_round(findings: &[Judged]) -> Fix {
         .filter_map(|judged| Some((judged.finding.code, judged.finding.fix.as_ref()?)))
         .filter(|(_, fix)| fix.applicability < Applicability::Unsafe)
         .collect();
+    // `fix` carries them out in this order.
     fixes.sort_by_key(|(code, _)| *code);
     let mut plan = Plan::default();
     let mut edits = Vec::new();
@@ -181,6 +184,7 @@ impl Winners {
                 let winner = Winner { says, site: token.site.clone() };
                 let says = winner.says.clone();
                 let loser = winners.by_word.insert(word, winner);
+                // Two that say the same may change places.
                 winners.have_rivals |= loser.is_some_and(|loser| loser.says != says);
             }
         }
@@ -193,6 +197,7 @@ impl Winners {
             winners.have_rivals |= locking.clone().nth(1).is_some();
             let site = locking.next_back().and_then(|token| token.site.clone());
             let tokens = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
+            // Lock options add up, so no single one of them is the winner.
             let says = format!("{:?}", Settings::of(tokens.iter().copied()).local_locks);
             winners.by_word.insert(Group::LOCKING.id(), Winner { says, site });
         }
@@ -240,6 +245,7 @@ impl Winners {
         self.agrees_on_flavours(&after)
             && self.by_word.iter().all(|(word, winner)| {
                 let stays = after.by_word.get(word).is_some_and(|after| {
+                    // The purpose of most fixes is that fg wins.
                     after.says == winner.says || *word == OptionId::Bg && after.says == FOREGROUND
                 });
                 stays || winner.site.as_ref().is_some_and(|site| touched.contains(&site))

@@ -46,8 +46,9 @@ const fn fstab_flag(id: OptionId, meaning: &'static str) -> Entry {
     entry
 }
 
-/// Makes the entry of a word of fstab(5) that mount(8) turns into flags for every caller (util-linux
-/// libmount/src/optmap.c; measured: `users` hands mount.nfs `noexec,nosuid,nodev`).
+/// Makes the entry of a word of fstab(5) that mount(8) turns into flags for every caller
+/// (<https://github.com/util-linux/util-linux/blob/v2.41/libmount/src/optmap.c>;
+/// measured: `users` hands mount.nfs `noexec,nosuid,nodev`).
 const fn implies(id: OptionId, grammar: Grammar, meaning: &'static str) -> Entry {
     entry(id, grammar, meaning).read_by(Consumers::MOUNT)
 }
@@ -178,6 +179,7 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("nofsc", flag(OptionId::Fsc, "file data is not cached on the node's disk").negation()),
     ("sharecache", flag(OptionId::Sharecache, "mounts of one export share caches, and the first one's options").nfs_only()),
     ("nosharecache", flag(OptionId::Sharecache, "each mount of an export has caches of its own").negation().nfs_only()),
+    // The keyword is old; only a value requires a new kernel.
     ("rdirplus", entry(OptionId::Rdirplus, Grammar::FlagOrWord(&["none", "force"]), "READDIRPLUS is used").value_since(6, 15).nfs_only()),
     ("nordirplus", flag(OptionId::Rdirplus, "READDIRPLUS is not used").negation().nfs_only()),
     ("write", entry(OptionId::Write, Grammar::Word(&["lazy", "eager", "wait"]), "when written data leaves the page cache").since(5, 12).nfs_only()),
@@ -272,6 +274,7 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("rprivate", entry(OptionId::Propagation, Grammar::Flag, "mounts do not spread").read_by(Consumers::MOUNT)),
     ("unbindable", entry(OptionId::Propagation, Grammar::Flag, "it cannot be bind-mounted").read_by(Consumers::MOUNT)),
     ("runbindable", entry(OptionId::Propagation, Grammar::Flag, "it cannot be bind-mounted").read_by(Consumers::MOUNT)),
+    // Rows of their own, because other `X-mount.` words change the mount.
     ("X-mount.mkdir", fstab(OptionId::Private, "the mount point is made when it is missing").without_effect("the kubelet and drivers make the mount point before they mount")),
     ("x-mount.mkdir", fstab(OptionId::Private, "the mount point is made when it is missing").without_effect("the kubelet and drivers make the mount point before they mount")),
 ];

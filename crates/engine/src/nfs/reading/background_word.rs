@@ -40,8 +40,11 @@ pub fn background_word(piece: &str, latitude: Latitude) -> Option<&'static str> 
 }
 
 /// Returns the text after the switch of mount(8) for options: `-o bg`, `-obg`, `-vobg`, `--options=bg`. Trident
-/// takes `-o ` off the string (`utils/mount/mount_linux.go`); to ceph-csi each element of a list is an argument
-/// of its own where it has a `netNamespaceFilePath` (`internal/nfs/nodeserver/nodeserver.go`, `mountNFS`).
+/// takes `-o ` off the string ([`mount_linux.go`]); to ceph-csi each element of a list is an argument
+/// of its own where it has a `netNamespaceFilePath` ([`mountNFS`]).
+///
+/// [`mount_linux.go`]: https://github.com/NetApp/trident/blob/71dd7161840c3d1ef0be16a97891f745e9224e27/utils/mount/mount_linux.go
+/// [`mountNFS`]: https://github.com/ceph/ceph-csi/blob/0756d5443fe30886264cb06ce1068aa6c2cf22b8/internal/nfs/nodeserver/nodeserver.go
 fn after_switch(piece: &str) -> &str {
     let Some(switches) = piece.strip_prefix('-') else { return piece };
     let rest = if let Some(long) = switches.strip_prefix('-') {
@@ -55,13 +58,13 @@ fn after_switch(piece: &str) -> &str {
 }
 
 /// Returns true for a character that some language takes off the ends of a text: Unicode's white space,
-/// as Go, what Python's `str.strip` and Java's `String.trim` have beside it, all up to the blank, and what
+/// as Go, what Python's `str.strip` and Java's `String.trim` have beside it, all up to the space, and what
 /// JavaScript's and .NET's have.
 pub const fn is_blank(character: char) -> bool {
     character.is_whitespace() || character <= ' ' || matches!(character, '\u{200b}' | '\u{feff}')
 }
 
-/// Removes blanks and marks around it.
+/// Removes white space and marks around it.
 fn trimmed(keyword: &str) -> &str {
     let is_around = |character: char| is_blank(character) || u8::try_from(character).is_ok_and(is_mark);
     keyword.trim_matches(is_around)

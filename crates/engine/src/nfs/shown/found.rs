@@ -1,4 +1,4 @@
-//! The settings of a mount beside those that its options ask for, one by one.
+//! The settings of a mount beside those that its options request, one by one.
 
 use super::{Decider, Difference, NOT_SET, Shown, is_for_v3, is_shown, last};
 use crate::nfs::acceptance::Transport;
@@ -142,7 +142,7 @@ impl Found<'_, '_> {
             &[OptionId::Cto],
             Decider::Mount,
         );
-        // `noac` sets all times to 0, whatever else is asked for.
+        // `noac` sets all times to 0, whatever else is requested.
         if !asked.noac && !mounted.noac {
             let times = |cache: &AttributeCache| {
                 [
@@ -212,7 +212,7 @@ impl Found<'_, '_> {
             let mounted = mounted(OptionId::Xprtsec).unwrap_or("none");
             self.add("xprtsec", &xprtsec, &mounted, &[OptionId::Xprtsec], Decider::Mount);
         }
-        // 0 asks rpcbind; the usual port of NFSv4 is not shown.
+        // 0 queries rpcbind; the usual port of NFSv4 is not shown.
         if let Some(port) = port.and_then(kernel_number).filter(|port| *port != 0) {
             match mounted(OptionId::Port).and_then(kernel_number) {
                 Some(mounted) => self.add("port", &port, &mounted, &[OptionId::Port], Decider::Mount),

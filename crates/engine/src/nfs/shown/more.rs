@@ -1,4 +1,4 @@
-//! Settings of a mount that are compared only where an option asks for one: mount.nfs, the server or
+//! Settings of a mount that are compared only where an option requests one: mount.nfs, the server or
 //! the kernel chooses the others.
 
 use super::found::Found;
@@ -57,7 +57,7 @@ impl Found<'_, '_> {
         }
     }
 
-    /// Sizes that are shown if they were asked for, or that the server limits.
+    /// Sizes that are shown if they were requested, or that the server limits.
     pub(super) fn sizes(&mut self, shown: &Shown<'_>) {
         let number = |word: OptionId| shown.last(word).and_then(MountOption::value).and_then(kernel_number);
         let block = self.number_of(OptionId::Bsize);
@@ -85,7 +85,7 @@ impl Found<'_, '_> {
             &[("clientaddr", OptionId::Clientaddr, Decider::Connections)]
         };
         for (keyword, word, decider) in words {
-            // A port or a version 0 asks rpcbind.
+            // A port or a version 0 queries rpcbind.
             let asked = self.value_of(*word).filter(|asked| kernel_number(asked) != Some(0));
             let asked = asked.map(|asked| asked.to_ascii_lowercase());
             let mounted = shown.last(*word).and_then(MountOption::value);

@@ -140,7 +140,7 @@ pub(super) fn written_as_meant(
     Some((format!("use {}", options.join(", ")), fix))
 }
 
-/// Returns the option without the blanks around it and its `=`, where that is one every
+/// Returns the option without the white space around it and its `=`, where that is one every
 /// kernel knows, and how it comes there; empty where nothing is left of it. An option that turns
 /// out to be `bg` becomes `fg`: a trimmed `bg` is the very danger.
 pub(super) fn trimmed(token: &Token<'_>) -> Option<(String, Edit)> {

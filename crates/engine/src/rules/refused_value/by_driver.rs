@@ -24,6 +24,7 @@ pub(super) fn refusals<'c>(
     let site = token.site.as_ref();
     let carrier = site.and_then(|site| subject.carriers.get(site.carrier));
     let element = carrier.zip(site).and_then(|(carrier, site)| carrier.elements.get(site.element));
+    // By length: a token may be a part of its element, and is never more.
     let is_alone = element.is_some_and(|element| element.len() == token.option.text().len());
     refusals_of(subject, &token.option, is_alone)
 }
@@ -51,6 +52,7 @@ fn refusals_of<'c>(
                 keywords.contains(&keyword) && option.value().is_some_and(|value| values.contains(&value))
             }
             What::SecondEqualsSign => option.value().is_some_and(|value| value.contains('=')),
+            // The driver compares whole elements, so it overlooks the text within a longer one.
             What::Element(elements) => is_alone && elements.contains(&option.text()),
             What::OtherThanHandle(of, _) => {
                 of == keyword && !subject.handle_ends_with(option.value().unwrap_or_default())

@@ -166,7 +166,7 @@ pub(super) fn check_two_versions(check: &mut RuleContext<'_, '_>) {
     }
 }
 
-/// Reports an option that the asked-for versions do not have, or two options that no version has together.
+/// Reports an option that the requested versions do not have, or two options that no version has together.
 pub(super) fn check_versions_of_options(check: &mut RuleContext<'_, '_>) {
     let requested = check.subject.options.settings().versions;
     let mut possible = requested;

@@ -21,6 +21,7 @@ pub(super) fn report(check: &mut RuleContext<'_, '_>, token: &Token<'_>, seeks_r
 }
 
 fn severity(check: &RuleContext<'_, '_>) -> Severity {
+    // A driver whose source was not read may take the word itself.
     if check.subject.driver.known.is_read() { Severity::CannotMount } else { Severity::Lesser }
 }
 
@@ -39,6 +40,7 @@ struct Whole {
 fn whole_of(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<Whole> {
     let site = token.site.as_ref().filter(|_| may_continue(token.option.text().trim()))?;
     let carrier = check.subject.carriers.get(site.carrier).filter(|carrier| carrier.form == Form::List)?;
+    // A bound, so that a list of many unknown words takes linear time.
     let from = site.element.saturating_sub(MOST_PIECES);
     let before = carrier.elements.get(from..site.element)?;
     let start = from + before.iter().rposition(|element| element.contains('='))?;
@@ -66,6 +68,7 @@ fn report_rest(check: &mut RuleContext<'_, '_>, token: &Token<'_>, whole: Whole)
         let carrier = check.subject.carriers.get(site.carrier)?;
         Some(Site { carrier: site.carrier, element: index, range: 0..carrier.elements.get(index)?.len() })
     };
+    // Of several rests only the first has the fix of the whole, or their edits would overlap.
     let fix = is_first.then(|| {
         let gone = (element + 1..element + elements).filter_map(at).map(|site| Edit::Remove { site });
         let option = Edit::Replace { site: head, with: text.clone().into() };

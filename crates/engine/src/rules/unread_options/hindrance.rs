@@ -47,7 +47,7 @@ pub(super) fn special<T: AsRef<str>>(lost: &[T]) -> Option<&str> {
 }
 
 /// Returns the reason why options are not moved to the list unasked: it has others than these and those that
-/// the guard itself asks for, or one of them is not harmless.
+/// the guard itself requests, or one of them is not harmless.
 pub(super) fn doubt<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Doubt> {
     // Options without effect are dropped, and no other one comes into force.
     if idle(subject, lost).len() == pieces(lost).count() {
@@ -60,7 +60,7 @@ pub(super) fn doubt<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<
 }
 
 /// Returns true if options can be added to the list without changing what those do that are in
-/// force: it has none but these, and those that the guard itself asks for.
+/// force: it has none but these, and those that the guard itself requests.
 fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
     const ASKED_FOR: [OptionId; 3] = [OptionId::Fg, OptionId::Timeo, OptionId::Retrans];
     let lost: Vec<&str> = pieces(lost).collect();
@@ -101,6 +101,7 @@ fn harmful<'l, T: AsRef<str>>(subject: &Subject<'_>, lost: &'l [T]) -> Option<&'
     let is_harmless = |text: &str| {
         let option = MountOption::new(text);
         option.entry().is_some_and(|entry| {
+            // A second version makes mount.nfs refuse the mount.
             HARMLESS.contains(&entry.id) && !(has_version && acceptance::names_version(entry))
                 || acceptance::transport(&option) == Some(Transport::Tcp)
         })
@@ -163,7 +164,7 @@ impl Hindrance {
     }
 }
 
-/// The reason why options move only where that is asked for.
+/// The reason why options move only where that is requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Doubt {
     /// Another controller may read an annotation.

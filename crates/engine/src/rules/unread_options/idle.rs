@@ -6,7 +6,7 @@ use crate::nfs::version::Versions;
 use crate::rules::no_effect::ineffective;
 use crate::subject::Subject;
 
-/// Returns the options among those that are lost that would do nothing in the list, as NMG015 judges them.
+/// Returns the options among those that are lost that would do nothing in the list, as NMG015 evaluates them.
 pub(super) fn idle<'l, T: AsRef<str>>(subject: &Subject<'_>, lost: &'l [T]) -> Vec<&'l str> {
     let in_force = subject.options.effective().filter_map(|token| version_request(&token.option));
     let moved = pieces(lost).filter_map(|text| version_request(&MountOption::new(text)));

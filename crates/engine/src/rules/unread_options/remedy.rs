@@ -194,7 +194,7 @@ pub(super) fn left<T: AsRef<str>>(
     hindrance.reason().map(|reason| format!("fix does not move it: {reason}"))
 }
 
-/// Returns the end of a remedy for a file: the reason why `fix` makes this fix only where it is asked to.
+/// Returns the end of a remedy for a file: the reason why `fix` makes this fix only with `--unsafe`.
 pub(super) fn when_asked(subject: &Subject<'_>, fix: &Fix, doubt: Option<Doubt>) -> Option<String> {
     let is_asked = is_in_file(subject) && fix.applicability == Applicability::Unsafe;
     let is_renamed = fix.edits.iter().any(|edit| matches!(edit, Edit::Rename(_)));

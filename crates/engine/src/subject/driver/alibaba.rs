@@ -118,7 +118,8 @@ const BASE: Driver = Driver {
         ],
         &["noresvport"],
     ),
-    // A list of these alone counts as empty, so the defaults apply (utils.go, ParseMountFlags).
+    // A list of these alone counts as empty, so the defaults apply (ParseMountFlags,
+    // https://github.com/kubernetes-sigs/alibaba-cloud-csi-driver/blob/8aacf9009bf92ff786b07ece73cc3a4d1e600ed5/pkg/nas/utils.go).
     takes_out: &["vers", "access_key_id", "access_key_secret"],
     none_word: Some(NoneWord::Anywhere("none")),
     refuses: &[EXTREME_VERSION, PATH],

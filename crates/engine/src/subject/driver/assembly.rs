@@ -36,7 +36,7 @@ pub enum Step {
     /// Takes this text off the beginning of the string.
     StripPrefix(&'static str),
     /// Passes the string through a shell, unquoted: quotes and backslashes are
-    /// removed, and it ends at the first blank or `;`.
+    /// removed, and it ends at the first space, tab, line break or `;`.
     Shell,
 }
 
@@ -91,6 +91,7 @@ impl Unless {
     /// at instead.
     pub(crate) fn is_met_by_element(self, element: &str) -> bool {
         match self {
+            // Keywords are looked for in options, of which an element may hold several.
             Self::Never | Self::Keyword(_) => false,
             Self::Element(elements) => elements.contains(&element),
             Self::Key(key) => element.split('=').next() == Some(key),

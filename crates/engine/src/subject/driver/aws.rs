@@ -1,4 +1,7 @@
-//! Rows of Amazon's drivers.
+//! Rows of Amazon's drivers. Read after [`node.go`] of the driver and [`mount_options.py`] of efs-utils.
+//!
+//! [`node.go`]: https://github.com/kubernetes-sigs/aws-efs-csi-driver/blob/a4fc67600be60d0f8350dc9459e55ff04e9aa944/pkg/driver/node.go
+//! [`mount_options.py`]: https://github.com/aws/efs-utils/blob/v3.2.0/src/efs_utils_common/mount_options.py
 
 use super::assembly::{Step, Unless, WITHOUT_REPEATS, add_unless};
 use super::conf::ConfOf;

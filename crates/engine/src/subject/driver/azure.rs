@@ -12,7 +12,8 @@ const READ_ONLY: Step = Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")
 
 static FILES: Driver = Driver {
     // The driver makes the volumes of classes of kubelet's own plugin, with their parameters
-    // (csi-translation-lib plugins/azure_file.go TranslateInTreeStorageClassToCSI).
+    // (TranslateInTreeStorageClassToCSI,
+    // https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/csi-translation-lib/plugins/azure_file.go).
     names: &["file.csi.azure.com", "kubernetes.io/azure-file"],
     title: "Azure Files CSI driver; NFS or SMB",
     nfs: Nfs::Depends,
@@ -35,7 +36,8 @@ static FILES: Driver = Driver {
         add_unless("noresvport", Unless::Prefix("noresvport")),
         add_unless("actimeo=30", Unless::Prefix("actimeo")),
     ],
-    // pkg/azurefile/controllerserver.go CreateVolume: "invalid parameter".
+    // CreateVolume: "invalid parameter"
+    // (https://github.com/kubernetes-sigs/azurefile-csi-driver/blob/7b5ae18e74f0c885791f67404286882a049761f8/pkg/azurefile/controllerserver.go).
     unknown_parameters: UnknownParameters::Refused,
     case: Case::Kept,
     refuses: &[
@@ -59,7 +61,8 @@ static BLOB: Driver = Driver {
     title: "Azure Blob CSI driver; NFSv3 or FUSE",
     nfs: Nfs::Depends,
     clues: &[
-        // isNFSProtocol of pkg/blob/blob.go.
+        // isNFSProtocol:
+        // https://github.com/kubernetes-sigs/blob-csi-driver/blob/0744a60b3930b2c37d42f07170d99f5b36ac97fc/pkg/blob/blob.go
         nfs_if(Evidence::Value("protocol", &["nfs", "aznfs", "nfsv3"])),
         not_nfs_if(Evidence::Value("protocol", &["*"])),
         not_nfs_if(Evidence::NoKey("protocol")),

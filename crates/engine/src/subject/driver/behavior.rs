@@ -84,6 +84,7 @@ impl Driver {
     ) -> bool {
         let keeps_first = self.keeps_first_of_equal();
         self.steps.iter().any(|step| match step {
+            // It is added in any case, and the second of two equal ones is dropped.
             Step::Add(addition) if matches!(addition.unless, Unless::Never) => {
                 keeps_first && addition.options.split(',').any(|added| added == option.text())
             }

@@ -15,6 +15,7 @@ static NO_PROVISIONER: Driver = Driver {
     title: "no provisioner: volumes are made by hand",
     source: "Kubernetes documentation of storage classes, local; kubernetes \
              pkg/controller/volume/persistentvolume/pv_controller.go provisionClaimOperation",
+    // Volumes made by hand have options of their own, and none of their class.
     list: ListUse::NotUsed,
     ..NOT_NFS
 };

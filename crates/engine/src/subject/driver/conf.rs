@@ -1,6 +1,6 @@
-//! Whose nfsmount.conf the mounts of a driver read.
+//! The nfsmount.conf that the mounts of a driver read.
 
-/// Whose nfsmount.conf the mounts of a driver read: that of the file system in which
+/// The nfsmount.conf that the mounts of a driver read: that of the file system in which
 /// mount.nfs runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfOf {

@@ -51,8 +51,8 @@ pub enum Evidence {
     AccessMode(&'static str),
     /// A volume that has access modes, but none of these.
     NoAccessMode(&'static [&'static str]),
-    /// A volume whose first access mode is this one: the kubelet asks CSI
-    /// drivers for it (kubernetes `pkg/volume/csi/csi_mounter.go`, `SetUpAt`).
+    /// A volume whose first access mode is this one: the kubelet requests it of CSI drivers
+    /// (`SetUpAt`, <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/csi/csi_mounter.go>).
     FirstAccessMode(&'static str),
     /// A `FlexVolume`.
     FlexVolume,
@@ -62,7 +62,8 @@ pub enum Evidence {
     VolumeHandle(&'static str),
     /// A volume whose source says `readOnly: true` where the kubelet reads it: an in-tree source,
     /// or a CSI volume of a Pod. That of a CSI `PersistentVolume` does not count: the kubelet gives
-    /// drivers the claim's (kubernetes `pkg/volume/csi/csi_plugin.go`, `NewMounter`).
+    /// drivers the claim's (`NewMounter`,
+    /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/csi/csi_plugin.go>).
     ReadOnlySource,
     /// All of these.
     All(&'static [Self]),

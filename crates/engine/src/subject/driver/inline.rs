@@ -1,5 +1,6 @@
 //! Inline volumes of Pods: kubelet mounts one only where the driver's `CSIDriver` object lists the
-//! mode `Ephemeral` (kubernetes `pkg/volume/csi/csi_plugin.go`, `getVolumeLifecycleMode` and its callers).
+//! mode `Ephemeral` (`getVolumeLifecycleMode` and its callers,
+//! <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/csi/csi_plugin.go>).
 
 /// A driver's support for inline volumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

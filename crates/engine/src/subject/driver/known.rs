@@ -1,4 +1,4 @@
-//! How much is known of a driver.
+//! The evidence for what a row says of a driver.
 
 /// The evidence for a row, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -93,7 +93,7 @@ static TRUENAS: Driver = Driver {
         nfs_if(Evidence::Value("protocol", &["nfs"])),
         // Without the parameter in this spelling the driver chooses NFS (GetProtocolFromParameters).
         not_nfs_if(Evidence::ExactParameter("protocol", &["iscsi"])),
-        // A node goes by what the controller publishes, not by the attributes (node.go getHandler).
+        // By what the controller publishes: getHandler, https://github.com/truenas/truenas-csi/blob/fcb57bc6eaa0ee4b51ad650c007d17f7616bd2e6/pkg/driver/node.go
         maybe_nfs_if(Evidence::Value("protocol", &["*"])),
     ],
     carriers: &[carrier("nfs.mountOptions", On::Both, Role::WhenListEmpty)],
@@ -163,10 +163,10 @@ static PORTWORX: Driver = Driver {
         nfs_if(Evidence::Value("backend", &["pure_file", "pure_fa_file"])),
         maybe_nfs_if(Evidence::Key("sharedv4")),
         maybe_nfs_if(Evidence::Key("sharedv4_mount_options")),
-        // Of a volume the driver asks its own record, which the attributes of the object do not change.
+        // Of a volume the driver reads its own record, which the attributes of the object do not change.
         not_nfs_if(Evidence::ExactParameter("backend", &["pure_block"])),
     ],
-    // csi/node.go, NodePublishVolume: an inline volume is specified by its attributes.
+    // An inline volume is specified by its attributes: NodePublishVolume, https://github.com/libopenstorage/openstorage/blob/033255168c219510ec41af08217842bcf690801b/csi/node.go
     carriers: &[CarrierKey {
         when: Some(Evidence::Value("sharedv4", &["true"])),
         ..exact("sharedv4_mount_options", On::Inline, Role::Joined)
@@ -195,7 +195,7 @@ static NUTANIX: Driver = Driver {
 /// a disk's type may get file volumes all the same.
 static VSPHERE: Driver = Driver {
     // The kubelet hands volumes of its own plugin to the driver, with path, type, modes and list
-    // (csi-translation-lib plugins/vsphere_volume.go TranslateInTreePVToCSI).
+    // (TranslateInTreePVToCSI, https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/csi-translation-lib/plugins/vsphere_volume.go).
     names: &["csi.vsphere.vmware.com", "kubernetes.io/vsphere-volume"],
     title: "vSphere CSI driver; file volumes are NFS",
     nfs: Nfs::Depends,
@@ -238,7 +238,7 @@ static VSPHERE: Driver = Driver {
         },
     ],
     advice: "the driver appends hard,sec=sys,vers=4,minorversion=1: soft loses, sec=krb5p gets an additional sec=sys, and another version makes every mount fail",
-    // pkg/csi/service/common/util.go ParseStorageClassParams: "invalid parameters".
+    // ParseStorageClassParams, https://github.com/kubernetes-sigs/vsphere-csi-driver/blob/bf80902567175f298195110dee2abdd4d90f9863/pkg/csi/service/common/util.go
     unknown_parameters: UnknownParameters::Refused,
     known: Known::Measured("bf8090256"),
     source: "vsphere-csi-driver pkg/csi/service/osutils/linux_os_utils.go PublishFileVolume; common/util.go IsFileVolumeRequest",
@@ -256,7 +256,7 @@ static VAST: Driver = Driver {
     names: &["csi.vastdata.com"],
     title: "VAST Data CSI driver",
     carriers: &[carrier("mount_options", On::Both, Role::WhenListEmpty)],
-    // server.py strips each option: ` bg` in a list is bg.
+    // ` bg` in a list is bg: https://github.com/vast-data/vast-csi/blob/268bab188ed249bee5f6ebec0b054d6c8d5c1e2e/vast_csi/server.py strips each option.
     steps: &[Step::ReadOnly(Evidence::ReadOnlySource), Step::List, Step::Others, Step::Trim],
     cut: Cut::Options,
     emptiness: Emptiness::NoElement,

@@ -13,7 +13,8 @@ static TRIDENT: Driver = Driver {
     nfs: Nfs::Depends,
     clues: &[
         not_nfs_if(Evidence::BlockMode),
-        // Such a pool matches before the other parameters (storage_class.go Matches).
+        // Such a pool matches before the other parameters (Matches,
+        // https://github.com/NetApp/trident/blob/71dd7161840c3d1ef0be16a97891f745e9224e27/storage_class/storage_class.go).
         maybe_nfs_if(Evidence::Any(&[
             Evidence::Parameter("additionalStoragePools", &["*"]),
             Evidence::Parameter("trident.netapp.io/additionalStoragePools", &["*"]),
@@ -43,8 +44,8 @@ static TRIDENT: Driver = Driver {
     empty: Empty::Hidden,
     emptiness: Emptiness::NoElement,
     advice: "with an NFS backend, options of a class replace its nfsMountOptions, which are not visible here, and the driver calls mount.nfs itself",
-    // "unrecognized storage attribute" (frontend/csi/controller_helpers/kubernetes
-    // plugin.go processStorageClass).
+    // "unrecognized storage attribute"
+    // (https://github.com/NetApp/trident/blob/71dd7161840c3d1ef0be16a97891f745e9224e27/storage_attribute/request.go).
     unknown_parameters: UnknownParameters::Refused,
     known: Known::Measured("71dd7161"),
     inline: Inline::No,

@@ -1,7 +1,7 @@
 //! Keys of parameters, attributes and fields that name mount options.
 
 /// Last segments of keys under which one driver or another takes options. They
-/// are judged for `bg` with every driver that is or may be NFS.
+/// are evaluated for `bg` with every driver that is or may be NFS.
 const GENERIC_KEYS: [&str; 8] = [
     "mountoptions", "mountopts", "mountflags", "nfsoptions", "nfsmountoptions", "clientmountoptions",
     "sharedv4mountoptions", "options",
@@ -70,7 +70,7 @@ pub fn resembles_mount_options(key: &str) -> bool {
 
 /// Returns true if a key speaks of options of some sort: `opts`, `mountOpt`, `nfsOption`, `mntFlags`.
 pub fn speaks_of_options(key: &str) -> bool {
-    // The last four letters in one number, small: each annotation of an object is asked.
+    // The last four letters in one number, small: each annotation of an object is looked at.
     let mut letters = 0_u32;
     last_segment(key).bytes().any(|byte| {
         letters = letters << 8 | u32::from(byte.to_ascii_lowercase());

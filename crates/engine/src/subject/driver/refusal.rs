@@ -54,7 +54,7 @@ pub enum What {
     Setting(Setting),
     /// A volume attribute with any other key, whatever its case.
     OtherAttributes(&'static [&'static str]),
-    /// A volume whose first access mode is this one: the kubelet asks for it.
+    /// A volume whose first access mode is this one: the kubelet requests it.
     FirstAccessMode(&'static str),
     /// A CSI volume whose `volumeHandle` is not taken.
     Handle(Taken),
@@ -98,7 +98,8 @@ pub enum Taken {
     /// Those that Go's `net.ParseIP` takes.
     Address,
     /// JSON in which every text but the keys is an address. Others reach mount unchecked, with a comma
-    /// as further options (aws-efs-csi-driver `pkg/driver/node.go`).
+    /// as further options
+    /// (<https://github.com/kubernetes-sigs/aws-efs-csi-driver/blob/a4fc67600be60d0f8350dc9459e55ff04e9aa944/pkg/driver/node.go>).
     AddressMap,
     /// Those that match none of these patterns.
     Unlike(&'static [&'static str]),
@@ -125,6 +126,7 @@ impl Taken {
             Self::Nothing => false,
             Self::Like(patterns) => patterns.iter().any(|pattern| glob(pattern, value)),
             Self::Boolean => BOOLEANS.contains(&value),
+            // Both read dotted decimals without leading zeros, and IPv6 with an embedded IPv4 address.
             Self::Address => value.parse::<IpAddr>().is_ok(),
             Self::Unlike(patterns) => !patterns.iter().any(|pattern| glob(pattern, value)),
             Self::Word => !value.contains(|c: char| c.is_whitespace() || MARKS.contains(c)),
@@ -141,6 +143,7 @@ impl Taken {
 fn holds_only_addresses(json: &str) -> bool {
     // An escape stands in no address, nor in the name of a zone.
     let mut texts = json.split('"').skip(1).step_by(2).zip(json.split('"').skip(2).step_by(2));
+    // A text before a colon is a key of the map, and no address.
     let is_key = |after: &str| after.trim_start().starts_with(':');
     !json.contains('\\') && texts.all(|(text, after)| is_key(after) || text.parse::<IpAddr>().is_ok())
 }
@@ -179,6 +182,7 @@ impl Refused {
                 is_key && setting.on.is_of(holds) && !setting.taken.takes(value)
             }
             What::OtherAttributes(known) => {
+                // The node checks the attributes of a volume, the controller those of a class.
                 holds == Holds::Volume && !known.iter().any(|known| known.eq_ignore_ascii_case(key))
             }
             _ => false,

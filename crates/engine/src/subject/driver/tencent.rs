@@ -23,7 +23,8 @@ static CFS: Driver = Driver {
             unless_equal: false,
         }),
         add_when("noresvport", When::Shows(Evidence::Text("fsid"))),
-        // A comparison with the text "3": `3.0` gets neither of them (driver/cfs/node.go).
+        // A comparison with the text "3": `3.0` gets neither of them
+        // (https://github.com/TencentCloud/kubernetes-csi-tencentcloud/blob/defc12d0aa1cd9033474235ef3a670263c8fada4/driver/cfs/node.go).
         add_when("nolock,proto=tcp", When::VersionIs("3")),
     ],
     case: Case::Kept,

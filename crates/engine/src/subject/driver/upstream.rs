@@ -204,7 +204,7 @@ static DEMOCRATIC: Driver = Driver {
     clues: &[
         // A node reads the key of a volume, in this spelling; of a class nothing does.
         nfs_if(Evidence::ExactAttribute("node_attach_driver", &["nfs"])),
-        // The type that the volume asks for goes to mount -t, for Lustre, SMB and datasets as for NFS.
+        // The type that the volume requests goes to mount -t, for Lustre, SMB and datasets as for NFS.
         maybe_nfs_if(Evidence::All(&[
             Evidence::Attribute("node_attach_driver", &["*"]),
             Evidence::FsType(&["*nfs*", "auto", "*,*"]),

@@ -228,8 +228,8 @@ impl<'m> Assembly<'m> {
         }
     }
 
-    /// Makes letters small as the driver does (`efs.csi.aws.com`, node.go). In a file, a placeholder's name keeps its letters: the
-    /// driver gets what it becomes.
+    /// Makes letters small as `efs.csi.aws.com` does (<https://github.com/kubernetes-sigs/aws-efs-csi-driver/blob/a4fc67600be60d0f8350dc9459e55ff04e9aa944/pkg/driver/node.go>).
+    /// In a file, a placeholder's name keeps its letters: the driver gets what it becomes.
     fn fold(&self, text: &'m str) -> Cow<'m, str> {
         let may_change = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
         if self.driver.case != Case::Folded || !text.bytes().any(may_change) {

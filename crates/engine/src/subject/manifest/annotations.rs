@@ -67,6 +67,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
                         continue;
                     }
                     match &*key {
+                        // A key of an object that an API server stored begins with a letter or a digit.
                         name if name.starts_with(['$', '{']) && has_placeholder(name) => {
                             map.next_value::<IgnoredAny>()?;
                             found.unrendered = Some(key);
@@ -129,6 +130,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Lenient<'a> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Lenient<'de>, A::Error> {
+                // Serde requires that a list is read to its end.
                 while list.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(Lenient(None))
             }

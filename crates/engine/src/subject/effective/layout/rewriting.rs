@@ -53,6 +53,7 @@ impl<'m> Assembly<'m> {
         let mut kept: Vec<Part<'m>> = Vec::with_capacity(self.parts.len());
         for part in std::mem::take(&mut self.parts) {
             let keyword = part.text.split('=').next().unwrap_or_default().to_owned();
+            // The last value takes the place of the first, as in a map of the driver.
             let place = places.get(&keyword).and_then(|place| kept.get_mut(*place));
             if let Some(place) = place {
                 *place = part;
@@ -72,6 +73,7 @@ impl<'m> Assembly<'m> {
             return;
         }
         let tokens = self.tokens.get_mut(part.tokens.clone()).unwrap_or_default();
+        // A text of several options is not that of one token.
         if let [token] = tokens
             && !changed.contains(',')
         {
@@ -103,6 +105,7 @@ impl<'m> Assembly<'m> {
             if let Some(further) = further_words(&text) {
                 self.rewrite(index, |text| shell_word(text).0);
                 self.insert_drivers(index + 1, &further.join(","));
+                // Over the words that were inserted.
                 index += 2;
                 continue;
             }
