@@ -14,6 +14,7 @@ mod unreadable;
 pub mod wire;
 mod workload;
 
+use nfs_mount_guard_json::from_slice;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use time::Date;
@@ -23,10 +24,11 @@ use crate::engine::judge::Case;
 pub use crate::engine::judge::Endpoint;
 use crate::kind::Kind;
 use crate::policy::Policy;
+use crate::source::asked::Lack;
 use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
-use crate::subject::manifest::Metadata;
+use crate::subject::manifest::{Manifest, Metadata};
 use judgement::Judgement;
 pub use record::Record;
 use response::Response;
@@ -92,13 +94,16 @@ fn review_at_most(
     most: usize,
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Option<Answer> {
-    let review =
-        nfs_mount_guard_json::read(question.body).map_or_else(|| serde_json::from_slice(question.body), Ok);
+    let review = nfs_mount_guard_json::read(question.body).map_or_else(|| from_slice(question.body), Ok);
     Some(match review as serde_json::Result<FullReview<'_>> {
         Ok(review) if review.request.uid.len() > LONGEST_UID => without_uid(),
         Ok(review) if review.api_version.as_deref() == Some(API_VERSION) => {
+            let asked = review.request.asked();
+            if let Err(lack) = asked.judged_kind() {
+                return Some(lacking(question, &review.request, lack, observe));
+            }
             // The text is read once more there, as the kind that it is.
-            if judged_kind(&review.request).and_then(Kind::pod_spec).is_some() {
+            if asked.named_kind().and_then(Kind::pod_spec).is_some() {
                 return workload::review(question, most, observe);
             }
             return judge(question, &review.request, most, observe);
@@ -107,16 +112,27 @@ fn review_at_most(
             let version = review.api_version.as_deref().unwrap_or_default();
             let cause = format!("apiVersion {version:?} is not supported");
             let remedy = "set admissionReviewVersions: [v1] in the webhook configuration";
-            unreadable::refuse(
-                question,
-                &review.request.uid,
-                (None, ""),
-                &Fault::of_request(cause, remedy),
-                observe,
-            )
+            let fault = Fault::of_request(cause, remedy);
+            unreadable::refuse(question, &review.request.uid, UNNAMED, &fault, observe)
         }
         Err(error) => unparsed(question, &error, observe),
     })
+}
+
+/// Says of a request that nothing is read of it.
+const UNNAMED: (Option<&Request<'_, IgnoredAny>>, &str) = (None, "");
+
+/// Answers a request without a field that every API server sends.
+fn lacking(
+    question: &Question<'_>,
+    request: &Request<'_, Manifest<'_>>,
+    lack: Lack<'_>,
+    observe: &mut dyn FnMut(&Record<'_>),
+) -> Answer {
+    let metadata = request.object.as_ref().and_then(|object| object.metadata.as_ref());
+    let name = metadata.map(Metadata::name).unwrap_or_default();
+    let fault = Fault::of_request(format!("request.{} {lack}", lack.field()), unreadable::SEND_REVIEW);
+    unreadable::refuse(question, &request.uid, (Some(request), name), &fault, observe)
 }
 
 /// Returns the uid of a body that is not what the schema wants.
@@ -132,7 +148,7 @@ pub fn review_truncated(
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Answer {
     match uid_of(question.body) {
-        Some(uid) => unreadable::refuse(question, &uid, (None, ""), &Fault::of_transport(reason), observe),
+        Some(uid) => unreadable::refuse(question, &uid, UNNAMED, &Fault::of_transport(reason), observe),
         None => Answer { status: 413, body: format!("{reason}\n").into_bytes() },
     }
 }
@@ -146,14 +162,14 @@ fn unparsed(
     let Some(uid) = uid_of(question.body) else {
         return without_uid();
     };
-    let envelope = serde_json::from_slice::<Review<'_, IgnoredAny>>(question.body).ok();
+    let envelope = from_slice::<Review<'_, IgnoredAny>>(question.body).ok();
     let request = envelope.as_ref().map(|review| &review.request);
     // The fault may be in anything but the name.
-    let named = serde_json::from_slice::<Review<'_, Named<'_>>>(question.body).ok();
+    let named = from_slice::<Review<'_, Named<'_>>>(question.body).ok();
     let named = named.as_ref().and_then(|review| review.request.object.as_ref()?.metadata.as_ref());
     let name = named.map(Metadata::name).unwrap_or_default();
     // An object that is not evaluated is admitted, whatever else is wrong with it.
-    if let Some(request) = request.filter(|request| !is_judged(request)) {
+    if let Some(request) = request.filter(|request| request.asked().judged_kind() == Ok(None)) {
         return pass(question, request, &Passed { name, ..Passed::default() }, observe);
     }
     unreadable::refuse(question, &uid, (request, name), &Fault::of_body(question.body, error), observe)
@@ -166,33 +182,24 @@ struct Named<'a> {
     metadata: Option<Metadata<'a>>,
 }
 
-/// Returns true if the request creates or updates an object of a kind that is evaluated.
-fn is_judged<O>(request: &Request<'_, O>) -> bool {
-    let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
-    judged_kind(request).is_some_and(|kind| kind.is_judged_on(sub_resource))
-        && matches!(request.operation.as_deref(), Some("CREATE" | "UPDATE"))
-}
-
+/// Returns the kind of the object that a request creates or updates; `None` where it is not evaluated.
 fn judged_kind<O>(request: &Request<'_, O>) -> Option<Kind> {
-    let kind = Kind::parse(request.kind.kind.as_deref()?)?;
-    let group = request.kind.group.as_deref().unwrap_or_default();
-    (group == kind.group()).then_some(kind)
+    request.asked().judged_kind().ok().flatten()
 }
 
 fn judge(
     question: &Question<'_>,
-    request: &Request<'_, crate::subject::manifest::Manifest<'_>>,
+    request: &Request<'_, Manifest<'_>>,
     most: usize,
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Option<Answer> {
-    let kind = judged_kind(request).filter(|_| is_judged(request));
-    let (Some(kind), Some(object)) = (kind, &request.object) else {
+    let (Some(kind), Some(object)) = (judged_kind(request), &request.object) else {
         let metadata = request.object.as_ref().and_then(|object| object.metadata.as_ref());
         let name = metadata.map(Metadata::name).unwrap_or_default();
         return Some(pass(question, request, &Passed { name, ..Passed::default() }, observe));
     };
     let policy = question.policy;
-    let user = request.user_info.username.as_deref().unwrap_or_default();
+    let user = request.user();
     let lay_out = |object| {
         let mut subject = Subject::of_kind(kind, object, policy.drivers());
         // Anyone who may create a volume may write the annotation that names its provisioner.

@@ -5,6 +5,7 @@ pub mod concise;
 pub mod diff;
 pub mod driver_page;
 mod duration;
+mod exempted;
 pub mod explanation;
 pub mod exposed;
 mod fingerprint;
@@ -124,8 +125,10 @@ pub struct Summary {
     pub warned: usize,
     /// Findings that the baseline knows.
     pub baselined: usize,
-    /// Documents that hold mount options and are not evaluated; they count as
-    /// skipped.
+    /// Findings that exemptions pass over.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub exempted: usize,
+    /// Documents that hold mount options and are not evaluated; they count as skipped.
     pub not_judged: usize,
     /// Objects with placeholders, which are not rendered.
     pub not_rendered: usize,
@@ -356,6 +359,7 @@ impl Report {
         self.summary.unreadable = self.errors.len();
         // A scan counts several times: once incomplete, a report stays so.
         self.complete &= self.errors.is_empty();
+        self.summary.exempted = self.exempted();
         self.summary.not_judged = self.not_judged.len();
         self.summary.warned = self
             .subjects

@@ -1,6 +1,7 @@
 //! Reads the command line's objects from files, directories and standard input, in YAML or JSON,
 //! with the place of each option.
 
+pub mod asked;
 pub mod columns;
 pub mod de;
 pub mod difference;

@@ -123,7 +123,7 @@ mod tests {
 
     /// Returns the path to the mistake that `serde_json` reports.
     fn path(text: &str) -> String {
-        let error = serde_json::from_str::<FullReview<'_>>(text).expect_err("a mistake");
+        let error = nfs_mount_guard_json::from_str::<FullReview<'_>>(text).expect_err("a mistake");
         at(text.as_bytes(), error.line(), error.column())
     }
 
@@ -135,7 +135,7 @@ mod tests {
             ("\"object\":{\"mountOptions\":\"bg\"}}}", "request.object.mountOptions"),
             ("\"object\":{\"mountOptions\":[\"a\",{}]}}}", "request.object.mountOptions[1]"),
             ("\"object\":{\"spec\":{\"nfs\":{\"server\":7}}}}}", "request.object.spec.nfs.server"),
-            ("\"object\":{\"spec\":\n{\"a\":[{}, []], \"nfs\":[7]}}}}", "request.object.spec.nfs[0]"),
+            ("\"object\":{\"spec\":\n{\"a\":[{}, []], \"nfs\":[7]}}}}", "request.object.spec.nfs"),
             ("\"dryRun\":\"yes\"}}", "request.dryRun"),
             ("\"object\":{\"mountOptions\":[\"\\ud800\"]}}}", "request.object.mountOptions[0]"),
         ] {

@@ -62,10 +62,10 @@ impl<'r> Record<'r> {
             uid: &request.uid,
             endpoint,
             operation: request.operation.as_deref().unwrap_or_default(),
-            kind: request.kind.kind.as_deref().unwrap_or_default(),
+            kind: request.kind(),
             name: request.name.as_deref().unwrap_or_default(),
             namespace: request.namespace.as_deref().unwrap_or_default(),
-            user: request.user_info.username.as_deref().unwrap_or_default(),
+            user: request.user(),
             dry_run: request.dry_run.unwrap_or_default(),
             decision: "allow",
             ..Self::default()

@@ -1,13 +1,14 @@
 //! Requests that cannot be read: which field, why, and what to do.
 
-use serde::de::IgnoredAny;
-
 use super::response::{AuditAnnotations, Response, Status, StatusCause, StatusDetails};
 use super::wire::Request;
 use super::{Answer, Endpoint, Question, Record, answer, message, path};
 use crate::kind::Kind;
 use crate::policy::{Mode, OnUnreadable};
 use crate::source::json_fault;
+
+/// The remedy for a request that is none of an API server.
+pub(super) const SEND_REVIEW: &str = "send an AdmissionReview of admission.k8s.io/v1";
 
 /// The reason why a request cannot be read.
 pub(super) struct Fault {
@@ -50,8 +51,8 @@ impl Fault {
         let field = path.strip_prefix("request.object.").unwrap_or_default().to_owned();
         let (place, remedy) = match (field.is_empty(), path.is_empty()) {
             (false, _) => (field.as_str(), "correct the field"),
-            (true, false) => (path.as_str(), "send an AdmissionReview of admission.k8s.io/v1"),
-            (true, true) => ("the body", "send an AdmissionReview of admission.k8s.io/v1"),
+            (true, false) => (path.as_str(), SEND_REVIEW),
+            (true, true) => ("the body", SEND_REVIEW),
         };
         Self { cause: format!("{place} {cause}"), field, remedy, is_policys: true }
     }
@@ -92,10 +93,10 @@ fn found_value(text: &str) -> &str {
 /// Answers a request that cannot be read, as the policy's `onUnreadable` says. Mode
 /// observe denies nothing, and `/mutate` never does: both warn of the denial. With the request comes
 /// the name of its object, which may be all that is read of it.
-pub(super) fn refuse(
+pub(super) fn refuse<O>(
     question: &Question<'_>,
     uid: &str,
-    (request, own_name): (Option<&Request<'_, IgnoredAny>>, &str),
+    (request, own_name): (Option<&Request<'_, O>>, &str),
     fault: &Fault,
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Answer {
@@ -113,7 +114,7 @@ pub(super) fn refuse(
         None => Record::default(),
     };
     observe(&Record { uid, endpoint: question.endpoint, decision, would_be, error: &text, ..asked });
-    let kind = request.and_then(|request| request.kind.kind.as_deref()).unwrap_or_default();
+    let kind = request.map_or("", Request::kind);
     let name = request.map_or(own_name, |request| request.name_or(own_name));
     let status = is_denied.then(|| {
         let message = message::unreadable("", &text);

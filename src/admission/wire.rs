@@ -2,10 +2,9 @@
 
 use serde::Deserialize;
 
+pub use crate::source::asked::API_VERSION;
+use crate::source::asked::Asked;
 use crate::subject::manifest::{Manifest, Text};
-
-/// The only version spoken.
-pub const API_VERSION: &str = "admission.k8s.io/v1";
 
 /// A request's envelope. `O` is what is read of the objects in it.
 #[derive(Debug, Deserialize)]
@@ -29,7 +28,7 @@ pub struct Request<'a, O> {
     pub uid: Text<'a>,
     /// The kind of the object.
     #[serde(default)]
-    pub kind: GroupKind<'a>,
+    pub kind: Option<GroupKind<'a>>,
     /// `status` and the like; empty for the object itself.
     #[serde(default)]
     pub sub_resource: Option<Text<'a>>,
@@ -44,7 +43,7 @@ pub struct Request<'a, O> {
     pub operation: Option<Text<'a>>,
     /// The user of the request.
     #[serde(default)]
-    pub user_info: UserInfo<'a>,
+    pub user_info: Option<UserInfo<'a>>,
     /// The object as it would be stored.
     #[serde(default)]
     pub object: Option<Box<O>>,
@@ -61,6 +60,28 @@ impl<O> Request<'_, O> {
     /// with `generateName` a request has none.
     pub fn name_or<'n>(&'n self, of_object: &'n str) -> &'n str {
         self.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(of_object)
+    }
+
+    /// Returns the fields that say whether the request is judged.
+    pub fn asked(&self) -> Asked<'_> {
+        let kind = self.kind.as_ref();
+        Asked {
+            group: kind.and_then(|named| named.group.as_deref()),
+            kind: kind.and_then(|named| named.kind.as_deref()),
+            sub_resource: self.sub_resource.as_deref(),
+            operation: self.operation.as_deref(),
+            has_object: self.object.is_some(),
+        }
+    }
+
+    /// Returns the kind of the object; empty where the request has none.
+    pub fn kind(&self) -> &str {
+        self.kind.as_ref().and_then(|named| named.kind.as_deref()).unwrap_or_default()
+    }
+
+    /// Returns the name of the user; empty where the request has none.
+    pub fn user(&self) -> &str {
+        self.user_info.as_ref().and_then(|user| user.username.as_deref()).unwrap_or_default()
     }
 
     /// Returns true if it changes the object's status, and its metadata with it.

@@ -4,12 +4,12 @@
 
 mod said;
 
+use nfs_mount_guard_json::from_slice;
+
 use super::judgement::{each_once, refusal};
 use super::response::{AuditAnnotations, Response};
 use super::wire::{API_VERSION, Request, Review};
-use super::{
-    Answer, Endpoint, Passed, Question, Record, answer, is_judged, judged_kind, message, pass, unparsed,
-};
+use super::{Answer, Endpoint, Passed, Question, Record, answer, judged_kind, message, pass, unparsed};
 use crate::engine;
 use crate::engine::judge::Case;
 use crate::kind::{Kind, Reach};
@@ -29,7 +29,7 @@ pub(super) fn review(
     most: usize,
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Option<Answer> {
-    match serde_json::from_slice::<Review<'_, Workload<'_>>>(question.body) {
+    match from_slice::<Review<'_, Workload<'_>>>(question.body) {
         Ok(review) if review.api_version.as_deref() == Some(API_VERSION) => {
             judge(question, review.request, most, observe)
         }
@@ -64,7 +64,7 @@ fn judge(
     most: usize,
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Option<Answer> {
-    let kind = judged_kind(&request).filter(|_| is_judged(&request));
+    let kind = judged_kind(&request);
     let metadata = request.object.as_ref().and_then(|object| object.metadata.as_ref());
     // Most requests have a name: only one without is given that of its object.
     let own_name = metadata.map(Metadata::name).filter(|_| request.name_or("").is_empty());

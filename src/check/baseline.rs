@@ -61,7 +61,7 @@ impl Baseline {
     ///
     /// When it is not JSON of the known form and version.
     pub fn parse(text: &str) -> Result<Self, BaselineError> {
-        let baseline: Self = serde_json::from_str(text).map_err(|error| fault(text, &error))?;
+        let baseline: Self = nfs_mount_guard_json::from_str(text).map_err(|error| fault(text, &error))?;
         if baseline.schema_version == VERSION {
             Ok(baseline)
         } else {

@@ -162,7 +162,7 @@ impl Pager {
         loop {
             let (next, page) = match self.finish(begun, &Ask::list(listed, &uri)).await {
                 Answer::Page(bytes) => {
-                    let head = serde_json::from_slice::<Head>(&bytes).ok();
+                    let head = nfs_mount_guard_json::from_slice::<Head>(&bytes).ok();
                     // A proxy or a login page may answer 200 as well.
                     let Some(head) = head.filter(|head| head.kind.ends_with("List")) else {
                         return Err(self.gone(listed, "the response is not a JSON list".to_owned(), pages));

@@ -57,7 +57,7 @@ pub async fn served(pager: &mut Pager, apis: &[Api]) -> Served {
         let ask = Ask { resource: "apis", method: Method::GET, uri: &uri, accept: JSON, body: None };
         match pager.ask(&ask).await {
             Answer::Page(bytes) => {
-                let list = serde_json::from_slice::<Resources>(&bytes).unwrap_or_default();
+                let list = nfs_mount_guard_json::from_slice::<Resources>(&bytes).unwrap_or_default();
                 let has = |name: &str| list.resources.iter().any(|resource| resource.name == name);
                 let resources = [false, true].map(|is_namespaced| api.resource(is_namespaced));
                 match resources.map(has) {

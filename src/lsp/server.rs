@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use lsp_server::{ErrorCode, Message, Notification, Request, RequestId, Response};
+use nfs_mount_guard_json::Objects;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -363,5 +364,5 @@ impl<'s> Server<'s> {
 
 /// Returns the parameters of a message.
 fn read<T: DeserializeOwned>(params: Value) -> Result<T, Failure> {
-    serde_json::from_value(params).map_err(|error| (ErrorCode::InvalidParams, error.to_string()))
+    T::deserialize(Objects(params)).map_err(|error| (ErrorCode::InvalidParams, error.to_string()))
 }

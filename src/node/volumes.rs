@@ -341,7 +341,7 @@ pub(super) fn csi_note(pods_dir: &Path, volume: &VolumeId) -> io::Result<CsiNote
         }
         let mut text = Vec::new();
         File::open(&file)?.take(VOLUME_DATA_LIMIT).read_to_end(&mut text)?;
-        match serde_json::from_slice(&text) {
+        match nfs_mount_guard_json::from_slice(&text) {
             Err(error) if error.is_eof() && is_young(&metadata) => thread::sleep(PAUSE),
             read => return Ok(read?),
         }

@@ -24,6 +24,7 @@ fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Re
         }
     }
     text::write_statistics(out, report)?;
+    text::write_exempted(out, report)?;
     text::write_counts(out, report)
 }
 

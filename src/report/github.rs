@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::plain::{ends_as_command, escape, is_unseen};
-use super::{Origin, Report, Reported};
+use super::{Origin, Report, Reported, exempted};
 use crate::count::counted;
 
 /// Returns one command a finding, and the last line of the text report.
@@ -54,6 +54,9 @@ pub fn write(report: &Report) -> String {
             found.line,
             data(&found.describe())
         );
+    }
+    if let Some(line) = exempted::line(report) {
+        let _ = writeln!(out, "{line}");
     }
     let summary = &report.summary;
     let _ = write!(

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::plain::is_unseen;
-use super::{Report, Reported};
+use super::{Report, Reported, exempted};
 
 /// Returns the report as a test run.
 pub fn write(report: &Report) -> String {
@@ -20,7 +20,8 @@ pub fn write(report: &Report) -> String {
             subject.line
         );
         let told: Vec<_> = subject.told().collect();
-        if told.is_empty() {
+        let exempt: Vec<_> = exempted::of(subject).collect();
+        if told.is_empty() && exempt.is_empty() {
             cases.push_str("/>\n");
             continue;
         }
@@ -65,6 +66,18 @@ pub fn write(report: &Report) -> String {
                     finding.advised(*list)
                 )
             })
+            .chain(exempt.iter().map(|(finding, reason)| {
+                format!(
+                    "{}:{}:{}: {} {} {}: {} (reason: {reason}){from}",
+                    subject.file,
+                    finding.line,
+                    finding.column,
+                    finding.action.as_str(),
+                    finding.code,
+                    finding.name,
+                    finding.message
+                )
+            }))
             .collect();
         if !milder.is_empty() {
             let _ = writeln!(cases, "    <system-out>{}</system-out>", escape(&milder.join("\n")));

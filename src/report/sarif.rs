@@ -9,6 +9,7 @@ use super::json::plain;
 use super::rule_page::{self, REPOSITORY};
 use super::{
     FindingReport, Fingerprints, NotJudged, Origin, ReadError, Report, Reported, SubjectReport, TextEdit,
+    exempted,
 };
 use crate::finding::{Action, Severity};
 use crate::rules::{Profile, RULES, Rule};
@@ -78,7 +79,17 @@ pub fn write(report: &Report, root: &Root) -> String {
             let fingerprint = fingerprints.of(subject, finding);
             results.push(result(subject, (finding, list), &fingerprint, root));
         }
+        for (finding, reason) in exempted::of(subject) {
+            let result = result(subject, (&finding, None), &fingerprints.of(subject, &finding), root);
+            results.push(suppressed(result, reason));
+        }
     }
+    for (subject, exempted) in &report.live.exempted {
+        let (finding, reason) = exempted::as_exempt(exempted);
+        let result = result(subject, (&finding, None), &fingerprints.of(subject, &finding), root);
+        results.push(suppressed(result, reason));
+    }
+    state_suppressions(&mut results);
     let log = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -183,6 +194,26 @@ fn result(
         result.insert("relatedLocations".to_owned(), related);
     }
     result
+}
+
+/// Adds that an exemption of the policy suppresses a result (SARIF 2.1.0, section 3.35).
+fn suppressed(mut result: Value, reason: &str) -> Value {
+    if let Some(result) = result.as_object_mut() {
+        let suppression = json!({"kind": "external", "justification": reason});
+        result.insert("suppressions".to_owned(), json!([suppression]));
+    }
+    result
+}
+
+/// Says of every other result that it is not suppressed: either all results of a run have the property or none
+/// has it (SARIF 2.1.0, section 3.27.23).
+fn state_suppressions(results: &mut [Value]) {
+    if results.iter().all(|result| result.get("suppressions").is_none()) {
+        return;
+    }
+    for result in results.iter_mut().filter_map(Value::as_object_mut) {
+        result.entry("suppressions").or_insert_with(|| json!([]));
+    }
 }
 
 /// Writes a replacement: only text that comes in has a region without length.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
+use super::exempted;
 use super::exposed;
 use super::palette::Palette;
 use super::plain::{place, plain};
@@ -43,6 +44,7 @@ fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Re
     exposed::write(out, report, palette)?;
     write_statistics(out, report)?;
     write_hint(out, report)?;
+    write_exempted(out, report)?;
     let policy = &report.policy;
     let from = policy.file.as_ref().map(|file| format!(" from {}", plain(file))).unwrap_or_default();
     writeln!(out, "policy: {}{from}, {}", policy.profile, policy.mode)?;
@@ -112,6 +114,11 @@ pub(super) fn write_statistics(out: &mut String, report: &Report) -> fmt::Result
         writeln!(out, "{:>6}  {} {}", statistic.count, statistic.code, statistic.name)?;
     }
     Ok(())
+}
+
+/// Writes the number of findings that exemptions pass over, if there are any.
+pub(super) fn write_exempted(out: &mut String, report: &Report) -> fmt::Result {
+    exempted::line(report).map_or(Ok(()), |line| writeln!(out, "{line}"))
 }
 
 /// In front of the lines of a sentence after its first one.

@@ -16,6 +16,7 @@ use std::ops::Range;
 
 use super::de::{DeserializeError, FOLDED, NodeDeserializer};
 use super::object::{Object, Origin, Part, parts};
+use nfs_mount_guard_json::{Objects, from_slice};
 use serde_json::value::RawValue;
 
 use super::tree::{NodeId, Tree};
@@ -246,7 +247,7 @@ pub(super) fn visit_json(
         && part.starts_with('{')
         && !json::may_have_key(part, "items\"")
         // Read once: a list of a cluster has thousands of items, and the envelope would be a second pass.
-        && let Ok(manifest) = serde_json::from_slice::<Manifest<'_>>(part.as_bytes())
+        && let Ok(manifest) = from_slice::<Manifest<'_>>(part.as_bytes())
         && let Sort::Object(kind) =
             classify(manifest.api_version.as_deref(), manifest.kind.as_deref(), implied)
         && kind.pod_spec().is_none()
@@ -347,7 +348,7 @@ fn visit_json_object(
 ) {
     let start = json::offset_in(source.text, part);
     if kind == Kind::Pod && json::may_have_key(part, "phase\"") {
-        match serde_json::from_slice::<Pod<'_>>(part.as_bytes()) {
+        match from_slice::<Pod<'_>>(part.as_bytes()) {
             Ok(pod) if pod.is_of_cluster() => visitor(Item::Pod(pod.mounting().map(Box::new))),
             Ok(_) => {}
             // The tree has the place of the fault.
@@ -357,7 +358,8 @@ fn visit_json_object(
     let span = start..start + part.len();
     let may_have_options = || unjudged::may_hold_options(part) || unjudged::has_others_in_source(part);
     let workload = |at, parts| {
-        let manifest = manifests::metadata(&mut serde_json::Deserializer::from_slice(part.as_bytes()));
+        let manifest =
+            manifests::metadata(Objects(&mut serde_json::Deserializer::from_slice(part.as_bytes())));
         workload::Read { kind, at, parts, manifest, span: span.clone(), origin: Origin::Json(part) }
     };
     if let Some(at) = kind.pod_spec().filter(|_| !json::may_have_key(part, "csi\"")) {
@@ -382,7 +384,7 @@ fn visit_json_object(
         return;
     }
     // The tree reports what does not fit, because it has the positions.
-    match parts(kind, &mut serde_json::Deserializer::from_slice(part.as_bytes())) {
+    match parts(kind, Objects(&mut serde_json::Deserializer::from_slice(part.as_bytes()))) {
         Ok(mut parts) => {
             match kind.pod_spec() {
                 None => {

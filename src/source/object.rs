@@ -218,7 +218,7 @@ impl<'i> Object<'i> {
     fn read<'s, T: Deserialize<'s>>(&'s self) -> Option<T> {
         match &self.origin {
             Origin::Tree(tree, node) => T::deserialize(NodeDeserializer { tree, id: *node }).ok(),
-            Origin::Json(part) => serde_json::from_str(part).ok(),
+            Origin::Json(part) => nfs_mount_guard_json::from_str(part).ok(),
         }
     }
 

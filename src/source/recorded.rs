@@ -2,12 +2,13 @@
 
 use serde::Deserialize;
 
+use super::asked::{API_VERSION, Asked};
 use super::de::NodeDeserializer;
 use super::list::{add_misplaced, misplaced};
 use super::object::{Object, Origin, Part, parts};
 use super::tree::{NodeId, Tree};
 use super::unjudged::Unjudged;
-use super::{Item, Skip, Source, unjudged};
+use super::{Item, Problem, Skip, Source, unjudged};
 use crate::kind::Kind;
 use crate::subject::manifest::Text;
 
@@ -15,6 +16,8 @@ use crate::subject::manifest::Text;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Recorded<'a> {
+    #[serde(default)]
+    api_version: Option<Text<'a>>,
     request: RecordedRequest<'a>,
 }
 
@@ -31,6 +34,26 @@ struct RecordedRequest<'a> {
     operation: Option<Text<'a>>,
     #[serde(default)]
     user_info: Option<UserInfo<'a>>,
+    /// Not used, but the webhook refuses a request in which it is something else.
+    #[serde(default, rename = "name")]
+    _name: Option<Text<'a>>,
+    /// Not used either.
+    #[serde(default, rename = "dryRun")]
+    _dry_run: Option<bool>,
+}
+
+impl RecordedRequest<'_> {
+    /// Returns the fields that say whether the request is judged.
+    fn asked(&self, has_object: bool) -> Asked<'_> {
+        let kind = self.kind.as_ref();
+        Asked {
+            group: kind.and_then(|named| named.group.as_deref()),
+            kind: kind.and_then(|named| named.kind.as_deref()),
+            sub_resource: self.sub_resource.as_deref(),
+            operation: self.operation.as_deref(),
+            has_object,
+        }
+    }
 }
 
 /// The user, as in `admission::wire`, which is no module to this one.
@@ -52,8 +75,8 @@ struct RecordedKind<'a> {
 
 /// Continues with the object of the review at `node`.
 pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor: &mut dyn FnMut(Item<'_>)) {
-    let request = match Recorded::deserialize(NodeDeserializer { tree, id: node }) {
-        Ok(recorded) => recorded.request,
+    let Recorded { api_version, request } = match Recorded::deserialize(NodeDeserializer { tree, id: node }) {
+        Ok(recorded) => recorded,
         Err(misfit) => {
             visitor(Item::Unreadable(misplaced(&misfit, "AdmissionReview")));
             return;
@@ -63,17 +86,30 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
     let there = |node: &NodeId| !NodeDeserializer { tree, id: *node }.is_null();
     let object = member("object").filter(there);
     let span = object.and_then(|object| tree.node(object)).map(|node| node.span.clone());
-    let kind = request.kind.and_then(|named| {
-        let kind = Kind::parse(named.kind.as_deref()?)?;
-        // The kind of another group has the same name.
-        named.group.as_deref().is_none_or(|group| group == kind.group()).then_some(kind)
-    });
+    let version = api_version.as_deref().unwrap_or_default();
+    if version != API_VERSION {
+        let at = tree.get(node, "apiVersion").unwrap_or(node);
+        let message =
+            format!("AdmissionReview: apiVersion {version:?} is not supported; record {API_VERSION}");
+        visitor(Item::Unreadable(Problem::at(NodeDeserializer { tree, id: at }.offset(), message)));
+        return;
+    }
+    let asked = request.asked(object.is_some());
+    let kind = asked.named_kind();
+    let judged = match asked.judged_kind() {
+        Ok(judged) => judged,
+        Err(lack) => {
+            let field = format!("AdmissionReview: request.{}", lack.field());
+            let at = member(lack.field()).or_else(|| tree.get(node, "request")).unwrap_or(node);
+            let offset = NodeDeserializer { tree, id: at }.offset();
+            visitor(Item::Unreadable(Problem::at(offset, format!("{field} {lack}"))));
+            return;
+        }
+    };
     let namespace = request.namespace.as_deref().filter(|namespace| !namespace.is_empty());
     let is_update = request.operation.as_deref() == Some("UPDATE");
     let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
-    let is_judged = kind.is_some_and(|kind: Kind| kind.is_judged_on(sub_resource))
-        && matches!(request.operation.as_deref(), None | Some("CREATE" | "UPDATE"));
-    let (Some(kind), Some((object, span))) = (kind.filter(|_| is_judged), object.zip(span)) else {
+    let (Some(kind), Some((object, span))) = (judged, object.zip(span)) else {
         // Of another kind only what is to be stored counts.
         let stored = object.filter(|_| kind.is_none() && sub_resource.is_empty());
         visitor(stored.map_or(Item::Skipped(Skip::NotJudged), |object| {
@@ -86,10 +122,11 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
         parts(kind, NodeDeserializer { tree, id })
             .map_err(|misfit| misplaced(&misfit.behind(member).behind("request"), "AdmissionReview"))
     };
-    let old = member("oldObject").filter(|node| is_update && there(node));
+    // The webhook reads both, whatever the operation is.
+    let old = member("oldObject").filter(there);
     let both = read(object, "object").and_then(|new| {
         let old = old.map_or(Ok(Vec::new()), |old| read(old, "oldObject"))?;
-        Ok((new, old))
+        Ok((new, if is_update { old } else { Vec::new() }))
     });
     match both {
         Err(problem) => visitor(Item::Unreadable(problem)),

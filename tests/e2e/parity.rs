@@ -25,6 +25,7 @@ const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
 pub fn trials() -> Vec<Trial> {
     vec![
         Trial::test("parity::files_lists_and_reviews_give_the_same_findings", same_findings),
+        Trial::test("parity::a_review_that_cannot_be_read_is_so_everywhere", unreadable_reviews),
         Trial::test("parity::an_annotation_of_another_name_is_lost_everywhere", annotations),
         Trial::test("parity::every_flag_has_a_test", every_flag_has_a_test),
     ]
@@ -151,6 +152,68 @@ fn same_findings() -> Result<(), Failed> {
         compared += reviewed.len();
     }
     assert!(compared > 200, "only {compared} objects");
+    Ok(())
+}
+
+/// A request that lacks a field, or has another value there, is judged, passed or unreadable for the webhook
+/// and for check alike; review answers as the webhook does.
+fn unreadable_reviews() -> Result<(), Failed> {
+    let of_request = |change: &dyn Fn(&mut Value)| {
+        let mut body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "a", "operation": "CREATE", "name": "a", "dryRun": false, "userInfo": {"username": "x"},
+            "kind": {"group": "storage.k8s.io", "version": "v1", "kind": "StorageClass"},
+            "object": {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "a"},
+                "provisioner": "nfs.csi.k8s.io", "mountOptions": ["hard", "fg", "timeo=600", "retrans=2"]}}});
+        change(&mut body);
+        body
+    };
+    let values = [
+        json!(null),
+        json!([]),
+        json!([1]),
+        json!({}),
+        json!(0),
+        json!(false),
+        json!(""),
+        json!("x"),
+        json!("create"),
+        json!("PATCH"),
+        json!("UPDATE"),
+        json!("DELETE"),
+        json!("CONNECT"),
+    ];
+    let members = ["object", "oldObject", "operation", "kind", "userInfo", "name", "dryRun", "subResource"];
+    let mut bodies: Vec<Value> = Vec::new();
+    for member in members {
+        bodies.push(of_request(&|body| drop(body["request"].as_object_mut().map(|map| map.remove(member)))));
+        bodies.extend(values.iter().map(|value| of_request(&|body| body["request"][member] = value.clone())));
+    }
+    for version in [json!("admission.k8s.io/v1beta1"), Value::Null] {
+        bodies.push(of_request(&|body| body["apiVersion"] = version.clone()));
+    }
+    let folder = tempfile::tempdir()?;
+    let mut unread = 0;
+    for body in &bodies {
+        let text = body.to_string();
+        let (policy, today) = (Policy::default(), time::OffsetDateTime::now_utc().date());
+        let question =
+            Question { endpoint: Endpoint::Validate, body: text.as_bytes(), policy: &policy, today };
+        let mut error = String::new();
+        let answer = review(&question, &mut |record| record.error.clone_into(&mut error));
+        let allowed = serde_json::from_slice::<Value>(&answer.body)?["response"]["allowed"] == true;
+        assert_eq!(allowed, error.is_empty(), "{text}: {error}");
+        let file = folder.path().join("a.json");
+        fs::write(&file, &text)?;
+        let code = |command: &str| {
+            let output = Command::new(program()).arg(command).arg(&file).arg("--no-policy").output();
+            output.expect("the program runs").status.code()
+        };
+        let wanted = if allowed { 0 } else { 3 };
+        assert_eq!(code("check"), Some(wanted), "{text}: {error}");
+        assert_eq!(code("review"), Some(i32::from(!allowed)), "{text}: {error}");
+        unread += usize::from(!allowed);
+    }
+    assert!((40..90).contains(&unread), "{unread} of {}", bodies.len());
     Ok(())
 }
 

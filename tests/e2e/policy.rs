@@ -127,13 +127,44 @@ fn exempt_in_json() -> Result<(), Failed> {
     assert!(told.contains(&(&json!("NMG001"), &json!("exempt"))), "{subject:#}");
     assert!(!told.iter().any(|(code, _)| **code == "NMG017"), "{subject:#}");
     assert_eq!(found[0]["line"], 5, "by their places: {subject:#}");
-    // The exempt one decides nothing and is counted nowhere.
+    assert_eq!(report["summary"]["exempted"], 1, "{}", report["summary"]);
+    crate::schema::fits("check.schema.json", &report)?;
+    // The exempt one decides nothing.
     let denied = told.iter().any(|(_, action)| **action == "deny");
     assert_eq!(subject["decision"], if denied { "deny" } else { "allow" });
-    for format in ["text", "concise", "sarif", "junit", "github", "gitlab"] {
-        let output = run(folder.path(), &["check", "--policy", "p.yaml", "--format", format, "a.yaml"]);
-        assert!(!text(&output.stdout).contains("background-mount: \"bg\""), "{format}: {output:?}");
+    let said = |format: &str, policy: &[&str]| {
+        let args = [&["check", "--format", format, "a.yaml"], policy].concat();
+        text(&run(folder.path(), &args).stdout)
+    };
+    // Everyone sees that there is one; only a format with a place for it names it.
+    for format in ["text", "concise", "github", "gitlab"] {
+        let shown = said(format, &["--policy", "p.yaml"]);
+        assert!(!shown.contains("background-mount: \"bg\""), "{format}: {shown}");
+        let line = "1 finding is exempt by the policy: NMG001 (1)";
+        assert_eq!(shown.lines().any(|found| found == line), format != "gitlab", "{format}: {shown}");
+        assert!(!said(format, &["--no-policy"]).contains("exempt"), "{format}");
     }
+    let shown = said("text", &["--policy", "p.yaml"]);
+    let last: Vec<&str> = shown.lines().rev().take(3).collect();
+    assert!(last[1].starts_with("policy: ") && last[2].starts_with("1 finding is exempt"), "{shown}");
+    let shown = said("junit", &["--policy", "p.yaml"]);
+    let line = "a.yaml:5:16: exempt NMG001 background-mount: ";
+    assert!(
+        shown.contains(&format!("<system-out>{line}")) || shown.contains(&format!("&#10;{line}")),
+        "{shown}"
+    );
+    assert!(shown.contains("(reason: known)"), "{shown}");
+    let log: Value = serde_json::from_str(&said("sarif", &["--policy", "p.yaml"]))?;
+    let results = log["runs"][0]["results"].as_array().cloned().unwrap_or_default();
+    assert!(results.len() > 1, "{log:#}");
+    for result in results {
+        // Either all results have the property or none has it.
+        let (wanted, is_exempt) = (&result["suppressions"], result["ruleId"] == "NMG001");
+        let suppression = json!([{"kind": "external", "justification": "known"}]);
+        assert_eq!(*wanted, if is_exempt { suppression } else { json!([]) }, "{result:#}");
+        assert!(!is_exempt || result["level"] == "note", "{result:#}");
+    }
+    assert!(!said("sarif", &["--no-policy"]).contains("suppressions"));
     Ok(())
 }
 

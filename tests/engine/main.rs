@@ -37,6 +37,7 @@ mod replaced;
 mod rules;
 mod second_version;
 mod sorting;
+mod too_long;
 mod unreadable;
 mod warnings;
 mod winners;

@@ -115,3 +115,118 @@ fn another_version_of_the_review_names_the_field_to_set() {
     assert!(message.contains("set admissionReviewVersions: [v1] in the webhook configuration"), "{message}");
     assert_eq!(ask(Endpoint::Validate, "mode: observe", &body).response["allowed"], true);
 }
+
+/// Returns a review with its request changed.
+fn changed(change: &dyn Fn(&mut serde_json::Map<String, Value>)) -> Value {
+    let mut body = class(&json!({"mountOptions": ["bg"]}));
+    change(body["request"].as_object_mut().expect("a map"));
+    body
+}
+
+/// Returns the review of a good class with a member of the request changed; `None` takes it away.
+fn with(member: &str, value: Option<Value>) -> Value {
+    changed(&|request| {
+        match &value {
+            Some(value) => request.insert(member.to_owned(), value.clone()),
+            None => request.remove(member),
+        };
+    })
+}
+
+#[test]
+fn a_review_without_what_says_what_it_is_is_unreadable_and_names_the_field() {
+    let pod = |object: Value| {
+        changed(&|request| {
+            request.insert("kind".to_owned(), json!({"group": "", "version": "v1", "kind": "Pod"}));
+            request.insert("object".to_owned(), object.clone());
+        })
+    };
+    for (body, told) in [
+        (with("object", None), "request.object is not set"),
+        (with("object", Some(Value::Null)), "request.object is not set"),
+        (with("object", Some(json!([]))), "request.object must be a map, not a list"),
+        (with("object", Some(json!([1]))), "request.object must be a map, not a list"),
+        (with("object", Some(json!("x"))), "request.object must be a map, not \"x\""),
+        (with("object", Some(json!(0))), "request.object must be a map, not 0"),
+        (with("object", Some(json!(false))), "request.object must be a map, not false"),
+        (with("object", Some(json!({"metadata": []}))), "metadata must be "),
+        (with("oldObject", Some(json!([]))), "request.oldObject must be a map, not a list"),
+        (with("operation", None), "request.operation is not set"),
+        (with("operation", Some(Value::Null)), "request.operation is not set"),
+        (with("operation", Some(json!(""))), "request.operation is not set"),
+        (
+            with("operation", Some(json!("create"))),
+            "request.operation must be CREATE, UPDATE, DELETE or CONNECT, not \"create\"",
+        ),
+        (
+            with("operation", Some(json!("PATCH"))),
+            "request.operation must be CREATE, UPDATE, DELETE or CONNECT, not \"PATCH\"",
+        ),
+        (with("operation", Some(json!(5))), "request.operation must be a string, not 5"),
+        (with("kind", None), "request.kind.kind is not set"),
+        (with("kind", Some(Value::Null)), "request.kind.kind is not set"),
+        (with("kind", Some(json!({}))), "request.kind.kind is not set"),
+        (with("kind", Some(json!([]))), "request.kind must be a map, not a list"),
+        (with("userInfo", Some(json!(["x"]))), "request.userInfo must be a map, not a list"),
+        (pod(Value::Null), "request.object is not set"),
+        (pod(json!([])), "request.object must be a map, not a list"),
+        (pod(json!({"spec": []})), "must be a map, not a list"),
+        (pod(json!({"spec": {"volumes": [{"csi": ["nfs.csi.k8s.io"]}]}})), "must be a map, not a list"),
+    ] {
+        let denied = ask(Endpoint::Validate, "", &body);
+        assert_eq!((&denied.response["allowed"], denied.decision), (&json!(false), "deny"), "{body}");
+        let message = denied.response["status"]["message"].as_str().expect("a message");
+        assert!(message.contains(told) && denied.error.contains(told), "{message}");
+        let passed = ask(Endpoint::Validate, "onUnreadable: allow", &body);
+        assert_eq!((&passed.response["allowed"], passed.decision), (&json!(true), "allow"), "{body}");
+        assert!(passed.error.contains(told), "{}", passed.error);
+        let mutated = ask(Endpoint::Mutate, "", &body);
+        assert_eq!(mutated.response["allowed"], true, "{body}");
+        assert!(
+            mutated.response["warnings"][0].as_str().is_some_and(|text| text.contains("will be denied: "))
+        );
+    }
+}
+
+#[test]
+fn a_review_that_says_all_that_counts_is_read() {
+    let null = || Some(Value::Null);
+    for operation in ["DELETE", "CONNECT"] {
+        for member in ["object", "oldObject", "kind", "userInfo"] {
+            let mut body = with("operation", Some(json!(operation)));
+            body["request"][member] = Value::Null;
+            let answered = ask(Endpoint::Validate, "", &body);
+            assert_eq!(
+                (&answered.response["allowed"], answered.error.as_str()),
+                (&json!(true), ""),
+                "{body}"
+            );
+        }
+    }
+    for member in ["userInfo", "namespace", "subResource", "dryRun", "oldObject", "options", "name"] {
+        for value in [None, null()] {
+            let mut body = with(member, value);
+            assert_eq!(ask(Endpoint::Validate, "", &body).error, "", "{body}");
+            body["request"]["object"]["mountOptions"] =
+                json!(["fg", "timeo=600", "retrans=2", "nfsvers=4.1"]);
+            let answered = ask(Endpoint::Validate, "", &body);
+            assert_eq!(
+                (&answered.response["allowed"], answered.error.as_str()),
+                (&json!(true), ""),
+                "{body}"
+            );
+        }
+    }
+    // The API server names the kind, whatever the object says of itself.
+    let body = with("object", Some(json!({})));
+    assert_eq!(ask(Endpoint::Validate, "", &body).error, "");
+    let body = with("kind", Some(json!({"kind": "StorageClass"})));
+    assert_eq!(ask(Endpoint::Validate, "", &body).response["status"]["reason"], "Invalid");
+    assert_eq!(ask(Endpoint::Validate, "", &body).error, "");
+    // Of a kind that is not judged nothing is asked.
+    let other = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
+    let mut body = with("kind", Some(other));
+    body["request"]["object"] = json!([]);
+    body["request"]["operation"] = Value::Null;
+    assert_eq!(ask(Endpoint::Validate, "", &body).response["allowed"], true);
+}

@@ -75,7 +75,8 @@ fn evaluate_as_written(policy: &Policy, subject: &Subject<'_>, today: Date) -> E
     }
     // Before any rule: their cost grows with the list, and a hostile one may be megabytes long.
     if let Some(carrier) = subject.overlong {
-        return overlong(subject, carrier);
+        let finding = |action| overlong(subject, carrier, action);
+        return overlong_action(subject).map(finding).unwrap_or_default();
     }
     let mut found = Vec::new();
     let mut evaluation = Evaluation::default();
@@ -200,9 +201,21 @@ fn is_of_nfs(subject: &Subject<'_>, carrier: usize) -> bool {
     subject.driver.known.is_read() && key.is_some_and(|key| key.to_ascii_lowercase().contains("nfs"))
 }
 
-/// Returns the finding for options that are too long to be evaluated: they are denied whatever the policy
-/// says, because anything may stand among them.
-fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
+/// Returns the action for options that are too long to be evaluated: they are denied whatever the policy says,
+/// because anything may stand among them. Where it is not known that they are those of NFS only a background
+/// mount is denied: without a text of which any layer could make one they are warned about where they
+/// have an option that only NFS has, and `None` where they have none.
+fn overlong_action(subject: &Subject<'_>) -> Option<Action> {
+    let elements = || subject.carriers.iter().flat_map(|carrier| carrier.elements.iter().copied());
+    let makes_words = subject.driver.edited_as_text || subject.driver.rewrites_options();
+    if subject.nfs == Nfs::Yes || makes_words || elements().any(option::may_hide_background) {
+        return Some(Action::Deny);
+    }
+    elements().any(option::has_nfs_option).then_some(Action::Warn)
+}
+
+/// Returns the finding for options that are too long to be evaluated.
+fn overlong(subject: &Subject<'_>, carrier: usize, action: Action) -> Evaluation {
     let in_force = subject.carriers.get(carrier).is_some_and(|carrier| carrier.in_force);
     let together = subject.carriers.iter().filter(|carrier| carrier.in_force == in_force);
     let bytes: usize = together.clone().map(Carrier::length).sum();
@@ -224,12 +237,7 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
         fix: None,
     };
     Evaluation {
-        findings: vec![Judged {
-            rule: MALFORMED_ELEMENT,
-            finding,
-            action: Action::Deny,
-            demanded: Action::Deny,
-        }],
+        findings: vec![Judged { rule: MALFORMED_ELEMENT, finding, action, demanded: action }],
         ..Evaluation::default()
     }
 }

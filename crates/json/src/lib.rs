@@ -1,13 +1,14 @@
 //! A quick reader of JSON for the usual review, before `serde_json` and never
 //! in its place. It reads well-formed text and gives up on whatever is out of
 //! the ordinary: deep nesting, a list in an object's place, a mistake of any
-//! kind. Any text that it takes, `serde_json` takes with the same result; if it gives up,
-//! `serde_json` reads the text from the beginning, so every error and its place are that library's.
+//! kind. Any text that it takes, [`from_slice`] takes with the same result; if it gives up,
+//! that reads the text from the beginning, so every error and its place are those of `serde_json`.
 //!
 //! It exists for the values that no rule reads. Most of a large object is
 //! `managedFields`, and every library that was measured takes longer to skip it
 //! (docs/development/performance.md). Its treatment of strings serves the writer of responses too.
 
+mod objects;
 mod skip;
 mod structural_index;
 
@@ -18,6 +19,8 @@ use memchr::memchr;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
+
+pub use objects::{Objects, from_slice, from_str};
 use structural_index::{StructuralIndex, is_plain};
 
 /// Reads `text`, or gives up.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::{beginning_within, length_within, read};
+use super::{beginning_within, from_slice, length_within, read};
 
 proptest! {
     #[test]
@@ -66,4 +66,30 @@ proptest! {
             prop_assert!(written(&longer) > most);
         }
     }
+}
+
+#[test]
+fn no_list_is_read_as_an_object_at_any_depth() {
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Inner {
+        name: String,
+    }
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Outer {
+        inner: Inner,
+        maybe: Option<Box<Inner>>,
+        each: Vec<Inner>,
+    }
+    for text in ["[]", "{\"inner\": [\"a\"]}", "{\"maybe\": []}", "{\"each\": [{}, []]}"] {
+        assert!(serde_json::from_str::<Outer>(text).is_ok(), "{text}");
+        let error = from_slice::<Outer>(text.as_bytes()).expect_err(text).to_string();
+        assert!(error.starts_with("invalid type: sequence, expected struct "), "{error}");
+        assert!(read::<Outer>(text.as_bytes()).is_none(), "{text}");
+    }
+    let text = "{\"inner\": {\"name\": \"a\"}, \"maybe\": null, \"each\": [{}], \"other\": [[1, null], {\"x\": []}]}";
+    let read: Outer = from_slice(text.as_bytes()).expect("an object");
+    assert_eq!(read, serde_json::from_str(text).expect("an object"));
+    assert!(from_slice::<Outer>(b"{} x").is_err() && from_slice::<Outer>(b"{").is_err());
 }

@@ -32,7 +32,7 @@ struct WholeReport {
 
 impl PageReader for Results {
     fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
-        let Ok(page) = serde_json::from_slice::<WholePage>(&bytes) else { return };
+        let Ok(page) = nfs_mount_guard_json::from_slice::<WholePage>(&bytes) else { return };
         for WholeReport { metadata, results } in page.items {
             let namespace = metadata.namespace.filter(|namespace| !namespace.is_empty());
             if is_ours(namespace.as_deref(), &metadata.name) {
@@ -94,7 +94,7 @@ struct Manager {
 
 impl PageReader for Existing {
     fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
-        let Ok(page) = serde_json::from_slice::<Page>(&bytes) else { return };
+        let Ok(page) = nfs_mount_guard_json::from_slice::<Page>(&bytes) else { return };
         for PageItem { metadata } in page.items {
             let content = metadata.annotations.get(ANNOTATION).cloned().unwrap_or_default();
             let managers = &metadata.managed_fields;

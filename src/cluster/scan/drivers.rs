@@ -38,7 +38,7 @@ struct DriverSpec {
 
 impl PageReader for Drivers {
     fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
-        let Ok(list) = serde_json::from_slice::<DriverList>(&bytes) else { return };
+        let Ok(list) = nfs_mount_guard_json::from_slice::<DriverList>(&bytes) else { return };
         let inline = |item: &DriverItem| {
             item.spec.volume_lifecycle_modes.iter().flatten().any(|mode| mode == "Ephemeral")
         };

@@ -83,7 +83,7 @@ struct Maker {
 
 /// Returns namespace and name of the objects of a page that one of [`TEMPLATES`] made.
 fn made(bytes: &[u8]) -> BTreeSet<(String, String)> {
-    let list: MadeList = serde_json::from_slice(bytes).unwrap_or_default();
+    let list: MadeList = nfs_mount_guard_json::from_slice(bytes).unwrap_or_default();
     let is_listed = |maker: &Maker| {
         maker.controller == Some(true)
             && Kind::parse(&maker.kind).is_some_and(|kind| kind.pod_spec().is_some())

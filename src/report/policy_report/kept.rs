@@ -71,7 +71,7 @@ impl Kept {
 
 impl KeptResult {
     fn of(json: Box<RawValue>, report: &Report) -> Option<Self> {
-        let known: Known<'_> = serde_json::from_str(json.get()).ok()?;
+        let known: Known<'_> = nfs_mount_guard_json::from_str(json.get()).ok()?;
         let code = known.rule.split(' ').next()?;
         let is_unrun = report.policy.not_run.iter().any(|rule| rule.to_string() == code);
         // A result about an object has one resource, and that of the heartbeat none.

@@ -1,6 +1,7 @@
 //! Pods of a cluster and the claims that they mount, beside what is evaluated: who is exposed is found
 //! by them.
 
+use nfs_mount_guard_json::Objects;
 use serde::{Deserialize as _, Deserializer};
 
 use super::super::de::{DeserializeError, NodeDeserializer};
@@ -64,6 +65,6 @@ fn visit_claim<'de>(from: impl Deserializer<'de>, visitor: &mut dyn FnMut(Item<'
 /// Visits as [`visit_claim`] does, for JSON.
 pub(super) fn visit_json_claim(part: &str, visitor: &mut dyn FnMut(Item<'_>)) {
     if json::may_have_key(part, "volumeName\"") || json::may_have_key(part, "storageClassName\"") {
-        visit_claim(&mut serde_json::Deserializer::from_slice(part.as_bytes()), visitor);
+        visit_claim(Objects(&mut serde_json::Deserializer::from_slice(part.as_bytes())), visitor);
     }
 }

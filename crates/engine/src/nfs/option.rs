@@ -118,6 +118,26 @@ const PLAIN: u128 = {
     bits
 };
 
+/// Returns true if `bg` may stand in `text` for some layer, by one look at its bytes: in any case, or hidden
+/// by what a quote, a backslash, a shell, a template or an encoding makes of other characters.
+///
+/// ```
+/// # use nfs_mount_guard_engine::nfs::option::may_hide_background;
+/// assert!(may_hide_background("hard,Bg") && may_hide_background("b\\g") && may_hide_background("${x}"));
+/// assert!(!may_hide_background("hard, dir_mode=0777,b,g,uid=@x"));
+/// ```
+pub fn may_hide_background(text: &str) -> bool {
+    // `%` may begin an encoded character or a specifier.
+    let is_open =
+        |byte: u8| matches!(byte, b' ' | b',' | b'.' | b'/' | b':' | b'=' | b'@' | b'+' | b'-' | b'_');
+    let mut before = b' ';
+    text.bytes().any(|byte| {
+        let is_word = before == b'b' && byte.eq_ignore_ascii_case(&b'g');
+        before = byte.to_ascii_lowercase();
+        is_word || !(byte.is_ascii_alphanumeric() || is_open(byte))
+    })
+}
+
 /// Returns true if every double quote in `element` has its partner.
 pub fn has_paired_quotes(element: &str) -> bool {
     element.bytes().filter(|byte| *byte == b'"').count() % 2 == 0

@@ -34,8 +34,15 @@ the text between them. mount(8) of util-linux 2.40 and newer takes a comma after
 option, that of 2.42 a quote as well; older ones, mount.nfs and the kernel do not. A driver that runs mount through a \
 shell lets `$`, `;` and their like make other options, or commands, of an element. Only the SELinux `context=` options may be \
 quoted, and both quotes belong in one element. A quote or backslash that changes the meaning is also denied on a \
-provisioner's volume, and, next to an option that only NFS has, if the object does not show whether it is NFS.",
-    remedy: "Write one option per element, without whitespace, quotes or backslashes.",
+provisioner's volume, and, next to an option that only NFS has, if the object does not show whether it is NFS.
+
+Options that are longer than the 4,096 bytes that mount accepts, or more than 1,365, are not evaluated. They are denied whatever the policy \
+says, also if the rule is off or an exemption matches, because anything may be among them. An update that leaves them unchanged is \
+admitted. If the object does not show whether it is NFS, they are denied only if a `bg` may be in them, also next to a quote, \
+a backslash or another special character; an option that only NFS has is a warning.",
+    remedy: "Write one option per element, without whitespace, quotes or backslashes. Shorten options that are too long. If the driver \
+mounts no NFS, declare that in the policy: `drivers: [{name: my-driver.example.com, nfs: false}]`. The other way out is \
+`mode: observe`, which denies nothing.",
     actions: Actions::all(Action::Deny),
     lesser: Some((
         Actions::all(Action::Warn),
