@@ -1,0 +1,97 @@
+//! Two options that say the same are no conflict, and two that differ are one, for the rule as for `explain`.
+
+use nfs_mount_guard::engine::Evaluation;
+use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::report::explanation::Explanation;
+use nfs_mount_guard::subject::Subject;
+use serde_json::{Value, json};
+
+use crate::fixture::judge;
+
+fn objects(options: &[&str]) -> [Value; 2] {
+    let options = [options, &["fg", "hard", "retrans=2"]].concat();
+    [
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a"},
+            "spec": {
+                "accessModes": ["ReadWriteMany"], "capacity": {"storage": "1Gi"}, "mountOptions": options,
+                "nfs": {"server": "s", "path": "/e"},
+            },
+        }),
+        json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "a"},
+            "provisioner": "nfs.csi.k8s.io", "mountOptions": options,
+        }),
+    ]
+}
+
+fn of<T>(object: &Value, look: impl FnOnce(&Subject<'_>, &Evaluation) -> T) -> T {
+    judge(&object.to_string(), &Policy::default(), look)
+}
+
+const SAME: [[&str; 2]; 12] = [
+    ["lookupcache=positive", "lookupcache=pos"],
+    ["rdirplus=none", "nordirplus"],
+    ["fatal_neterrors=ENETUNREACH:ENETDOWN", "fatal_neterrors=ENETDOWN:ENETUNREACH"],
+    ["lock", "local_lock=none"],
+    ["timeo=600", "timeo=0x258"],
+    ["rsize=1048576", "rsize=0x100000"],
+    ["acregmin=8", "acregmin=010"],
+    ["tcp", "proto=tcp"],
+    ["rdma", "proto=rdma"],
+    ["exec=", "exec"],
+    ["noexec", "noexec="],
+    ["ac", "ac"],
+];
+
+const DIFFERENT: [[&str; 2]; 12] = [
+    ["lookupcache=none", "lookupcache=pos"],
+    ["rdirplus=force", "nordirplus"],
+    ["rdirplus=force", "rdirplus"],
+    ["fatal_neterrors=none", "fatal_neterrors=default"],
+    ["timeo=600", "timeo=0600"],
+    ["rsize=1048576", "rsize=65536"],
+    ["tcp", "proto=tcp6"],
+    ["proto=tcp", "proto=tcp6"],
+    ["rdma", "proto=rdma6"],
+    ["tcp", "proto=rdma"],
+    ["exec", "noexec="],
+    ["mountproto=tcp", "mountproto=tcp6"],
+];
+
+#[test]
+fn the_rule_and_explain_agree_on_what_conflicts() {
+    let pairs = SAME.map(|pair| (pair, false)).into_iter().chain(DIFFERENT.map(|pair| (pair, true)));
+    for ([one, other], is_conflict) in pairs {
+        for object in [[one, other], [other, one]].iter().flat_map(|options| objects(options)) {
+            of(&object, |subject, evaluation| {
+                let found = evaluation
+                    .findings
+                    .iter()
+                    .filter(|judged| judged.rule.name == "ambiguous-options")
+                    .count();
+                let conflicts = Explanation::of(subject, "", 0, None).conflicts;
+                let expected = usize::from(is_conflict);
+                assert_eq!((found, conflicts.len()), (expected, expected), "{one} {other}: {conflicts:?}");
+            });
+        }
+    }
+}
+
+#[test]
+fn an_option_means_what_its_value_says() {
+    for (option, meaning) in [
+        ("rdirplus=none", "READDIRPLUS is not used"),
+        ("nordirplus", "READDIRPLUS is not used"),
+        ("rdirplus=force", "READDIRPLUS is used"),
+        ("rdirplus", "READDIRPLUS is used"),
+    ] {
+        for object in objects(&[option]) {
+            of(&object, |subject, _| {
+                let options = Explanation::of(subject, "", 0, None).options;
+                let used = options.iter().find(|used| used.option == option).expect("the option");
+                assert_eq!(used.meaning, meaning, "{option}");
+            });
+        }
+    }
+}
