@@ -1,6 +1,7 @@
 //! Two options that say the same are no conflict, and two that differ are one, for the rule as for `explain`.
 
 use nfs_mount_guard::engine::Evaluation;
+use nfs_mount_guard::finding::Severity;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::report::explanation::Explanation;
 use nfs_mount_guard::subject::Subject;
@@ -93,5 +94,49 @@ fn an_option_means_what_its_value_says() {
                 assert_eq!(used.meaning, meaning, "{option}");
             });
         }
+    }
+}
+
+/// Before 6.5 no kernel knows `xprtsec`, and since then it is for TCP.
+#[test]
+fn security_of_another_transport_than_tcp_is_refused_by_every_kernel() {
+    for (options, is_refused) in [
+        (&["xprtsec=tls", "rdma"][..], true),
+        (&["proto=rdma", "xprtsec=mtls"], true),
+        (&["proto=rdma6", "xprtsec=mtls"], true),
+        (&["xprtsec=tls", "nfsvers=3", "udp"], true),
+        (&["proto=udp", "xprtsec=tls"], true),
+        (&["proto=tcp", "xprtsec=tls"], false),
+        (&["proto=tcp6", "xprtsec=tls"], false),
+        (&["xprtsec=none", "rdma"], false),
+        (&["xprtsec=tls"], false),
+        // The last ones count, sorted or not.
+        (&["proto=rdma", "tcp", "xprtsec=tls"], false),
+        (&["rdma", "xprtsec=mtls", "xprtsec=none"], false),
+    ] {
+        for object in objects(options) {
+            of(&object, |subject, evaluation| {
+                let mut found =
+                    evaluation.findings.iter().filter(|judged| judged.rule.name == "refused-value");
+                let is_it = found.any(|judged| {
+                    judged.finding.severity == Severity::CannotMount
+                        && judged.finding.message.what.contains("requires TCP, but ")
+                });
+                let explained = Explanation::of(subject, "", 0, None);
+                assert_eq!(is_it, is_refused, "{options:?}: {:?}", evaluation.findings);
+                let is_said = explained.refused.is_some() && explained.refused_by == Some("mount");
+                assert!(!is_refused || is_said, "{options:?}: {:?}", explained.refused);
+            });
+        }
+    }
+    // Older kernels overlook the word.
+    for object in objects(&["sloppy", "xprtsec=tls", "rdma"]) {
+        of(&object, |_, evaluation| {
+            let told = evaluation
+                .findings
+                .iter()
+                .filter(|judged| judged.finding.message.what.contains("requires TCP"));
+            assert_eq!(told.map(|judged| judged.finding.severity).collect::<Vec<_>>(), [Severity::Lesser]);
+        });
     }
 }
