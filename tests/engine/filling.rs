@@ -6,7 +6,7 @@ use nfs_mount_guard::check::repair::repair;
 use nfs_mount_guard::engine::fix::Scope;
 use serde_json::{Value, json};
 
-use crate::fixture::TODAY;
+use crate::fixture::{TODAY, judge};
 use crate::policies::{ask, policy};
 
 fn class(list: &[&str]) -> Value {
@@ -105,6 +105,42 @@ fn numbers_that_pass_together_are_filled_in_together() {
     let (options, response) = stored(rest, &class(&["soft", "nfsvers=4.1", "fg"]));
     assert_eq!(options, json!(["soft", "nfsvers=4.1", "fg", "timeo=100", "retrans=10"]));
     assert_eq!(response["allowed"], true, "{response}");
+}
+
+/// The webhook adds what is denied, and `fix` what is warned of as well.
+#[test]
+fn a_number_that_only_passes_with_another_is_left_to_fix() {
+    for (timeo, retrans, list, added) in [
+        ("{value: 150}", "{value: 5, action: warn}", &["soft", "fg", "nfsvers=4.1"][..], &[][..]),
+        ("{value: 150}", "{value: 5, action: audit}", &["soft", "nfsvers=4.1"], &["fg"]),
+        ("{value: 100, action: warn}", "{value: 5}", &["soft", "fg", "nfsvers=4.1"], &["retrans=5"]),
+        ("{value: 600}", "{value: 2, action: warn}", &["soft", "fg", "nfsvers=4.1"], &["timeo=600"]),
+        ("{value: 150}", "{value: 5}", &["soft", "fg", "nfsvers=4.1"], &["timeo=150", "retrans=5"]),
+    ] {
+        let rest =
+            format!("profile: standard\nrules: {{timeo-not-set: {timeo}, retrans-not-set: {retrans}}}");
+        let object = class(list);
+        let (options, response) = stored(&rest, &object);
+        assert_eq!(options, json!([list, added].concat()), "{rest}");
+        // Whatever the webhook writes, no other rule denies it.
+        let message = response["status"]["message"].as_str().unwrap_or_default();
+        assert!(!message.contains("NMG006 soft"), "{rest}: {message}");
+        let text = object.to_string();
+        let fixed = repair(&policy(&rest), TODAY, Scope::FILE, &text, &|_| true);
+        let fixed: Value = serde_json::from_str(&fixed.text.expect("something is added")).expect("JSON");
+        let (_, response) = stored(&rest, &fixed);
+        assert_eq!(response["allowed"], true, "{rest}: {fixed} {response}");
+    }
+    let object = class(&["soft", "fg", "nfsvers=4.1"]);
+    let rest = "rules: {timeo-not-set: {value: 150}, retrans-not-set: {value: 5, action: warn}}";
+    let message = stored(rest, &object).1["status"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("set mountOptions: [soft, fg, nfsvers=4.1, timeo=150, retrans=5]"), "{message}");
+    judge(&object.to_string(), &policy(rest), |_, evaluation| {
+        let mut remedies =
+            evaluation.findings.iter().filter_map(|judged| judged.finding.message.remedy.as_deref());
+        let wanted = "write timeo=150 and retrans=5: NMG006 denies timeo=150 alone";
+        assert!(remedies.any(|remedy| remedy == wanted), "{:?}", evaluation.findings);
+    });
 }
 
 #[test]

@@ -7,8 +7,10 @@ use nfs_mount_guard::engine::evaluate;
 use nfs_mount_guard::engine::fix::{Scope, fix_all, fix_once, unchanged};
 use nfs_mount_guard::engine::judge::{Case, Endpoint, proposal};
 use nfs_mount_guard::finding::{Edit, Finding, Severity};
+use nfs_mount_guard::nfs::acceptance::transport;
 use nfs_mount_guard::nfs::catalog::Entry;
 use nfs_mount_guard::nfs::option::MountOption;
+use nfs_mount_guard::nfs::settings::Settings;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::subject::Subject;
 use nfs_mount_guard::subject::driver::Nfs;
@@ -319,6 +321,33 @@ fn flavours_are_tried_in_the_order_in_which_they_were() {
     }
 }
 
+/// A sorted list is split only where the same options win after it.
+#[test]
+fn a_split_lets_no_other_family_and_no_softreval_win() {
+    for options in [
+        ["fg,tcp", "hard,proto=tcp6"],
+        ["fg,rdma", "hard,proto=rdma6"],
+        ["fg,proto=rdma6", "hard,proto=rdma"],
+        ["fg,proto=tcp6", "hard,proto=tcp6"],
+        ["softreval,hard", "fg"],
+        ["fg,softreval", "ro,hard"],
+        ["hard,softreval", "fg"],
+        ["softreval,softerr", "fg"],
+        ["fg,softerr", "ro,soft"],
+    ] {
+        let list = [&options[..], &["timeo=600", "retrans=2", "nfsvers=4.1"]].concat();
+        let wins = |effective: &str| {
+            let options: Vec<MountOption<'_>> = effective.split(',').map(MountOption::new).collect();
+            let transport = options.iter().rfind(|option| transport(option).is_some());
+            let settings = Settings::of(&options);
+            (transport.map(|option| option.text().to_owned()), settings.recovery, settings.softreval)
+        };
+        let before = judge(&volume(&list).to_string(), &Policy::default(), |subject, _| subject.effective());
+        let (list, after) = fixed(&list);
+        assert_eq!(wins(&before), wins(&after), "{options:?}: {list:?}");
+    }
+}
+
 /// An element with `fg` for its `bg` sorts elsewhere: the options after it may win then.
 #[test]
 fn the_webhook_writes_no_fg_by_which_another_option_would_win() {
@@ -327,6 +356,11 @@ fn the_webhook_writes_no_fg_by_which_another_option_would_win() {
         (["bg,nocto", "cto"], false),
         (["bg,noexec", "exec"], false),
         (["bg,users", "exec"], false),
+        (["bg,proto=tcp", "cto,proto=tcp6"], false),
+        (["bg,proto=rdma6", "cto,rdma"], false),
+        (["bg,softreval", "cto,hard"], false),
+        (["bg,proto=tcp", "cto,proto=tcp"], true),
+        (["bg,softreval", "cto,softerr"], true),
         (["bg,sec=krb5p", "sec=krb5"], true),
         (["bg,ro", "rw"], true),
         (["hard,bg", "soft"], true),

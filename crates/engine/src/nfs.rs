@@ -10,6 +10,7 @@ pub mod option;
 pub mod placeholder;
 pub(crate) mod quotation;
 pub mod reading;
+pub mod saying;
 pub mod settings;
 pub mod shown;
 pub mod timeouts;

@@ -6,7 +6,9 @@ use super::Conflict;
 use crate::nfs::acceptance;
 use crate::nfs::catalog::{self, Entry, Group, OptionId};
 use crate::nfs::option::MountOption;
+use crate::nfs::saying;
 use crate::nfs::settings::{CACHE_TIMES, Settings};
+use crate::nfs::value::kernel_number;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 
@@ -34,6 +36,7 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
     let mut all: Vec<Conflict> = written.collect();
     all.extend(cache_times(subject));
     all.extend(implied.into_iter().map(|(_, conflict)| conflict));
+    all.extend(softreval(subject));
     all
 }
 
@@ -43,7 +46,7 @@ fn cache_times(subject: &Subject<'_>) -> Vec<Conflict> {
         .options
         .effective()
         .filter(|token| token.acceptance.refusal.is_none())
-        .filter_map(|token| Some((token.id()?, token.option.text(), token.option.value()?)))
+        .filter_map(|token| Some((token.id()?, token.option.text(), kernel_number(token.option.value()?)?)))
         .filter(|(word, ..)| *word == OptionId::Actimeo || CACHE_TIMES.contains(word))
         .collect();
     // By the place of the winner: what loses to it, and the times that it sets.
@@ -99,17 +102,36 @@ fn implied(subject: &Subject<'_>, word: OptionId) -> Option<Conflict> {
     })
 }
 
+/// Returns a `softreval` that a `hard` after it turns off (measured: `softreval,hard` is `hard`).
+fn softreval(subject: &Subject<'_>) -> Option<Conflict> {
+    if subject.options.settings().softreval {
+        return None;
+    }
+    let last = |id: OptionId| {
+        let is_it = move |token: &&Token<'_>| token.id() == Some(id) && token.acceptance.refusal.is_none();
+        subject.options.effective().rfind(is_it).map(|token| token.option.text().to_owned())
+    };
+    let (said, hard) = (last(OptionId::Softreval)?, last(OptionId::Hard)?);
+    Some(Conflict {
+        options: vec![said, hard.clone()],
+        winner: Some(hard),
+        about: Some("softreval".to_owned()),
+        depends: None,
+    })
+}
+
 /// Returns the relation of the options of one group; `None` if all are the same.
 fn conflict(subject: &Subject<'_>, group: Group, tokens: &[&Token<'_>]) -> Option<Conflict> {
     let options: Vec<&MountOption<'_>> = tokens.iter().map(|token| &token.option).collect();
     let last_token = tokens.last()?;
     let last = last_token.option.text();
-    if options.iter().all(|option| option.text() == last) {
+    if options.iter().all(|option| saying::agree(option, &last_token.option)) {
         return None;
     }
     let relation = if group == Group::LOCKING { locking(&options) } else { Relation::LastWins };
-    let is_open =
-        |token: &&&Token<'_>| token.option.text() != last && subject.is_order_open(token, last_token);
+    let is_open = |token: &&&Token<'_>| {
+        !saying::agree(&token.option, &last_token.option) && subject.is_order_open(token, last_token)
+    };
     let is_valued = group == Group::ACCESS && options.iter().any(|option| option.value().is_some());
     let (winner, depends) = match relation {
         _ if is_valued => (None, Some("mount(8): a value of ro or rw changes the order")),
@@ -126,9 +148,16 @@ fn conflict(subject: &Subject<'_>, group: Group, tokens: &[&Token<'_>]) -> Optio
     let keeps =
         options.iter().skip(off.map_or(0, |at| at + 1)).any(|option| is_of(OptionId::Softerr)(&option))
             && is_of(OptionId::Soft)(&options.last()?);
+    let about = if keeps {
+        Some("the error; the softreval of softerr stays on since Linux 5.6")
+    } else if group.id() == OptionId::Proto && saying::keeps_ipv6(options.iter().copied()) {
+        Some("the transport; the kernel takes IPv6 addresses alone")
+    } else {
+        None
+    };
     Some(Conflict {
         winner,
-        about: keeps.then(|| "the error; the softreval of softerr stays on since Linux 5.6".to_owned()),
+        about: about.map(ToOwned::to_owned),
         depends,
         options: options.iter().map(|option| option.text().to_owned()).collect(),
     })

@@ -183,24 +183,6 @@ pub fn names_version(entry: &Entry) -> bool {
     matches!(entry.id, OptionId::Vers | OptionId::VersFlag)
 }
 
-/// Returns true if two options set the same thing to different values, so that one of them loses.
-pub fn contradict(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
-    let says = |option: &MountOption<'_>, entry: &Entry| {
-        (entry.id, entry.negated, option.value().map(ToOwned::to_owned))
-    };
-    // `tcp` and `proto=tcp` are one.
-    if transport(one).is_some_and(|first| transport(other) == Some(first)) {
-        return false;
-    }
-    let both = one.entry().zip(other.entry());
-    // `context` and `fscontext` label different things.
-    let is_label = |entry: &Entry| entry.id == OptionId::Context;
-    both.is_some_and(|(first, second)| {
-        let are_about_one = !is_label(first) || one.keyword() == other.keyword();
-        are_about_one && are_rivals(first, second) && says(one, first) != says(other, second)
-    })
-}
-
 /// Returns true if two options set the same thing.
 pub fn are_rivals(one: &Entry, other: &Entry) -> bool {
     let group = |entry: &Entry| entry.group().filter(|_| !names_version(entry));

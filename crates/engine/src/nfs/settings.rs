@@ -54,6 +54,9 @@ pub struct LocalLocks {
 pub struct Settings {
     /// `hard`, `soft` or `softerr`; `hard` by default.
     pub recovery: Recovery,
+    /// True if cached attributes are used while the server is away: since a `softreval` or a `softerr`, until
+    /// a `hard` (measured: `softerr,soft` is `soft,softreval`, and `softreval,hard` is `hard`).
+    pub softreval: bool,
     /// Tenths of a second, at most 6000 with TCP.
     pub timeo: Option<u32>,
     /// Tries.
@@ -153,9 +156,10 @@ impl Settings {
 
     fn apply_flag(&mut self, word: OptionId, negated: bool) {
         match word {
-            OptionId::Hard => self.recovery = Recovery::Hard,
+            OptionId::Hard => (self.recovery, self.softreval) = (Recovery::Hard, false),
             OptionId::Soft => self.recovery = Recovery::Soft,
-            OptionId::Softerr => self.recovery = Recovery::Softerr,
+            OptionId::Softerr => (self.recovery, self.softreval) = (Recovery::Softerr, true),
+            OptionId::Softreval => self.softreval = true,
             OptionId::Ro => self.read_only = true,
             OptionId::Rw => self.read_only = false,
             OptionId::Sync => self.sync = true,
@@ -261,6 +265,21 @@ mod tests {
         assert_eq!(settings("timeo=100,timeo=200").timeo, Some(200));
         assert!(!settings("ro,rw").read_only);
         assert_eq!(settings("udp,proto=tcp").transport, Some(Transport::Tcp));
+    }
+
+    #[test]
+    fn only_hard_turns_softreval_off() {
+        for (list, recovery, softreval) in [
+            ("softreval", Recovery::Hard, true),
+            ("hard,softreval", Recovery::Hard, true),
+            ("softreval,hard", Recovery::Hard, false),
+            ("softreval,soft", Recovery::Soft, true),
+            ("softerr,soft", Recovery::Soft, true),
+            ("softerr,hard,soft", Recovery::Soft, false),
+            ("softreval,hard,softerr", Recovery::Softerr, true),
+        ] {
+            assert_eq!((settings(list).recovery, settings(list).softreval), (recovery, softreval), "{list}");
+        }
     }
 
     #[test]

@@ -1,21 +1,23 @@
 //! NMG008: two options of which only one can win.
 
 mod locks;
+mod recovery;
 
 use std::collections::BTreeMap;
 
-use super::{About, Actions, Example, Rule, RuleContext, offer, remove};
+use super::{About, Actions, Example, Rule, RuleContext, offer, remove, soft_mount};
 use crate::finding::{Action, Applicability, Code, Fix, Sentence, Severity};
 use crate::nfs::acceptance::Transport;
 use crate::nfs::catalog::{Effect, Entry, Group, OptionId, OptionSet};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
-use crate::nfs::{acceptance, disguised};
+use crate::nfs::{acceptance, disguised, saying};
 use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::driver::evidence::Evidence;
 use crate::subject::effective::Token;
+use recovery::Way;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(8),
@@ -67,6 +69,7 @@ spec:
 
 fn check(check: &mut RuleContext<'_, '_>) {
     let undone = check_implied(check);
+    recovery::check_softreval(check);
     if says_everything_once(check) {
         return;
     }
@@ -191,7 +194,7 @@ fn check_group<'c, 'm>(check: &mut RuleContext<'c, 'm>, of_group: Group, written
         }
         return;
     }
-    let Some(first_loser) = losers.first() else {
+    let Some(first_loser) = recovery::first_loser(&losers) else {
         return;
     };
     let depends =
@@ -221,17 +224,16 @@ fn check_group<'c, 'm>(check: &mut RuleContext<'c, 'm>, of_group: Group, written
         check.subject.options.effective().filter(stays).map(|token| &token.option)
     };
     let is_needed = losers.iter().any(|loser| check.subject.driver.depends_on(&loser.option, staying()));
-    let fix = match of_group {
-        // Whatever went, some kernel would mount something else than before.
-        _ if is_needed || depends || is_open || is_cut_off(check, winner) => None,
-        Group::LOCKING => locks::keep_nolock(check, &written, &losers),
-        _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
+    let is_kept = is_needed || depends || is_open || is_cut_off(check, winner);
+    let all = || Some(losers.iter().filter_map(|token| remove(token)).collect());
+    let way = match of_group {
+        Group::RECOVERY => recovery::way_out(check, &losers, winner),
+        Group::LOCKING if !is_kept => Way { remedy: None, fix: locks::keep_nolock(check, &written, &losers) },
+        _ => Way { remedy: transport_remedy(check, of_group, winner), fix: all() },
     };
-    // The author decides which of the two is meant: `fix` drops neither by default.
-    let (message, fix) = match recovery_remedy(check, of_group, first_loser, winner) {
-        Some(remedy) => (Sentence::with_remedy(message, remedy), None),
-        None => (message.into(), fix),
-    };
+    let message = Sentence { what: message.into(), remedy: way.remedy.map(Into::into) };
+    // Whatever went, some kernel would mount something else than before.
+    let fix = way.fix.filter(|_| !is_kept && message.remedy.is_none());
     check.report(first_loser, severity, message, fix.map(offer));
 }
 
@@ -253,41 +255,16 @@ fn is_cut_off(check: &RuleContext<'_, '_>, winner: &Token<'_>) -> bool {
     pieces.next().is_some_and(|piece| disguised::is_rest_of_value(piece.text))
 }
 
-/// Returns the remedy where the winner is what another rule rejects: the choice between `hard` and a
-/// `soft`, of which NMG005 speaks, and a `udp`, of which NMG013 does.
-fn recovery_remedy(
-    check: &RuleContext<'_, '_>,
-    of_group: Group,
-    loser: &Token<'_>,
-    winner: &Token<'_>,
-) -> Option<String> {
-    if winner.site.is_some() && acceptance::transport(&winner.option) == Some(Transport::Udp) {
-        return Some(format!("drop {}", winner.option.text()));
+/// Returns the remedy where the winner is a `udp`, which NMG013 rejects, and where what loses still counts.
+fn transport_remedy(check: &RuleContext<'_, '_>, of_group: Group, winner: &Token<'_>) -> Option<String> {
+    let is_udp = |token: &&Token<'_>| acceptance::transport(&token.option) == Some(Transport::Udp);
+    if winner.site.is_some() && is_udp(&winner) {
+        let udp: Vec<&Token<'_>> = check.options().filter(is_udp).collect();
+        return Some(format!("drop {}", soft_mount::names(&udp)));
     }
-    if of_group == Group::RECOVERY && keeps_softreval(check, winner) {
-        let (loser, winner) = (loser.option.text(), winner.option.text());
-        return Some(format!(
-            "keep one of them; {loser} leaves softreval on since Linux 5.6: write it next to {winner}"
-        ));
-    }
-    let is_meant = of_group == Group::RECOVERY
-        && loser.id() == Some(OptionId::Hard)
-        && winner.site.is_some()
-        && check.subject.is_writable();
-    let (loser, winner) = (loser.option.text(), winner.option.text());
-    is_meant.then(|| format!("drop {winner} to keep every write, or drop {loser} to accept errors"))
-}
-
-/// Returns true if a `softerr` that loses to a `soft` leaves its `softreval` on: only `hard` turns that off
-/// (`Opt_hard` of the `fs_context.c` among the references above;
-/// measured: `softerr,soft` is `soft,softreval`).
-fn keeps_softreval(check: &RuleContext<'_, '_>, winner: &Token<'_>) -> bool {
-    let mut from_last = check.subject.options.effective().rev();
-    winner.id() == Some(OptionId::Soft)
-        && !check.subject.options.effective().any(|token| token.id() == Some(OptionId::Softreval))
-        && from_last
-            .find(|token| matches!(token.id(), Some(OptionId::Hard | OptionId::Softerr)))
-            .is_some_and(|token| token.id() == Some(OptionId::Softerr))
+    let of_transport = check.subject.options.effective().map(|token| &token.option);
+    let is_kept = of_group.id() == OptionId::Proto && saying::keeps_ipv6(of_transport);
+    is_kept.then(|| "keep one of them; with both the kernel takes IPv6 addresses alone".to_owned())
 }
 
 /// Reports `ro` and `rw` of which one has a value; false where none has. A value of `ro`
@@ -336,17 +313,7 @@ fn adds_up<'t, 'm: 't>(
 }
 
 fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
-    if one.option.text() == other.option.text() {
-        return true;
-    }
-    if let (Some(one), Some(other)) =
-        (acceptance::transport(&one.option), acceptance::transport(&other.option))
-    {
-        one == other
-    } else {
-        let meaning = |token: &Token<'_>| token.entry().map(|entry| (entry.id, entry.negated));
-        meaning(one) == meaning(other) && one.option.value() == other.option.value()
-    }
+    saying::agree(&one.option, &other.option)
 }
 
 /// Reports cache times in an order that a driver changes: `actimeo` and the single times overwrite each

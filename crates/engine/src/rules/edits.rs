@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use crate::finding::{Applicability, Edit, Fix};
-use crate::nfs::acceptance::{are_rivals, contradict};
+use crate::nfs::acceptance::are_rivals;
 use crate::nfs::option::{self, MountOption};
+use crate::nfs::saying::contradict;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 

@@ -2,6 +2,7 @@
 
 mod by_driver;
 mod overridden;
+mod security;
 mod versions;
 mod words;
 
@@ -13,6 +14,7 @@ use crate::nfs::catalog::OptionId;
 use crate::nfs::intended::{intended, version_word};
 use crate::nfs::option::MountOption;
 use crate::nfs::placeholder::is_leftover;
+use crate::nfs::saying::is_ipv6;
 use crate::nfs::vendor::{allows_more_connections, takes_connections};
 use crate::nfs::version::{self, Versions};
 use crate::site::Place;
@@ -23,6 +25,7 @@ use crate::subject::effective::Token;
 pub(super) use by_driver::is_refused_alone;
 pub use by_driver::is_refused_by_driver;
 use by_driver::{applies, refusals};
+use security::Unsecured;
 use versions::{
     check_appended_version, check_two_versions, check_version_carrier, check_versions_of_options,
 };
@@ -73,13 +76,20 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, rsize=1048576]
 };
 
 fn check(check: &mut RuleContext<'_, '_>) {
+    let unsecured = Unsecured::of(check);
     for token in check.other_options() {
-        let is_taken =
-            token.acceptance.refusal.is_none() && token.acceptance.kernels.is_all() && !is_ipv6(token);
+        let is_taken = token.acceptance.refusal.is_none()
+            && token.acceptance.kernels.is_all()
+            && !is_ipv6(&token.option);
         // Of a malformed option NMG009 speaks, and its value is not what was meant.
-        if !is_taken && token.malformation.is_none() && !overridden::is_passed_over(check, token) {
+        let is_said = unsecured.as_ref().is_some_and(|unsecured| unsecured.is_about(token));
+        if !is_taken && !is_said && token.malformation.is_none() && !overridden::is_passed_over(check, token)
+        {
             check_value(check, token);
         }
+    }
+    if let Some(unsecured) = unsecured {
+        unsecured.report(check);
     }
     check_two_versions(check);
     check_versions_of_options(check);
@@ -331,12 +341,8 @@ fn is_udp(token: &Token<'_>) -> bool {
 }
 
 fn needs_ipv6(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
-    is_ipv6(token) && check.subject.server.is_some_and(|server| server.parse::<std::net::Ipv4Addr>().is_ok())
-}
-
-fn is_ipv6(token: &Token<'_>) -> bool {
-    matches!(token.id(), Some(OptionId::Proto | OptionId::Mountproto))
-        && token.option.value().is_some_and(|value| value.ends_with('6'))
+    is_ipv6(&token.option)
+        && check.subject.server.is_some_and(|server| server.parse::<std::net::Ipv4Addr>().is_ok())
 }
 
 /// Returns the version in the spelling for which a driver looks at the beginning of an

@@ -58,13 +58,48 @@ fn check(check: &mut RuleContext<'_, '_>) {
     };
     let message = check
         .about(token, "fails writes when the server is away; programs that ignore fsync errors lose data");
-    let is_hard = |other: &Token<'_>| other.id() == Some(OptionId::Hard) && other.site.is_some();
-    let message = if check.subject.options.effective().any(is_hard) {
-        Sentence::with_remedy(message, format!("drop {}, so that hard takes effect", token.option.text()))
+    let soft = written(check);
+    let message = if is_hard_without(check, &soft) {
+        Sentence::with_remedy(message, format!("drop {}, so that hard takes effect", names(&soft)))
     } else {
         message.into()
     };
     check.report(token, Severity::Proper, message, None);
+}
+
+/// Returns every `soft` and `softerr` that the user wrote.
+pub(super) fn written<'c, 'm>(check: &RuleContext<'c, 'm>) -> Vec<&'c Token<'m>> {
+    let is_soft = |token: &&Token<'_>| {
+        matches!(token.id(), Some(OptionId::Soft | OptionId::Softerr)) && token.acceptance.refusal.is_none()
+    };
+    check.options().filter(is_soft).collect()
+}
+
+/// Returns true if a `hard` of the user's takes effect once these options are gone.
+pub(super) fn is_hard_without(check: &RuleContext<'_, '_>, soft: &[&Token<'_>]) -> bool {
+    let goes = |token: &Token<'_>| soft.iter().any(|gone| std::ptr::eq(*gone, token));
+    let is_of_group = |token: &&Token<'_>| {
+        token.entry().and_then(Entry::group) == Some(Group::RECOVERY) && token.acceptance.refusal.is_none()
+    };
+    let last =
+        check.subject.options.effective().filter(|token| !goes(token)).rfind(|token| is_of_group(token));
+    last.is_some_and(|token| token.id() == Some(OptionId::Hard) && token.site.is_some())
+}
+
+/// Returns the options in a row, each once: all of a kind have to go.
+pub(super) fn names(tokens: &[&Token<'_>]) -> String {
+    let mut names: Vec<(&str, bool)> = Vec::new();
+    for token in tokens {
+        let text = token.option.text();
+        match names.iter_mut().find(|(name, _)| *name == text) {
+            Some((_, is_repeated)) => *is_repeated = true,
+            None => names.push((text, false)),
+        }
+    }
+    let name = |(name, is_repeated): &(&str, bool)| {
+        if *is_repeated { format!("every {name}") } else { (*name).to_owned() }
+    };
+    names.iter().map(name).collect::<Vec<_>>().join(" and ")
 }
 
 /// Returns the user's option that makes the mount a soft one; `None` where the mount

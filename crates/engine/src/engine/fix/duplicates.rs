@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use super::Plan;
 use super::foregrounds::keeps_place;
-use crate::nfs::acceptance::contradict;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading;
+use crate::nfs::saying::contradict;
 use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
 use crate::subject::effective::Token;

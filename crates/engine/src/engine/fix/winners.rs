@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use super::{Elements, Plan, Scope, emptied, fix_alone, with_fixes};
 use crate::engine::Judged;
 use crate::finding::{Applicability, Code, Edit, Finding, Fix};
-use crate::nfs::acceptance::{implied_flags, names_version, transport};
+use crate::nfs::acceptance::{implied_flags, names_version};
 use crate::nfs::catalog::{Entry, Group, OptionId};
+use crate::nfs::saying::{Saying, is_ipv6};
 use crate::nfs::settings::{CACHE_TIMES, Settings};
 use crate::nfs::value::kernel_number;
 use crate::nfs::version::Versions;
@@ -188,6 +189,7 @@ impl Winners {
                 winners.have_rivals |= loser.is_some_and(|loser| loser.says != says);
             }
         }
+        winners.turn_softreval(subject);
         let locks = |token: &&Token<'_>| token.entry().and_then(Entry::group) == Some(Group::LOCKING);
         let settings = subject.options.settings();
         if subject.options.effective().any(|token| locks(&token))
@@ -202,6 +204,24 @@ impl Winners {
             winners.by_word.insert(Group::LOCKING.id(), Winner { says, site });
         }
         winners
+    }
+
+    /// Adds the state of `softreval`, which some words turn on and `hard` turns off.
+    fn turn_softreval(&mut self, subject: &Subject<'_>) {
+        let turns = |token: &Token<'_>| match token.id() {
+            _ if token.acceptance.refusal.is_some() => None,
+            Some(OptionId::Hard) => Some(false),
+            Some(OptionId::Softerr | OptionId::Softreval) => Some(true),
+            _ => None,
+        };
+        let mut last: Option<(bool, Option<Site>)> = None;
+        for (is_on, token) in subject.options.effective().filter_map(|token| Some((turns(token)?, token))) {
+            self.have_rivals |= last.as_ref().is_some_and(|(was_on, _)| *was_on != is_on);
+            last = Some((is_on, token.site.clone()));
+        }
+        if let Some((is_on, site)) = last {
+            self.by_word.insert(OptionId::Softreval, Winner { says: is_on.to_string(), site });
+        }
     }
 
     /// Adds the flavours of one `sec=`: NFSv4 mounts with the first that the server takes
@@ -278,14 +298,19 @@ fn sayings(token: &Token<'_>, entry: &'static Entry) -> Vec<(OptionId, String)> 
         .map(|word| (word, true.to_string()))
         .collect();
     if let Some(group) = entry.group().filter(|group| *group != Group::LOCKING) {
-        let says = match transport(option) {
-            Some(transport) => format!("{transport:?}"),
+        let says = match number.filter(|_| CACHE_TIMES.contains(&entry.id)) {
+            Some(number) => number,
             None if entry.id == OptionId::Fg => FOREGROUND.to_owned(),
-            None => {
-                number.unwrap_or_else(|| format!("{:?} {} {:?}", entry.id, entry.negated, option.value()))
-            }
+            None => format!("{:?}", Saying::of(option)),
         };
-        sayings.push((group.id(), says));
+        // mount.nfs goes by the last word on the transport, and the kernel by the last proto= for the family of
+        // addresses, which tcp leaves open (nfs-utils `nfs_nfs_proto_family`; Linux `Opt_proto`).
+        if entry.id == OptionId::Proto {
+            sayings.push((group.id(), format!("{says} proto")));
+            sayings.push((OptionId::Tcp, is_ipv6(option).to_string()));
+        } else {
+            sayings.push((group.id(), says));
+        }
     }
     sayings
 }

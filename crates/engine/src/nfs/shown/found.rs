@@ -55,13 +55,6 @@ impl Found<'_, '_> {
         last(self.asked.iter().copied(), word).is_some()
     }
 
-    /// Returns true if the last option with a word comes before the last one with another.
-    fn comes_before(&self, word: OptionId, other: OptionId) -> bool {
-        let place =
-            |word| self.asked.iter().rposition(|option| option.entry().is_some_and(|entry| entry.id == word));
-        place(word) < place(other)
-    }
-
     pub(super) fn recovery(&mut self, asked: &Settings, mounted: &Settings) {
         let name = |recovery| match recovery {
             Recovery::Hard => "hard",
@@ -237,9 +230,10 @@ impl Found<'_, '_> {
             if option.value().is_some() || !has_effect || !is_shown(word, is_negated) {
                 continue;
             }
-            // `hard` takes `softreval` back (`nfs_fs_context_parse_param`, `Opt_hard`).
-            let is_taken_back = word == OptionId::Softreval && self.comes_before(word, OptionId::Hard);
-            let is_it = is_negated == negated && !is_taken_back;
+            let is_it = match word {
+                OptionId::Softreval => Settings::of(self.asked.iter().copied()).softreval,
+                _ => is_negated == negated,
+            };
             let state = |is: bool| if is { keyword } else { NOT_SET };
             self.add(keyword, &state(is_it), &state(shown.has(keyword)), &[word], Decider::Mount);
         }

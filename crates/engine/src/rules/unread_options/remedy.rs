@@ -10,6 +10,7 @@ use crate::nfs::acceptance;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::placeholder::has_placeholder;
 use crate::nfs::reading::{self, Latitude};
+use crate::nfs::saying;
 use crate::rules::is_refused_alone;
 use crate::site::Place;
 use crate::subject::driver::assembly::Empty;
@@ -336,14 +337,14 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
             // Beside the driver's own version any other one fails, even the same.
             let is_second = names_version && there.entry().is_some_and(acceptance::names_version);
             let is_drivers = is_second && there.site.is_none();
-            if !is_drivers && acceptance::contradict(&there.option, &option) {
+            if !is_drivers && saying::contradict(&there.option, &option) {
                 return None;
             }
             is_new &= !is_second && there.option.text() != text;
         }
         for there in elements.iter().flat_map(|element| option::split(element)) {
             let there = MountOption::new(there.text);
-            if acceptance::contradict(&there, &option) {
+            if saying::contradict(&there, &option) {
                 return None;
             }
             let rivals = there.entry().zip(option.entry());
