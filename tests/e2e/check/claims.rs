@@ -1,0 +1,61 @@
+//! `check` and `explain -f` claim the same of a list, and nothing that is not so.
+
+use libtest_mimic::{Failed, Trial};
+
+use super::{pipe, stdout};
+
+/// Tests of what both commands say of one list.
+pub fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::claims::{name}"), test);
+    vec![
+        trial("a_switch_that_the_driver_takes_off_leaves_the_options", a_switch_taken_off),
+    ]
+}
+
+const CERTAIN: &str = "every try  ";
+
+fn class(driver: &str, parameters: &str, options: &str) -> String {
+    format!(
+        "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\nprovisioner: {driver}\n\
+parameters: {{{parameters}}}\nmountOptions: [{options}]\n"
+    )
+}
+
+/// A volume that the kubelet mounts.
+fn in_tree(options: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  \
+nfs: {{server: nfs.example.com, path: /a}}\n  mountOptions: [{options}]\n"
+    )
+}
+
+fn checked(manifest: &str) -> String {
+    stdout(&pipe(&["check", "--no-policy", "--format", "concise", "-"], manifest.as_bytes()))
+}
+
+fn explained(manifest: &str) -> String {
+    stdout(&pipe(&["explain", "--no-policy", "-f", "-"], manifest.as_bytes()))
+}
+
+/// Measured: Trident takes `-o ` off the string (tests/driver-truth).
+fn a_switch_taken_off() -> Result<(), Failed> {
+    let of = |options: &str| class("csi.trident.netapp.io", "backendType: ontap-nas", options);
+    for (options, effective) in [
+        ("'-o bg,nfsvers=4.1'", "bg,nfsvers=4.1"),
+        ("'-o hard,nfsvers=4.1', bg", "hard,nfsvers=4.1,bg"),
+        ("'-o nfsvers=4.1,hard,bg'", "nfsvers=4.1,hard,bg"),
+        ("'-o bg'", "bg"),
+    ] {
+        let (check, explain) = (checked(&of(options)), explained(&of(options)));
+        assert!(explain.contains(&format!("mount -o   {effective}\n")), "{explain}");
+        assert!(explain.contains("mount exits 0 at once if connections are refused"), "{explain}");
+        assert!(!explain.contains("unknown") && !explain.contains(CERTAIN), "{explain}");
+        assert!(check.contains("NMG001 deny") && check.contains("makes a failed mount"), "{check}");
+        assert!(!check.contains("every mount fails") && !check.contains("contains whitespace"), "{check}");
+    }
+    // A comma still cuts a value.
+    let check = checked(&of("'-o vers=4,1,hard', fg"));
+    assert!(check.contains("NMG009 deny \"vers=4\" in") && check.contains("use vers=4.1"), "{check}");
+    Ok(())
+}
