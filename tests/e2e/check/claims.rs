@@ -10,6 +10,7 @@ pub fn trials() -> Vec<Trial> {
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::claims::{name}"), test);
     vec![
         trial("a_switch_that_the_driver_takes_off_leaves_the_options", a_switch_taken_off),
+        trial("an_unknown_option_beside_sloppy_fails_no_mount", ignored_beside_sloppy),
     ]
 }
 
@@ -57,5 +58,26 @@ fn a_switch_taken_off() -> Result<(), Failed> {
     // A comma still cuts a value.
     let check = checked(&of("'-o vers=4,1,hard', fg"));
     assert!(check.contains("NMG009 deny \"vers=4\" in") && check.contains("use vers=4.1"), "{check}");
+    Ok(())
+}
+
+/// Measured: `sloppy,foo` exit 0.
+fn ignored_beside_sloppy() -> Result<(), Failed> {
+    for option in
+        ["'hard intr'", "' hard'", "'- hard'", "'-o hard'", "'-obg'", "'-o bg'", "HARD", "\"ha\\x07rd\""]
+    {
+        let with = in_tree(&format!("sloppy, {option}, nfsvers=4.1, fg, timeo=600, retrans=2"));
+        let (check, explain) = (checked(&with), explained(&with));
+        assert!(!explain.contains(CERTAIN), "{option}: {explain}");
+        assert!(explain.contains("unknown (ignored with sloppy)"), "{explain}");
+        assert!(!check.contains("every mount fails"), "{check}");
+        let without = in_tree(&format!("{option}, nfsvers=4.1, fg, timeo=600, retrans=2"));
+        assert!(explained(&without).contains(CERTAIN), "{option}");
+    }
+    // mount.nfs and mount(8) look at these themselves.
+    for option in ["'nfsvers=4.1 '", "'=hard'"] {
+        let explain = explained(&in_tree(&format!("sloppy, {option}, fg, timeo=600, retrans=2")));
+        assert!(explain.contains(CERTAIN), "{option}: {explain}");
+    }
     Ok(())
 }
