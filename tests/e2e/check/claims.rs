@@ -1,6 +1,7 @@
 //! `check` and `explain -f` claim the same of a list, and nothing that is not so.
 
 use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
 
 use super::{pipe, stdout};
 
@@ -11,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("a_switch_that_the_driver_takes_off_leaves_the_options", a_switch_taken_off),
         trial("an_unknown_option_beside_sloppy_fails_no_mount", ignored_beside_sloppy),
+        trial("an_option_that_fails_every_mount_does_so_in_explain", every_try),
     ]
 }
 
@@ -79,5 +81,42 @@ fn ignored_beside_sloppy() -> Result<(), Failed> {
         let explain = explained(&in_tree(&format!("sloppy, {option}, fg, timeo=600, retrans=2")));
         assert!(explain.contains(CERTAIN), "{option}: {explain}");
     }
+    Ok(())
+}
+
+fn every_try() -> Result<(), Failed> {
+    let options = "hard, fg, timeo=600, retrans=2, nfsvers=4.1";
+    let snapshots = "apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshotClass\nmetadata: {name: a}\n\
+driver: nfs.csi.k8s.io\ndeletionPolicy: Delete\nparameters: {mountOptions: '-o bg,hard'}\n";
+    let server = "server: nfs.example.com, share: /a";
+    let refused = |option: &str| in_tree(&format!("'{option}', {options}"));
+    for manifest in [
+        refused("-o bg"),
+        refused("-o bg=1"),
+        refused("--options bg"),
+        refused("-obg"),
+        refused("-o hard"),
+        class("nfs.csi.k8s.io", server, &format!("'-o bg', {options}")),
+        snapshots.to_owned(),
+        class("csi.huawei.com", "protocol: nfs", "hard, fg, 'nfsvers:4.1', timeo=600, retrans=2"),
+        class("csi.huawei.com", "protocol: nfs", "hard, fg, nfsvers=4.1, 'timeo:600', retrans=2"),
+        class("nas.csi.cds.net", server, "hard, fg, 'nfsvers:4.1', timeo=600, retrans=2"),
+    ] {
+        let (check, explain) = (checked(&manifest), explained(&manifest));
+        assert!(check.contains(" deny "), "{check}");
+        assert!(explain.contains("unknown (the mount fails)"), "{explain}");
+        assert!(explain.contains("every try  the mount fails (exit 32): "), "{explain}");
+        assert!(!explain.contains("dead server"), "{explain}");
+        let json = pipe(&["explain", "--no-policy", "-f", "-", "--format", "json"], manifest.as_bytes());
+        let json: Value = serde_json::from_slice(&json.stdout)?;
+        assert_eq!(
+            (&json[0]["refusedBy"], json[0]["refused"].is_string()),
+            (&"mount".into(), true),
+            "{json}"
+        );
+    }
+    // At a place that is not read it fails no mount.
+    let idle = checked(&class("nfs.csi.k8s.io", &format!("{server}, mountOptions: '-o bg'"), options));
+    assert!(!idle.contains("every mount fails"), "{idle}");
     Ok(())
 }
