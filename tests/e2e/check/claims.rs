@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_switch_that_the_driver_takes_off_leaves_the_options", a_switch_taken_off),
         trial("an_unknown_option_beside_sloppy_fails_no_mount", ignored_beside_sloppy),
         trial("an_option_that_fails_every_mount_does_so_in_explain", every_try),
+        trial("options_not_rendered_yet_may_end_a_short_timeout", not_rendered),
     ]
 }
 
@@ -118,5 +119,22 @@ driver: nfs.csi.k8s.io\ndeletionPolicy: Delete\nparameters: {mountOptions: '-o b
     // At a place that is not read it fails no mount.
     let idle = checked(&class("nfs.csi.k8s.io", &format!("{server}, mountOptions: '-o bg'"), options));
     assert!(!idle.contains("every mount fails"), "{idle}");
+    Ok(())
+}
+
+/// The placeholder may be another timeout, or `hard`.
+fn not_rendered() -> Result<(), Failed> {
+    let says_early = |options: &str| checked(&in_tree(options)).contains("NMG006");
+    for options in [
+        "soft, timeo=50, '${X}', fg",
+        "soft, retrans=0, '{{ .Values.options }}'",
+        "'soft,${X},timeo=50'",
+        "soft, 'timeo=${T}', fg",
+    ] {
+        assert!(!says_early(options), "{options}");
+    }
+    for options in ["soft, timeo=50, fg", "soft, timeo=50, 'nfsvers=${V}'"] {
+        assert!(says_early(options), "{options}");
+    }
     Ok(())
 }

@@ -73,9 +73,11 @@ pub(crate) fn lay_out<'m>(
                 !is_elsewhere && key.role.holds_options()
             })
     };
-    options.has_unrendered |= facts.may_be_any_driver
+    let is_open = facts.may_be_any_driver
         || facts.is_in_tree_nfs && facts.unrendered_annotation.is_some()
         || facts.unrendered_keys().next().is_some() && reads_keys();
+    options.has_unrendered |= is_open;
+    options.may_hold_others |= is_open;
     (options, defaults)
 }
 
@@ -361,7 +363,9 @@ impl<'m> Assembly<'m> {
             words.insert(word);
         }
         let may_reach = |token: &Token<'_>| token.in_force || !driver.known.is_read();
-        let has_unrendered = tokens.iter().any(|token| token.is_unrendered && may_reach(token));
+        let mut unrendered = tokens.iter().filter(|token| token.is_unrendered && may_reach(token)).peekable();
+        let has_unrendered = unrendered.peek().is_some();
+        let may_hold_others = unrendered.any(Token::has_open_name);
         let mut options = Options {
             tokens,
             order,
@@ -369,6 +373,7 @@ impl<'m> Assembly<'m> {
             irregular,
             words,
             has_unrendered,
+            may_hold_others,
             is_cut_short,
             is_several_words,
             adds_words,
