@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("an_unknown_option_beside_sloppy_fails_no_mount", ignored_beside_sloppy),
         trial("an_option_that_fails_every_mount_does_so_in_explain", every_try),
         trial("options_not_rendered_yet_may_end_a_short_timeout", not_rendered),
+        trial("an_option_in_the_dress_of_a_switch_has_one_remedy", one_remedy),
     ]
 }
 
@@ -135,6 +136,19 @@ fn not_rendered() -> Result<(), Failed> {
     }
     for options in ["soft, timeo=50, fg", "soft, timeo=50, 'nfsvers=${V}'"] {
         assert!(says_early(options), "{options}");
+    }
+    Ok(())
+}
+
+fn one_remedy() -> Result<(), Failed> {
+    for (option, remedy) in [
+        ("-o=hard", "use hard"),
+        ("-o=nfsvers=4.1", "use nfsvers=4.1"),
+        ("-o=bg", "use fg"),
+        ("--options=ac", "use ac"),
+    ] {
+        let check = checked(&in_tree(&format!("'{option}', udp")));
+        assert!(check.contains(&format!("is not how an option is written; {remedy} (")), "{check}");
     }
     Ok(())
 }
