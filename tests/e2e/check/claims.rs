@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         trial("an_option_that_fails_every_mount_does_so_in_explain", every_try),
         trial("options_not_rendered_yet_may_end_a_short_timeout", not_rendered),
         trial("an_option_in_the_dress_of_a_switch_has_one_remedy", one_remedy),
+        trial("a_volume_that_is_read_only_is_said_to_be", read_only),
     ]
 }
 
@@ -149,6 +150,30 @@ fn one_remedy() -> Result<(), Failed> {
     ] {
         let check = checked(&in_tree(&format!("'{option}', udp")));
         assert!(check.contains(&format!("is not how an option is written; {remedy} (")), "{check}");
+    }
+    Ok(())
+}
+
+fn read_only() -> Result<(), Failed> {
+    let volume = |driver: &str, modes: &str, options: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  accessModes: [{modes}]\n  \
+mountOptions: [{options}]\n  csi: {{driver: {driver}, volumeHandle: a, volumeAttributes: {{protocol: nfs}}}}\n"
+        )
+    };
+    let open = "the kubelet adds ro if the claim is read-only, which the volume does not show";
+    let by_mode =
+        "every mount is read-only: the driver adds ro because the first access mode is ReadOnlyMany";
+    for (driver, modes, options, said) in [
+        ("file.csi.azure.com", "ReadOnlyMany, ReadWriteMany", "soft", by_mode),
+        ("file.csi.azure.com", "ReadWriteMany, ReadOnlyMany", "soft", open),
+        ("nfs.csi.ceph.com", "ReadOnlyMany", "soft, ro", "every mount is read-only: mountOptions has ro"),
+        ("nfs.csi.ceph.com", "ReadOnlyMany", "soft, ro, rw", open),
+        ("nfs.csi.ceph.com", "ReadOnlyMany", "soft", open),
+        ("nfs.csi.ceph.com", "ReadOnlyMany", "ro, '${X}'", open),
+    ] {
+        let explain = explained(&volume(driver, modes, options));
+        assert!(explain.contains(&format!("  read-only  {said}\n")), "{driver} {modes} {options}: {explain}");
     }
     Ok(())
 }
