@@ -226,3 +226,32 @@ fn every_option_is_found_where_it_stands() {
     });
     assert_eq!(found, ["hard", "soft", "bg", "é", "bg"]);
 }
+
+/// Returns the text and the refusals of a repair, after which another one changes nothing.
+fn once(text: &str) -> (String, Vec<RewriteRefusal>) {
+    let repaired = repair(&Policy::default(), TODAY, Scope::FILE, text, &|_| true);
+    let new = repaired.text.unwrap_or_else(|| text.to_owned());
+    let again = repair(&Policy::default(), TODAY, Scope::FILE, &new, &|_| true);
+    let refusals = |stuck: &[Stuck]| stuck.iter().map(|stuck| stuck.refusal).collect::<Vec<_>>();
+    assert_eq!((again.text, again.refusals.len()), (None, repaired.refusals.len()), "{new}");
+    (new, refusals(&repaired.refusals))
+}
+
+/// White space that is none of YAML's is a part of the text before it.
+#[test]
+fn white_space_of_other_scripts_goes_with_its_option() {
+    for blank in ['\u{a0}', '\u{2003}', '\u{3000}'] {
+        for written in [
+            format!("\n- hard{blank}\n- bg\n"),
+            format!(" [hard{blank}, bg]\n"),
+            format!("\n- &a {blank}hard\n- bg # why\n"),
+            format!("\n-  {blank}hard\n-  bg\n"),
+        ] {
+            let head = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
+            let text = format!("{head}parameters: {{server: s, share: /x}}\nmountOptions:{written}");
+            let (new, refusals) = once(&text);
+            assert!(refusals.is_empty(), "{refusals:?} {text}");
+            assert!(!new.contains(blank) && !new.contains("bg") && new.contains("hard"), "{new}");
+        }
+    }
+}
