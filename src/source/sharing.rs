@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::tree::{Content, NodeId, Tree};
+use super::unread_field::unread_values;
 
 /// The number of times that each value of a document is read, its aliases written out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(super) struct Sharing {
     parents: Vec<Option<NodeId>>,
     /// By value: how often it is read.
     readers: Vec<u64>,
+    /// The values at places that nothing reads, in order.
+    unread: Vec<NodeId>,
 }
 
 impl Sharing {
@@ -33,15 +36,16 @@ impl Sharing {
                 }
             }
         }
-        let readers = readers(tree, &parents);
-        Self { parents, readers }
+        let unread = unread_values(tree);
+        let readers = readers(tree, &parents, &unread);
+        Self { parents, readers, unread }
     }
 }
 
 /// Returns a value that no alias names is read as often as the one around it. One that has aliases
 /// is read there, too; those stand after its end, inside values that end later than it does, so the
 /// last to end is counted first.
-fn readers(tree: &Tree<'_>, parents: &[Option<NodeId>]) -> Vec<u64> {
+fn readers(tree: &Tree<'_>, parents: &[Option<NodeId>], unread: &[NodeId]) -> Vec<u64> {
     let count = tree.nodes.len();
     // The last value inside each one: what is inside has a larger index.
     let mut ends: Vec<NodeId> = (0..count).collect();
@@ -55,20 +59,25 @@ fn readers(tree: &Tree<'_>, parents: &[Option<NodeId>]) -> Vec<u64> {
         tree.aliases.iter().map(|alias| (tree.target(*alias), *alias)).collect();
     aliases.sort_unstable();
     let is_named = |id: NodeId| aliases.binary_search_by_key(&id, |(target, _)| *target).is_ok();
+    // An anchor where nothing reads it is no reader: its aliases are.
+    let is_unread = |id: NodeId| unread.binary_search(&id).is_ok();
     // The innermost value around each one that has aliases, or the outermost.
     let mut around: Vec<NodeId> = Vec::with_capacity(count);
     for id in 0..count {
         let outer = parents.get(id).copied().flatten().and_then(|parent| around.get(parent).copied());
         around.push(match outer {
-            Some(outer) if !is_named(id) => outer,
+            Some(outer) if !is_named(id) && !is_unread(id) => outer,
             _ => id,
         });
     }
     let mut named: Vec<NodeId> = aliases.iter().map(|(target, _)| *target).collect();
     named.dedup();
     named.sort_by_key(|id| (std::cmp::Reverse(ends.get(*id).copied()), *id));
-    let mut readers = vec![1_u64; count];
+    let mut readers: Vec<u64> = (0..count).map(|id| u64::from(!is_unread(id))).collect();
     let read_around = |readers: &[u64], id: NodeId| {
+        if is_unread(id) {
+            return 0;
+        }
         let parent = parents.get(id).copied().flatten();
         parent.and_then(|parent| readers.get(*around.get(parent)?).copied()).unwrap_or(1)
     };
@@ -123,6 +132,16 @@ impl Tree<'_> {
             return 1;
         }
         self.sharing().readers.get(id).copied().unwrap_or(1)
+    }
+
+    /// Returns true for a value in a field of an object that nothing reads, if an alias brings it to a place
+    /// that is read.
+    pub(super) fn is_kept_for_aliases(&self, id: NodeId) -> bool {
+        let is_unread = |id: NodeId| self.sharing().unread.binary_search(&id).is_ok();
+        !self.aliases.is_empty()
+            && !self.sharing().unread.is_empty()
+            && self.readers(id) > 0
+            && std::iter::successors(Some(id), |id| self.parent(*id)).any(is_unread)
     }
 
     /// Returns the aliases through which the value is read, or the innermost one around it that has
@@ -193,3 +212,8 @@ mod tests {
         }
     }
 }
+            (
+                "apiVersion: v1\nkind: Pod\ny-a: &a x1\ny-b: &b {c: [x2], d: *a}\nspec: {e: *a, <<: *b}\n",
+                vec![("x1", 2), ("x2", 1)],
+            ),
+            ("apiVersion: a/v1\nkind: Other\ny-a: &a x1\nspec: *a\n", vec![("x1", 2)]),

@@ -237,6 +237,33 @@ fn once(text: &str) -> (String, Vec<RewriteRefusal>) {
     (new, refusals(&repaired.refusals))
 }
 
+/// A field that the kind does not have is no reader of what is anchored in it.
+#[test]
+fn an_anchor_that_nothing_reads_changes_with_its_alias() {
+    let volume =
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: t}\nspec:\n  nfs: {server: a, path: /}\n";
+    let wanted = "[hard, fg, timeo=600, retrans=2]";
+    for (head, tail) in [
+        ("x-opts: &o ", "  mountOptions: *o\n"),
+        ("mountOptions: &o ", "  mountOptions: *o\n"),
+        ("defaults: &d\n  mountOptions: ", "  <<: *d\n"),
+        ("x-a:\n  b: &d {mountOptions: ", "  <<: [*d]\n"),
+    ] {
+        let close = if head.contains('{') { "}" } else { "" };
+        let of = |list: &str| format!("{head}{list}{close}\n{volume}{tail}");
+        assert_eq!(once(&of("[hard, bg]")), (of(wanted), Vec::new()));
+    }
+    // One that another object reads, which does not change, stays, and is no finding.
+    let list = |own: &str| {
+        format!(
+            "apiVersion: v1\nkind: List\nitems:\n- x-opts: &o [hard, bg]\n  apiVersion: v1\n  kind: PersistentVolume\n  \
+metadata: {{name: t}}\n  spec:\n    nfs: {{server: a, path: /}}\n    mountOptions: {own}\n- apiVersion: v1\n  \
+kind: PersistentVolume\n  metadata: {{name: u}}\n  spec:\n    awsElasticBlockStore: {{volumeID: a}}\n    mountOptions: *o\n"
+        )
+    };
+    assert_eq!(once(&list("*o")), (list(wanted), Vec::new()));
+}
+
 /// White space that is none of YAML's is a part of the text before it.
 #[test]
 fn white_space_of_other_scripts_goes_with_its_option() {
