@@ -147,11 +147,27 @@ impl Tree<'_> {
     /// Returns the aliases through which the value is read, or the innermost one around it that has
     /// some.
     pub(super) fn aliases_of(&self, id: NodeId) -> Vec<NodeId> {
-        let mut around = std::iter::successors(Some(id), |id| self.parent(*id));
-        let names = |id: NodeId| -> Vec<NodeId> {
-            self.aliases.iter().copied().filter(|alias| self.target(*alias) == id).collect()
+        let parents = &self.sharing().parents;
+        let mut within = Vec::new();
+        let mut names = |id: NodeId| -> Vec<NodeId> {
+            within.push(id);
+            let is_overridden = |alias: NodeId| {
+                overridden(self, parents, id, alias).iter().any(|value| within.contains(value))
+            };
+            let is_read = |alias: &NodeId| self.target(*alias) == id && !is_overridden(*alias);
+            self.aliases.iter().copied().filter(is_read).collect()
         };
+        let mut around = std::iter::successors(Some(id), |id| self.parent(*id));
         around.find_map(|id| Some(names(id)).filter(|names| !names.is_empty())).unwrap_or_default()
+    }
+
+    /// Returns the mapping into which an alias merges: `<<: *a`, or `<<: [*a, *b]`.
+    pub(super) fn merged_into(&self, alias: NodeId) -> Option<NodeId> {
+        [Some(alias), self.parent(alias)].into_iter().flatten().find_map(|value| {
+            let into = self.parent(value)?;
+            let merges = |(key, found): &(NodeId, NodeId)| *found == value && self.is_merge(*key);
+            self.own_entries(into)?.iter().any(merges).then_some(into)
+        })
     }
 
     /// Returns true if an alias within the bytes `range` stands for this very value.
@@ -205,6 +221,11 @@ mod tests {
                 vec![("x1", 3), ("x2", 2), ("x1", 1), ("x3", 1), ("x1", 1), ("x4", 1)],
             ),
             ("- &a x1\n- &a x2\n- *a\n", vec![("x1", 1), ("x2", 2)]),
+            (
+                "apiVersion: v1\nkind: Pod\ny-a: &a x1\ny-b: &b {c: [x2], d: *a}\nspec: {e: *a, <<: *b}\n",
+                vec![("x1", 2), ("x2", 1)],
+            ),
+            ("apiVersion: a/v1\nkind: Other\ny-a: &a x1\nspec: *a\n", vec![("x1", 2)]),
         ] {
             let expected: Vec<(String, u64)> =
                 expected.into_iter().map(|(text, count)| (text.to_owned(), count)).collect();
@@ -212,8 +233,3 @@ mod tests {
         }
     }
 }
-            (
-                "apiVersion: v1\nkind: Pod\ny-a: &a x1\ny-b: &b {c: [x2], d: *a}\nspec: {e: *a, <<: *b}\n",
-                vec![("x1", 2), ("x2", 1)],
-            ),
-            ("apiVersion: a/v1\nkind: Other\ny-a: &a x1\nspec: *a\n", vec![("x1", 2)]),

@@ -264,6 +264,32 @@ kind: PersistentVolume\n  metadata: {{name: u}}\n  spec:\n    awsElasticBlockSto
     assert_eq!(once(&list("*o")), (list(wanted), Vec::new()));
 }
 
+/// The alias in the way is that of a place which keeps the value.
+#[test]
+fn the_alias_in_the_way_is_one_that_stays() {
+    let list = |own: &str, more: &str| {
+        format!(
+            "apiVersion: v1\nkind: List\nitems:\n- &base\n  apiVersion: storage.k8s.io/v1\n  kind: StorageClass\n  \
+metadata: {{name: a}}\n  provisioner: nfs.csi.k8s.io\n  parameters: {{server: s, share: /x}}\n  mountOptions: {own}\n\
+- <<: *base\n  metadata: {{name: b}}\n{more}"
+        )
+    };
+    let other = "- <<: *base\n  metadata: {name: c}\n  provisioner: ebs.csi.aws.com\n";
+    let own = "  mountOptions: [fg, nfsvers=4.1, timeo=600, retrans=2]\n";
+    let (new, refusals) = once(&list("[bg, nfsvers=4.1]", other));
+    assert_eq!(new, list("[bg, nfsvers=4.1]", &format!("{own}{other}")));
+    let [RewriteRefusal::Shared(at)] = refusals.as_slice() else { panic!("{refusals:?}") };
+    assert_eq!(text_line(&list("[bg, nfsvers=4.1]", other), *at), 13);
+    // Once all that need another list have one, the list itself changes.
+    let efs = "  provisioner: efs.csi.aws.com\n";
+    let (new, refusals) = once(&list("[bg]", efs));
+    assert!(refusals.is_empty() && !new.contains("bg"), "{new}{refusals:?}");
+}
+
+fn text_line(text: &str, at: usize) -> usize {
+    Lines::new(text).position(at).line
+}
+
 /// White space that is none of YAML's is a part of the text before it.
 #[test]
 fn white_space_of_other_scripts_goes_with_its_option() {
