@@ -22,6 +22,7 @@ pub mod suspect;
 pub mod text;
 pub mod tree;
 pub mod unjudged;
+mod unread_field;
 pub mod walk;
 mod yaml;
 
@@ -38,6 +39,7 @@ use rewrite::Replacement;
 use text::Lines;
 use tree::{NodeId, Tree};
 use unjudged::Unjudged;
+pub(crate) use unread_field::is_unread_field;
 
 /// A piece of a text: one for every document, and one for every item of a List, but none for the
 /// List itself.

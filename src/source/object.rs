@@ -237,6 +237,17 @@ impl<'i> Object<'i> {
     }
 }
 
+/// An alias through which a value is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AliasUse {
+    /// The alias.
+    pub alias: NodeId,
+    /// Its first byte.
+    pub place: usize,
+    /// The mapping into which it merges the value, if it does.
+    pub merged_into: Option<NodeId>,
+}
+
 /// An object's values with their places in the text.
 #[derive(Debug)]
 pub struct Layout<'o> {
@@ -356,10 +367,13 @@ impl Layout<'_> {
         std::iter::successors(Some(value), |id| self.tree.parent(*id))
     }
 
-    /// Returns the aliases through which a value is read, each with its place.
-    pub fn aliases_of(&self, value: NodeId) -> Vec<(NodeId, usize)> {
-        let place = |alias: NodeId| Some((alias, self.tree.written(alias)?.span.start));
-        self.tree.aliases_of(value).into_iter().filter_map(place).collect()
+    /// Returns the aliases through which a value is read.
+    pub fn aliases_of(&self, value: NodeId) -> Vec<AliasUse> {
+        let in_use = |alias: NodeId| {
+            let place = self.tree.written(alias)?.span.start;
+            Some(AliasUse { alias, place, merged_into: self.tree.merged_into(alias) })
+        };
+        self.tree.aliases_of(value).into_iter().filter_map(in_use).collect()
     }
 
     /// Returns true if the text at `offset` stands in brackets or braces.

@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use super::tree::Style;
 
+/// White space of YAML, which ends a plain scalar; any other is a part of it.
+pub(super) const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+
 /// The meaning of a scalar to the API server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Meaning {

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::tree::{Content, NodeId, Tree};
+use super::unread_field::unread_values;
 
 /// The number of times that each value of a document is read, its aliases written out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(super) struct Sharing {
     parents: Vec<Option<NodeId>>,
     /// By value: how often it is read.
     readers: Vec<u64>,
+    /// The values at places that nothing reads, in order.
+    unread: Vec<NodeId>,
 }
 
 impl Sharing {
@@ -33,15 +36,16 @@ impl Sharing {
                 }
             }
         }
-        let readers = readers(tree, &parents);
-        Self { parents, readers }
+        let unread = unread_values(tree);
+        let readers = readers(tree, &parents, &unread);
+        Self { parents, readers, unread }
     }
 }
 
 /// Returns a value that no alias names is read as often as the one around it. One that has aliases
 /// is read there, too; those stand after its end, inside values that end later than it does, so the
 /// last to end is counted first.
-fn readers(tree: &Tree<'_>, parents: &[Option<NodeId>]) -> Vec<u64> {
+fn readers(tree: &Tree<'_>, parents: &[Option<NodeId>], unread: &[NodeId]) -> Vec<u64> {
     let count = tree.nodes.len();
     // The last value inside each one: what is inside has a larger index.
     let mut ends: Vec<NodeId> = (0..count).collect();
@@ -55,20 +59,25 @@ fn readers(tree: &Tree<'_>, parents: &[Option<NodeId>]) -> Vec<u64> {
         tree.aliases.iter().map(|alias| (tree.target(*alias), *alias)).collect();
     aliases.sort_unstable();
     let is_named = |id: NodeId| aliases.binary_search_by_key(&id, |(target, _)| *target).is_ok();
+    // An anchor where nothing reads it is no reader: its aliases are.
+    let is_unread = |id: NodeId| unread.binary_search(&id).is_ok();
     // The innermost value around each one that has aliases, or the outermost.
     let mut around: Vec<NodeId> = Vec::with_capacity(count);
     for id in 0..count {
         let outer = parents.get(id).copied().flatten().and_then(|parent| around.get(parent).copied());
         around.push(match outer {
-            Some(outer) if !is_named(id) => outer,
+            Some(outer) if !is_named(id) && !is_unread(id) => outer,
             _ => id,
         });
     }
     let mut named: Vec<NodeId> = aliases.iter().map(|(target, _)| *target).collect();
     named.dedup();
     named.sort_by_key(|id| (std::cmp::Reverse(ends.get(*id).copied()), *id));
-    let mut readers = vec![1_u64; count];
+    let mut readers: Vec<u64> = (0..count).map(|id| u64::from(!is_unread(id))).collect();
     let read_around = |readers: &[u64], id: NodeId| {
+        if is_unread(id) {
+            return 0;
+        }
         let parent = parents.get(id).copied().flatten();
         parent.and_then(|parent| readers.get(*around.get(parent)?).copied()).unwrap_or(1)
     };
@@ -125,14 +134,40 @@ impl Tree<'_> {
         self.sharing().readers.get(id).copied().unwrap_or(1)
     }
 
+    /// Returns true for a value in a field of an object that nothing reads, if an alias brings it to a place
+    /// that is read.
+    pub(super) fn is_kept_for_aliases(&self, id: NodeId) -> bool {
+        let is_unread = |id: NodeId| self.sharing().unread.binary_search(&id).is_ok();
+        !self.aliases.is_empty()
+            && !self.sharing().unread.is_empty()
+            && self.readers(id) > 0
+            && std::iter::successors(Some(id), |id| self.parent(*id)).any(is_unread)
+    }
+
     /// Returns the aliases through which the value is read, or the innermost one around it that has
     /// some.
     pub(super) fn aliases_of(&self, id: NodeId) -> Vec<NodeId> {
-        let mut around = std::iter::successors(Some(id), |id| self.parent(*id));
-        let names = |id: NodeId| -> Vec<NodeId> {
-            self.aliases.iter().copied().filter(|alias| self.target(*alias) == id).collect()
+        let parents = &self.sharing().parents;
+        let mut within = Vec::new();
+        let mut names = |id: NodeId| -> Vec<NodeId> {
+            within.push(id);
+            let is_overridden = |alias: NodeId| {
+                overridden(self, parents, id, alias).iter().any(|value| within.contains(value))
+            };
+            let is_read = |alias: &NodeId| self.target(*alias) == id && !is_overridden(*alias);
+            self.aliases.iter().copied().filter(is_read).collect()
         };
+        let mut around = std::iter::successors(Some(id), |id| self.parent(*id));
         around.find_map(|id| Some(names(id)).filter(|names| !names.is_empty())).unwrap_or_default()
+    }
+
+    /// Returns the mapping into which an alias merges: `<<: *a`, or `<<: [*a, *b]`.
+    pub(super) fn merged_into(&self, alias: NodeId) -> Option<NodeId> {
+        [Some(alias), self.parent(alias)].into_iter().flatten().find_map(|value| {
+            let into = self.parent(value)?;
+            let merges = |(key, found): &(NodeId, NodeId)| *found == value && self.is_merge(*key);
+            self.own_entries(into)?.iter().any(merges).then_some(into)
+        })
     }
 
     /// Returns true if an alias within the bytes `range` stands for this very value.
@@ -186,6 +221,11 @@ mod tests {
                 vec![("x1", 3), ("x2", 2), ("x1", 1), ("x3", 1), ("x1", 1), ("x4", 1)],
             ),
             ("- &a x1\n- &a x2\n- *a\n", vec![("x1", 1), ("x2", 2)]),
+            (
+                "apiVersion: v1\nkind: Pod\ny-a: &a x1\ny-b: &b {c: [x2], d: *a}\nspec: {e: *a, <<: *b}\n",
+                vec![("x1", 2), ("x2", 1)],
+            ),
+            ("apiVersion: a/v1\nkind: Other\ny-a: &a x1\nspec: *a\n", vec![("x1", 2)]),
         ] {
             let expected: Vec<(String, u64)> =
                 expected.into_iter().map(|(text, count)| (text.to_owned(), count)).collect();

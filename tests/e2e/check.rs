@@ -2,6 +2,7 @@
 
 mod carried;
 mod cases;
+mod claims;
 mod corpus;
 mod explain;
 mod exposed;
@@ -47,6 +48,7 @@ pub fn trials() -> Vec<Trial> {
         trial("explains_what_the_options_of_a_file_do", explains_a_file),
     ];
     trials.extend(cases::trials());
+    trials.extend(claims::trials());
     trials.extend(corpus::trials());
     trials.extend(snapshots::trials());
     trials.extend(inputs::trials());

@@ -77,7 +77,7 @@ fn every_other_piece_is_judged_and_bg_always() {
         (&["${X}", "udp"], 13),
         (&["${X}", "sloppy"], 14),
         (&["${X}", "mounthost=a", "nfsvers=3"], 19),
-        (&["${X}", "soft", "timeo=10", "retrans=2"], 6),
+        (&["nfsvers=${V}", "soft", "timeo=10", "retrans=2"], 6),
     ] {
         in_file(&class(options), |_, found| {
             assert!(found.contains(&(code, Action::Deny)), "{options:?}: {found:?}");

@@ -11,6 +11,7 @@ mod identity;
 pub mod manifest;
 mod placeholders;
 pub mod pod;
+mod read_only;
 mod readings;
 mod rivals;
 mod unread;
@@ -31,6 +32,7 @@ use effective::{Options, Token};
 use facts::Facts;
 use identity::{access, identify, is_volume, may_have_made, server};
 use manifest::{Manifest, Metadata};
+pub use read_only::ReadOnlyBy;
 pub use unread::{UnreadKey, may_be_meant, meant, stray_annotation};
 
 /// The policy's settings for a driver, which override the table.

@@ -15,7 +15,9 @@ const LONGEST_DROPPED: usize = 80;
 pub fn advice(subject: &Subject<'_>, judged: &Judged) -> String {
     if let Some(remedy) = &judged.finding.message.remedy {
         let is_removed = remedy.ends_with("remove it");
-        let is_foreign = !is_removed && is_of_another_program(&judged.finding.keyword);
+        // An option in the dress of a flag is one of mount.nfs, and stays without it.
+        let is_of_mount = judged.rule == MALFORMED_ELEMENT;
+        let is_foreign = !is_removed && !is_of_mount && is_of_another_program(&judged.finding.keyword);
         return if is_foreign { format!("{remedy}; drop it here") } else { remedy.clone().into_owned() };
     }
     let edit = judged.finding.fix.as_ref().and_then(|fix| fix.edits.first());

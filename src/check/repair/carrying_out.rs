@@ -12,7 +12,7 @@ use super::planner::Intended;
 use super::wish::Wish;
 use crate::source::rewrite::{self, Replacement, RewriteRefusal};
 use crate::source::text::Lines;
-use crate::source::{Item, visit_each};
+use crate::source::{Item, is_unread_field, visit_each};
 
 /// A text, and what its objects shall become.
 pub(super) struct CarryingOut<'c> {
@@ -110,6 +110,8 @@ pub(super) fn replacements(wishes: &[Wish]) -> Vec<&Replacement> {
 pub(super) fn meanings(text: &str, lines: &Lines<'_>, alter: &dyn Fn(usize, &mut Value)) -> Vec<Option<u64>> {
     let mut meanings = Vec::new();
     let mut count = 0;
+    // An anchor changes with its aliases, also where nothing reads it.
+    let has_aliases = text.contains('*');
     visit_each(text, lines, &mut |item| {
         let Item::Object(object) = item else {
             if is_part(&item) {
@@ -120,6 +122,9 @@ pub(super) fn meanings(text: &str, lines: &Lines<'_>, alter: &dyn Fn(usize, &mut
         let mut value = object.value();
         if let Some(value) = &mut value {
             alter(count, value);
+            if has_aliases {
+                drop_unread(value);
+            }
         }
         count += 1;
         meanings.push(value.map(|value| {
@@ -129,6 +134,14 @@ pub(super) fn meanings(text: &str, lines: &Lines<'_>, alter: &dyn Fn(usize, &mut
         }));
     });
     meanings
+}
+
+/// Takes the fields out of an object that nothing reads.
+fn drop_unread(object: &mut Value) {
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|field, _| !is_unread_field(&kind, field));
+    }
 }
 
 fn unset(object: &mut Value, path: &[Cow<'_, str>]) {

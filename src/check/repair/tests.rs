@@ -226,3 +226,85 @@ fn every_option_is_found_where_it_stands() {
     });
     assert_eq!(found, ["hard", "soft", "bg", "é", "bg"]);
 }
+
+/// Returns the text and the refusals of a repair, after which another one changes nothing.
+fn once(text: &str) -> (String, Vec<RewriteRefusal>) {
+    let repaired = repair(&Policy::default(), TODAY, Scope::FILE, text, &|_| true);
+    let new = repaired.text.unwrap_or_else(|| text.to_owned());
+    let again = repair(&Policy::default(), TODAY, Scope::FILE, &new, &|_| true);
+    let refusals = |stuck: &[Stuck]| stuck.iter().map(|stuck| stuck.refusal).collect::<Vec<_>>();
+    assert_eq!((again.text, again.refusals.len()), (None, repaired.refusals.len()), "{new}");
+    (new, refusals(&repaired.refusals))
+}
+
+/// A field that the kind does not have is no reader of what is anchored in it.
+#[test]
+fn an_anchor_that_nothing_reads_changes_with_its_alias() {
+    let volume =
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: t}\nspec:\n  nfs: {server: a, path: /}\n";
+    let wanted = "[hard, fg, timeo=600, retrans=2]";
+    for (head, tail) in [
+        ("x-opts: &o ", "  mountOptions: *o\n"),
+        ("mountOptions: &o ", "  mountOptions: *o\n"),
+        ("defaults: &d\n  mountOptions: ", "  <<: *d\n"),
+        ("x-a:\n  b: &d {mountOptions: ", "  <<: [*d]\n"),
+    ] {
+        let close = if head.contains('{') { "}" } else { "" };
+        let of = |list: &str| format!("{head}{list}{close}\n{volume}{tail}");
+        assert_eq!(once(&of("[hard, bg]")), (of(wanted), Vec::new()));
+    }
+    // One that another object reads, which does not change, stays, and is no finding.
+    let list = |own: &str| {
+        format!(
+            "apiVersion: v1\nkind: List\nitems:\n- x-opts: &o [hard, bg]\n  apiVersion: v1\n  kind: PersistentVolume\n  \
+metadata: {{name: t}}\n  spec:\n    nfs: {{server: a, path: /}}\n    mountOptions: {own}\n- apiVersion: v1\n  \
+kind: PersistentVolume\n  metadata: {{name: u}}\n  spec:\n    awsElasticBlockStore: {{volumeID: a}}\n    mountOptions: *o\n"
+        )
+    };
+    assert_eq!(once(&list("*o")), (list(wanted), Vec::new()));
+}
+
+/// The alias in the way is that of a place which keeps the value.
+#[test]
+fn the_alias_in_the_way_is_one_that_stays() {
+    let list = |own: &str, more: &str| {
+        format!(
+            "apiVersion: v1\nkind: List\nitems:\n- &base\n  apiVersion: storage.k8s.io/v1\n  kind: StorageClass\n  \
+metadata: {{name: a}}\n  provisioner: nfs.csi.k8s.io\n  parameters: {{server: s, share: /x}}\n  mountOptions: {own}\n\
+- <<: *base\n  metadata: {{name: b}}\n{more}"
+        )
+    };
+    let other = "- <<: *base\n  metadata: {name: c}\n  provisioner: ebs.csi.aws.com\n";
+    let own = "  mountOptions: [fg, nfsvers=4.1, timeo=600, retrans=2]\n";
+    let (new, refusals) = once(&list("[bg, nfsvers=4.1]", other));
+    assert_eq!(new, list("[bg, nfsvers=4.1]", &format!("{own}{other}")));
+    let [RewriteRefusal::Shared(at)] = refusals.as_slice() else { panic!("{refusals:?}") };
+    assert_eq!(text_line(&list("[bg, nfsvers=4.1]", other), *at), 13);
+    // Once all that need another list have one, the list itself changes.
+    let efs = "  provisioner: efs.csi.aws.com\n";
+    let (new, refusals) = once(&list("[bg]", efs));
+    assert!(refusals.is_empty() && !new.contains("bg"), "{new}{refusals:?}");
+}
+
+fn text_line(text: &str, at: usize) -> usize {
+    Lines::new(text).position(at).line
+}
+
+/// White space that is none of YAML's is a part of the text before it.
+#[test]
+fn white_space_of_other_scripts_goes_with_its_option() {
+    for blank in ['\u{a0}', '\u{2003}', '\u{3000}'] {
+        for written in [
+            format!("\n- hard{blank}\n- bg\n"),
+            format!(" [hard{blank}, bg]\n"),
+            format!("\n- &a {blank}hard\n- bg # why\n"),
+            format!("\n-  {blank}hard\n-  bg\n"),
+        ] {
+            let head = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
+            let text = format!("{head}parameters: {{server: s, share: /x}}\nmountOptions:{written}");
+            let (new, refusals) = once(&text);
+            assert!(refusals.is_empty(), "{refusals:?} {text}");
+            assert!(!new.contains(blank) && !new.contains("bg") && new.contains("hard"), "{new}");
+        }
+    }
+}

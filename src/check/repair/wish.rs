@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{Hash as _, Hasher as _};
 
 use crate::site::Place;
-use crate::source::object::Layout;
+use crate::source::object::{AliasUse, Layout};
 use crate::source::rewrite::{self, Change, Plan, RewriteRefusal};
 use crate::source::tree::NodeId;
 
@@ -52,8 +52,8 @@ struct Shared {
     /// It, and the values around it.
     around: Vec<NodeId>,
     readers: u64,
-    /// The aliases that bring it elsewhere, each with its place.
-    aliases: Vec<(NodeId, usize)>,
+    /// The aliases that bring it elsewhere.
+    aliases: Vec<AliasUse>,
 }
 
 /// The carrier of what is no carrier: a field that goes away.
@@ -191,6 +191,8 @@ fn grant(asked: &[Asked]) -> Settled {
         .iter()
         .flat_map(|wish| wish.plan.touched.iter().map(|value| (wish.document, *value)))
         .collect();
+    // The values that a mapping does not read any more, although it merges them.
+    let departed: HashSet<(usize, NodeId, NodeId)> = granted.iter().flat_map(departures).collect();
     for asked in open {
         // Places that have the new text of their own do not read the value any more.
         let is_left_alone = |wish: &Wish| {
@@ -203,11 +205,21 @@ fn grant(asked: &[Asked]) -> Settled {
         match (&asked.together, &asked.apart) {
             (_, Some(Ok(wish))) if is_left_alone(wish) => granted.push(wish.clone()),
             (_, Some(Ok(wish))) => {
-                // One that stays is in the way, and not one in whose place the new text stands.
-                let aliases = wish.shared.iter().flat_map(|shared| &shared.aliases);
-                let stays = |(alias, _): &&(NodeId, usize)| !written_out.contains(&(wish.document, *alias));
+                // One that stays is in the way, and not one in whose place the new text stands, or in
+                // whose mapping.
+                let aliases = wish
+                    .shared
+                    .iter()
+                    .flat_map(|shared| shared.aliases.iter().map(move |used| (shared, used)));
+                let has_left = |shared: &Shared, map: NodeId| {
+                    shared.around.iter().any(|value| departed.contains(&(wish.document, *value, map)))
+                };
+                let stays = |(shared, used): &(&Shared, &AliasUse)| {
+                    !written_out.contains(&(wish.document, used.alias))
+                        && used.merged_into.is_none_or(|map| !has_left(shared, map))
+                };
                 let alias = aliases.clone().find(stays).or(aliases.clone().next());
-                let alias = alias.map_or(wish.at, |(_, at)| *at);
+                let alias = alias.map_or(wish.at, |(_, used)| used.place);
                 refused.push((wish.clone(), RewriteRefusal::Shared(alias)));
             }
             (Err(refusal), None) | (_, Some(Err(refusal))) => {
@@ -218,6 +230,12 @@ fn grant(asked: &[Asked]) -> Settled {
     }
     granted.sort_by_key(|wish| (wish.object, wish.part, wish.carrier));
     (granted, refused)
+}
+
+/// Returns the values that a wish no longer reads, each with every value that gets other content.
+fn departures(wish: &Wish) -> impl Iterator<Item = (usize, NodeId, NodeId)> {
+    let Plan { touched, left, .. } = &wish.plan;
+    left.iter().flat_map(|value| touched.iter().map(|into| (wish.document, *value, *into)))
 }
 
 impl Asked {

@@ -1,11 +1,9 @@
 //! The effect of a dead server on a mount, and the placeholders on which it depends.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use super::{Behind, DeadServer};
 use crate::nfs::catalog::OptionId;
-use crate::nfs::placeholder::placeholders;
 use crate::nfs::settings::Recovery;
 use crate::nfs::timeouts::{self, Retry};
 use crate::subject::Subject;
@@ -27,11 +25,9 @@ const DECIDING: [OptionId; 8] = [
 /// known may be any.
 pub(super) fn undecided(subject: &Subject<'_>) -> Vec<String> {
     let decides = |token: &&Token<'_>| {
-        let option = &token.option;
-        let is_in_name = |place: Range<usize>| place.start < option.keyword().len();
         // `bg` is bg whatever follows its `=`.
-        let may_decide = option.keyword() != "bg" && token.id().is_some_and(|id| DECIDING.contains(&id));
-        placeholders(option.text()).any(is_in_name) || may_decide
+        let is_background = token.option.keyword() == "bg";
+        token.has_open_name() || !is_background && token.id().is_some_and(|id| DECIDING.contains(&id))
     };
     subject.options.unrendered().filter(decides).map(|token| token.option.text().to_owned()).collect()
 }

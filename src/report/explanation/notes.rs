@@ -6,16 +6,16 @@ use super::dead_server::retry;
 use crate::nfs::catalog::OptionId;
 use crate::nfs::timeouts::{self, Retry};
 use crate::nfs::version::Versions;
-use crate::subject::Subject;
 use crate::subject::driver::Nfs;
 use crate::subject::effective::Token;
+use crate::subject::{ReadOnlyBy, Subject};
 
 /// Returns everything that applies to the subject; without what depends on options that are
 /// `undecided`, because they are not rendered.
 pub(super) fn of(subject: &Subject<'_>, undecided: &[String]) -> Vec<Note> {
     [
         inline(subject),
-        subject.follows_claim().then(follows_claim),
+        subject.follows_claim().then(|| subject.read_only_by().map_or_else(follows_claim, read_only)),
         subject.has_idle_read_only().then(idle_read_only),
         locks(subject).filter(|_| undecided.is_empty()),
         deadline(subject).filter(|_| undecided.is_empty()),
@@ -49,6 +49,18 @@ fn inline(subject: &Subject<'_>) -> Option<Note> {
 
 fn follows_claim() -> Note {
     note("read-only", "the kubelet adds ro if the claim is read-only, which the volume does not show")
+}
+
+/// Says why the mount is read-only, whatever the claim is.
+fn read_only(by: ReadOnlyBy<'_>) -> Note {
+    let reason = match by {
+        ReadOnlyBy::Option(place) => format!("{} has ro", place.short()),
+        ReadOnlyBy::FirstAccessMode(mode) => {
+            format!("the driver adds ro because the first access mode is {mode}")
+        }
+        ReadOnlyBy::Driver => "the driver adds ro".to_owned(),
+    };
+    note("read-only", format!("every mount is read-only: {reason}"))
 }
 
 /// Notes that the kubelet hands the driver the claim's `readOnly` (`NewMounter`,

@@ -5,7 +5,7 @@ use time::Date;
 use super::{KernelRefusal, background};
 use crate::engine::{Judged, evaluate};
 use crate::finding::{Finding, Severity};
-use crate::nfs::acceptance::{self, Overlooked};
+use crate::nfs::acceptance::{self, Overlooked, Refusal};
 use crate::nfs::kernel::Kernel;
 use crate::nfs::option::MountOption;
 use crate::nfs::version::Versions;
@@ -23,6 +23,8 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
     let is_certain = |judged: &&Judged| {
         judged.finding.severity == Severity::CannotMount
             || is_refused_key(judged)
+            || judged.finding.severity != Severity::Lesser
+                && token_of(&judged.finding).is_some_and(|token| is_refused_by_all(subject, token))
             || judged.rule == BACKGROUND_MOUNT
                 && token_of(&judged.finding).is_some_and(|token| is_refused_background(subject, token))
             || judged.rule != BACKGROUND_MOUNT
@@ -113,6 +115,21 @@ fn is_refused_background(subject: &Subject<'_>, token: &Token<'_>) -> bool {
         && !token.is_unrendered
         && token.option.keyword() == "bg"
         && token.option.value().is_some_and(|value| !value.is_empty())
+}
+
+/// Returns true if neither mount.nfs nor any kernel takes an option as it is written, although a driver
+/// that may fold or trim can pass on another one.
+fn is_refused_by_all(subject: &Subject<'_>, token: &Token<'_>) -> bool {
+    let is_overlooked =
+        |refusal: Refusal| token.is_beside_sloppy && refusal.overlooked() != Overlooked::Never;
+    let is_passed_on = || subject.options.effective().any(|passed| std::ptr::eq(passed, token));
+    token.in_force
+        && !token.is_unrendered
+        && !token.is_drivers_own
+        && is_passed_on()
+        && subject.driver.known.is_read()
+        && !background::is_marked(token)
+        && token.acceptance.refusal.is_some_and(|refusal| !is_overlooked(refusal))
 }
 
 /// Returns true if an option is refused because a quote is part of it: the kernel cuts the text between

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::NodeDeserializer;
 use super::hint::{Wanted, of, pair};
 use crate::source::rewrite::{Replacement, element, line_end, line_start, newline};
+use crate::source::scalar::BLANKS;
 use crate::source::tree::{Content, NodeId, Style, Tree};
 
 /// The reason why options are not written in another form.
@@ -63,7 +64,7 @@ pub(super) fn respelt(
     match (&written.content, wanted, item) {
         (Content::Alias(_), ..) => Err(Obstacle::Shared),
         (Content::Scalar { style: Style::Literal | Style::Folded, .. }, Wanted::Texts, None) => {
-            let block = tree.source.get(span.clone()).unwrap_or_default().trim_end();
+            let block = tree.source.get(span.clone()).unwrap_or_default().trim_end_matches(BLANKS);
             let start = block_header(tree.source, span.start)?;
             begins_value(tree.source, start)?;
             Ok(at(start..span.start + block.len(), format!("[{}]", elements.join(", "))))

@@ -47,7 +47,9 @@ pub fn apart(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, RewriteRef
                 _ => FieldValue::List(change.new),
             };
             let field = Field { name, value };
-            field::add_last(layout, map, field)
+            let mut plan = field::add_last(layout, map, field)?;
+            plan.left.extend(layout.value(change.place).map(|value| layout.tree.target(value)));
+            Ok(plan)
         }
         Detour::Outer(alias) => {
             Err(RewriteRefusal::Outer(layout.tree.written(alias).map_or(0, |node| node.span.start)))

@@ -7,6 +7,7 @@ use super::gaps::{self, Item};
 use super::lines::{column, line_end, line_start, newline};
 use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, render, string};
 use crate::source::object::Layout;
+use crate::source::scalar::BLANKS;
 use crate::source::tree::{Content, NodeId, Style};
 
 /// Returns the plan that carries out `change` in the list `value`.
@@ -267,7 +268,7 @@ impl List<'_, '_> {
         let line = self.text(item.begin..line_end(self.layout.text, item.begin));
         let line = line.strip_prefix('-').unwrap_or_default();
         // Some files have two spaces after the dash.
-        let gap = line.get(..line.len() - line.trim_start().len()).filter(|gap| *gap != line);
+        let gap = line.get(..line.len() - line.trim_start_matches(BLANKS).len()).filter(|gap| *gap != line);
         format!("{indent}-{}", gap.filter(|gap| !gap.is_empty()).unwrap_or(" "))
     }
 

@@ -119,7 +119,8 @@ impl Search<'_> {
         let is_annotation = self.begin == 0 && self.path.iter().eq(ANNOTATIONS);
         for (key, value) in entries.iter() {
             // A value that an alias brings to its right place is read there.
-            if self.shared.contains(value) {
+            // An anchor where nothing reads it is there for its aliases.
+            if self.shared.contains(value) || self.begin == 0 && tree.is_kept_for_aliases(*value) {
                 continue;
             }
             let name = tree.text(*key).unwrap_or_default();

@@ -10,6 +10,7 @@ use super::breaks::Breaks;
 use super::closing;
 use super::properties::{self, Tagged};
 use crate::source::Problem;
+use crate::source::scalar::BLANKS;
 use crate::source::tree::{Content, Node, NodeId, Style, Tree};
 
 /// Levels of nesting that a document may have, its aliases written out.
@@ -134,7 +135,7 @@ impl<'t> Builder<'t> {
                 }
                 if style == Style::Plain {
                     let written = self.text.get(span.clone()).unwrap_or_default();
-                    span.end = span.start + written.trim_end().len();
+                    span.end = span.start + written.trim_end_matches(BLANKS).len();
                 }
                 let value = borrowed(self.text, &span, value);
                 let node = Node { span, content: Content::Scalar { text: value, style, is_string } };
@@ -302,8 +303,9 @@ impl<'t> Builder<'t> {
         let dash = before.rmatch_indices('-').map(|(at, _)| at).find(|at| {
             let (line, rest) = before.split_at_checked(*at).unwrap_or_default();
             // A dash within a word or a number is none.
-            let is_bullet = rest.chars().nth(1).is_none_or(char::is_whitespace);
-            is_bullet && line.chars().next_back().is_none_or(char::is_whitespace)
+            let is_blank = |letter: char| BLANKS.contains(&letter);
+            let is_bullet = rest.chars().nth(1).is_none_or(is_blank);
+            is_bullet && line.chars().next_back().is_none_or(is_blank)
         });
         if let (Some(dash), Some(node)) = (dash, self.tree.nodes.get_mut(list)) {
             node.span.start = dash;
@@ -325,9 +327,9 @@ fn without_properties(text: &str, span: Range<usize>, anchor: usize, tagged: boo
     }
     let mut start = span.start;
     while let Some(rest) = text.get(start..).filter(|rest| rest.starts_with(['&', '!'])) {
-        let property = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        let property = rest.find(BLANKS).unwrap_or(rest.len());
         let after = rest.get(property..).unwrap_or_default();
-        start += property + (after.len() - after.trim_start().len());
+        start += property + (after.len() - after.trim_start_matches(BLANKS).len());
     }
     if start >= span.end && span.end > span.start { span.end..span.end } else { start..span.end.max(start) }
 }

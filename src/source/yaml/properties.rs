@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use saphyr_parser::Tag;
 
+use crate::source::scalar::BLANKS;
 use crate::source::{Fault, Problem};
 
 /// The value that kubectl reads from a scalar with a tag.
@@ -58,7 +59,7 @@ write the value itself, or base64 without the tag",
 pub(super) fn check(text: &str, span: &Range<usize>) -> Result<(), Problem> {
     let mut at = span.start;
     while let Some(rest) = text.get(at..).filter(|rest| rest.starts_with(['&', '*', '!'])) {
-        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '[' | ']' | '{' | '}'));
+        let end = rest.find(|c: char| BLANKS.contains(&c) || matches!(c, '[' | ']' | '{' | '}'));
         let property = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
         let is_tag = property.starts_with('!');
         let name = property.get(1..).unwrap_or_default();
@@ -79,7 +80,7 @@ pub(super) fn check(text: &str, span: &Range<usize>) -> Result<(), Problem> {
         }
         let length = 1 + name.len();
         let behind = rest.get(length..).unwrap_or_default();
-        at += length + (behind.len() - behind.trim_start().len());
+        at += length + (behind.len() - behind.trim_start_matches(BLANKS).len());
     }
     Ok(())
 }
@@ -94,7 +95,7 @@ pub(super) fn check(text: &str, span: &Range<usize>) -> Result<(), Problem> {
 /// When one of them stands in it or after it.
 pub(super) fn check_plain(text: &str, span: &Range<usize>) -> Result<(), Problem> {
     let written = text.get(span.clone()).unwrap_or_default();
-    let behind = text.get(span.end..).unwrap_or_default().trim_start();
+    let behind = text.get(span.end..).unwrap_or_default().trim_start_matches(BLANKS);
     let is_cut = behind.strip_prefix(':').is_some_and(|behind| behind.starts_with([',', ']', '}', '[', '{']));
     if written.contains('?') || written.starts_with(':') || is_cut {
         let message =

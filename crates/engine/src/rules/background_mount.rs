@@ -258,6 +258,24 @@ fn is_useless(subject: &Subject<'_>, carrier: &Carrier<'_>) -> bool {
     subject.driver.known.is_read() && carrier.has_lost_options() && (is_refused() || is_never_mounted())
 }
 
+/// Says what becomes of a `bg` whose whitespace is a part of its name.
+const fn with_whitespace(token: &Token<'_>) -> &'static str {
+    if token.is_beside_sloppy {
+        "is ignored with sloppy because of its whitespace; without it, it is a background mount"
+    } else {
+        "fails every mount because of its whitespace; without it, it is a background mount"
+    }
+}
+
+/// Says what becomes of a `bg` in the dress of a command line that reaches mount as an option.
+const fn behind_switch(token: &Token<'_>) -> &'static str {
+    if token.is_beside_sloppy {
+        "is ignored with sloppy; without -o it is a background mount"
+    } else {
+        "is no option of mount(8), and every mount fails; without -o it is a background mount"
+    }
+}
+
 /// Reports `piece`, which is `word` to some layer: to all of them where it is
 /// one option of its element as it stands.
 fn report(
@@ -287,6 +305,7 @@ fn report(
     let is_argument_of_mount = subject.driver.one_element && site.element > 0;
     let is_behind_switch = !is_option && piece.trim_start().starts_with('-');
     let later_fg = later_fg.filter(|_| !(is_behind_switch && is_argument_of_mount));
+    let is_no_option = !is_argument_of_mount && subject.driver.known.is_read();
     let token = subject.options.at(&site).filter(|token| token.in_force);
     let is_refused = token.is_some_and(|token| {
         let effective = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
@@ -298,11 +317,12 @@ fn report(
     // `vfs_parse_monolithic_sep`.
     let is_kept_apart = !subject.may_fold()
         && reading::background_word(piece, Latitude { folds: false, trims: false }).is_none()
-        && token.is_some_and(|token| token.acceptance.refusal.is_some() && !token.is_beside_sloppy);
-    let what = if is_clear && is_kept_apart && subject.driver.known.is_read() {
-        "fails every mount because of its whitespace; without it, it is a background mount"
-    } else if is_clear && is_behind_switch && !is_argument_of_mount && subject.driver.known.is_read() {
-        "is no option of mount(8), and every mount fails; without -o it is a background mount"
+        && subject.driver.known.is_read();
+    let spaced = token.filter(|token| is_clear && is_kept_apart && token.acceptance.refusal.is_some());
+    let what = if let Some(token) = spaced {
+        with_whitespace(token)
+    } else if let Some(token) = token.filter(|_| is_clear && is_behind_switch && is_no_option) {
+        behind_switch(token)
     } else if is_clear && is_refused && subject.driver.known.is_read() {
         "fails the mount with NFSv4, and makes a background mount with NFSv3"
     } else if is_clear && token.zip(later_fg).is_some_and(|(bg, fg)| subject.is_order_open(bg, fg)) {

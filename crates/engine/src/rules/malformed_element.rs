@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::unknown_option::{MISSING_VALUE, OtherVersion};
 use super::{About, Actions, Example, Rule, RuleContext, is_refused_alone, offer, offer_instead, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
+use crate::nfs::acceptance::{Overlooked, Refusal};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::Meant;
 use crate::nfs::option::{MountOption, Piece};
@@ -325,7 +326,7 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
     let is_beyond_driver =
         token.meant.as_ref().is_some_and(|meant| meant.pieces > 1) || malformation == Malformation::NoKeyword;
     let severity = match severity {
-        Severity::CannotMount if is_beyond_driver => Severity::CannotMount,
+        Severity::CannotMount if is_beyond_driver && !is_overlooked(token) => Severity::CannotMount,
         severity => severity_of(check.subject, token, severity),
     };
     let message = check.about(token, what);
@@ -358,14 +359,25 @@ fn remedy_of(malformation: Malformation) -> Option<Cow<'static, str>> {
     is_control.then_some(Cow::Borrowed("delete the control character"))
 }
 
-/// Returns the severity of a fault in an option: less where mount(8) keeps the option to itself, or
-/// where the driver mends it.
+/// Returns true if kernels ignore an option beside `sloppy` (measured: `sloppy,foo` exit 0). mount(8)
+/// refuses one without a name before that.
+fn is_overlooked(token: &Token<'_>) -> bool {
+    let overlooked = token.acceptance.refusal.map_or(Overlooked::Never, Refusal::overlooked);
+    token.is_beside_sloppy
+        && overlooked != Overlooked::Never
+        && token.malformation != Some(Malformation::NoKeyword)
+}
+
+/// Returns the severity of a fault in an option: less where mount(8) keeps the option to itself, where
+/// the driver mends it, or where kernels ignore it.
 fn severity_of(subject: &Subject<'_>, token: &Token<'_>, severity: Severity) -> Severity {
     match severity {
         // Such a word never reaches the kernel, so it breaks no mount.
         _ if token.entry().is_some_and(|entry| entry.consumers.end_before_kernel()) => Severity::Lesser,
         // A driver that trims or folds may pass it on as a good option.
-        Severity::CannotMount if subject.driver.case != Case::Kept => Severity::Proper,
+        Severity::CannotMount if subject.driver.case != Case::Kept || is_overlooked(token) => {
+            Severity::Proper
+        }
         severity => severity,
     }
 }

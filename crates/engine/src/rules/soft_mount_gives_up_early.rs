@@ -61,6 +61,10 @@ fn check(check: &mut RuleContext<'_, '_>) {
     let Some(token) = soft_option(check) else {
         return;
     };
+    // It may become another timeout, or hard.
+    if check.subject.options.may_hold_others() {
+        return;
+    }
     let settings = check.subject.options.settings();
     let major = major_timeout(settings);
     let least = check.setting("seconds");

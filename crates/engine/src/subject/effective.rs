@@ -4,11 +4,14 @@
 mod layout;
 mod shell;
 
+use std::ops::Range;
+
 use super::driver::Driver;
 use crate::nfs::acceptance::{self, Acceptance};
 use crate::nfs::catalog::{Entry, OptionId, OptionSet};
 use crate::nfs::disguised::Meant;
 use crate::nfs::option::{self, MountOption};
+use crate::nfs::placeholder::placeholders;
 use crate::nfs::reading::is_blank;
 use crate::nfs::settings::Settings;
 use crate::site::Site;
@@ -88,6 +91,12 @@ impl<'m> Token<'m> {
         self.site.is_some() && self.in_force && !self.is_drivers_own && !self.is_unrendered
     }
 
+    /// Returns true if a program may still fill in its name, or a part of it.
+    pub fn has_open_name(&self) -> bool {
+        let is_in_name = |place: Range<usize>| place.start < self.option.keyword().len();
+        self.is_unrendered && placeholders(self.option.text()).any(is_in_name)
+    }
+
     /// Returns true if it is the keyword `bg`, whatever its value. With `fold`, also in capitals or
     /// with white space around it.
     pub fn is_background(&self, fold: bool) -> bool {
@@ -159,6 +168,7 @@ pub struct Options<'m> {
     /// The words of what is written.
     words: OptionSet,
     has_unrendered: bool,
+    may_hold_others: bool,
     is_cut_short: bool,
     is_several_words: bool,
     adds_words: bool,
@@ -222,6 +232,12 @@ impl<'m> Options<'m> {
     /// there once the file is rendered.
     pub const fn has_unrendered(&self) -> bool {
         self.has_unrendered
+    }
+
+    /// Returns true if options that are not named may reach the mount once the file is rendered: a
+    /// placeholder in the value of an option leaves its name.
+    pub const fn may_hold_others(&self) -> bool {
+        self.may_hold_others
     }
 
     /// Returns the options that reach the mount and have placeholders.

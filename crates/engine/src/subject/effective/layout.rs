@@ -1,5 +1,6 @@
 //! Runs the steps of a driver's row over the carriers of one subject.
 
+mod disguise;
 mod rewriting;
 mod version;
 
@@ -7,9 +8,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::{Malformation, Options, Token};
+use super::{Options, Token};
 use crate::nfs::catalog::{OptionId, OptionSet};
-use crate::nfs::disguised;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::placeholder::placeholders;
 use crate::nfs::reading;
@@ -73,9 +73,11 @@ pub(crate) fn lay_out<'m>(
                 !is_elsewhere && key.role.holds_options()
             })
     };
-    options.has_unrendered |= facts.may_be_any_driver
+    let is_open = facts.may_be_any_driver
         || facts.is_in_tree_nfs && facts.unrendered_annotation.is_some()
         || facts.unrendered_keys().next().is_some() && reads_keys();
+    options.has_unrendered |= is_open;
+    options.may_hold_others |= is_open;
     (options, defaults)
 }
 
@@ -139,7 +141,7 @@ impl<'m> Assembly<'m> {
             if option::is_plain(element) {
                 self.add_option(element, Some(site(0..element.len())), true, carrier.in_force);
                 if self.tokens.last().is_some_and(|token| token.entry().is_none()) {
-                    self.look_behind_disguise(start);
+                    disguise::mark(self.tokens.get_mut(start..).unwrap_or_default());
                 }
                 self.add_part(element, start, carrier);
                 continue;
@@ -159,36 +161,10 @@ impl<'m> Assembly<'m> {
                     self.add_part(piece.text, piece_start, carrier);
                 }
             }
-            self.look_behind_disguise(start);
+            disguise::mark(self.tokens.get_mut(start..).unwrap_or_default());
             if !splits {
                 self.add_part(element, start, carrier);
             }
-        }
-    }
-
-    /// Marks what is meant otherwise than it is written in the element whose tokens
-    /// are those from `start` on.
-    fn look_behind_disguise(&mut self, start: usize) {
-        let mut tokens = self.tokens.get_mut(start..).unwrap_or_default();
-        while let Some((head, tail)) = tokens.split_first_mut() {
-            let texts: Vec<&str> = [&*head]
-                .into_iter()
-                .chain(&*tail)
-                .take(disguised::MOST_PIECES)
-                .take_while(|token| !token.is_unrendered && !token.is_drivers_own)
-                .map(|token| token.option.text())
-                .collect();
-            let meant = disguised::meant(&texts);
-            let others = meant.as_ref().map_or(0, |meant| meant.pieces.saturating_sub(1));
-            if let Some(meant) = meant {
-                head.malformation.get_or_insert(Malformation::Disguised);
-                head.meant = Some(Box::new(meant));
-            }
-            let (continued, rest) = tail.split_at_mut_checked(others).unwrap_or_default();
-            for token in continued {
-                token.malformation = Some(Malformation::Continued);
-            }
-            tokens = rest;
         }
     }
 
@@ -387,7 +363,9 @@ impl<'m> Assembly<'m> {
             words.insert(word);
         }
         let may_reach = |token: &Token<'_>| token.in_force || !driver.known.is_read();
-        let has_unrendered = tokens.iter().any(|token| token.is_unrendered && may_reach(token));
+        let mut unrendered = tokens.iter().filter(|token| token.is_unrendered && may_reach(token)).peekable();
+        let has_unrendered = unrendered.peek().is_some();
+        let may_hold_others = unrendered.any(Token::has_open_name);
         let mut options = Options {
             tokens,
             order,
@@ -395,6 +373,7 @@ impl<'m> Assembly<'m> {
             irregular,
             words,
             has_unrendered,
+            may_hold_others,
             is_cut_short,
             is_several_words,
             adds_words,

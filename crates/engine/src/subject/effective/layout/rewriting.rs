@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Assembly, Part};
+use super::{Assembly, Part, disguise};
 use crate::nfs::acceptance::names_version;
 use crate::nfs::option::{self, MountOption};
 use crate::subject::effective::Token;
@@ -65,7 +65,7 @@ impl<'m> Assembly<'m> {
         self.parts = kept;
     }
 
-    /// Changes the text of a part, and its option where it holds only one.
+    /// Changes the text of a part, and its options where it still holds as many.
     pub(super) fn rewrite(&mut self, index: usize, change: impl FnOnce(&str) -> String) {
         let Some(part) = self.parts.get_mut(index) else { return };
         let changed = change(&part.text);
@@ -73,11 +73,17 @@ impl<'m> Assembly<'m> {
             return;
         }
         let tokens = self.tokens.get_mut(part.tokens.clone()).unwrap_or_default();
-        // A text of several options is not that of one token.
-        if let [token] = tokens
-            && !changed.contains(',')
-        {
-            token.replace_option(MountOption::new(changed.clone()));
+        // A text of more or fewer options is not that of these tokens.
+        let pieces: Vec<&str> = option::pieces(&changed).collect();
+        // Nothing may be left of a single one.
+        let pieces = if pieces.is_empty() { vec![changed.as_str()] } else { pieces };
+        if pieces.len() == tokens.len() {
+            for (token, piece) in tokens.iter_mut().zip(pieces) {
+                token.replace_option(MountOption::new(piece.to_owned()));
+            }
+            if tokens.len() > 1 {
+                disguise::mark_again(tokens);
+            }
         }
         part.text = changed.into();
     }
