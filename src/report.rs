@@ -361,15 +361,11 @@ impl Report {
         self.complete &= self.errors.is_empty();
         self.summary.exempted = self.exempted();
         self.summary.not_judged = self.not_judged.len();
-        self.summary.warned = self
-            .subjects
-            .iter()
-            .filter(|subject| {
-                // An object counts once, by the gravest that happens to it.
-                subject.decision != "deny"
-                    && subject.findings.iter().any(|finding| finding.action == Reported::Warn)
-            })
-            .count();
+        // An object counts once, by the gravest that happens to it.
+        let is_warned = |subject: &&SubjectReport| {
+            subject.decision != "deny" && subject.findings.iter().any(|found| found.action == Reported::Warn)
+        };
+        self.summary.warned = self.subjects.iter().filter(is_warned).count();
         if statistics {
             // Ordered by code, so that two runs write the same report.
             let mut counts: BTreeMap<(Code, &'static str), usize> = BTreeMap::new();

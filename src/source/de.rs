@@ -271,11 +271,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DeserializeError> {
-        if matches!(self.tree.node(self.id).map(|node| &node.content), Some(Content::List { .. })) {
-            // A structure that serde derives takes the items of a list for its fields.
-            let error: DeserializeError = de::Error::invalid_type(Unexpected::Seq, &visitor);
-            return Err(error.within(self.offset()));
-        }
+        filled::refuse_list(self, &visitor)?;
         let fields: &[&str] = match name {
             "Labels" | "Annotations" => return self.deserialize_map(visitor),
             "Metadata" => &["name", "annotations"],

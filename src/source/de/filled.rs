@@ -1,10 +1,22 @@
 //! Stands in for a map that a program has still to fill in.
 
 use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::{DeserializeError, NodeDeserializer};
+
+/// Refuses a list in the place of a structure: one that serde derives takes the items for its fields.
+pub(super) fn refuse_list(
+    at: NodeDeserializer<'_>,
+    wanted: &dyn de::Expected,
+) -> Result<(), DeserializeError> {
+    if at.tree.items(at.id).is_none() {
+        return Ok(());
+    }
+    let error: DeserializeError = de::Error::invalid_type(de::Unexpected::Seq, wanted);
+    Err(error.within(at.offset()))
+}
 
 /// The map for a placeholder that a program fills in with one. The value of each of its fields is what
 /// is written; without any it has one entry, of which the key is that, too.
