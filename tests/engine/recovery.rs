@@ -1,4 +1,4 @@
-//! `hard`, `soft`, `softerr` and `softreval`: what is said of them is true when it is carried out.
+//! Tests of `hard`, `soft`, `softerr` and `softreval`: what is said of them is true when it is carried out.
 
 use nfs_mount_guard::engine::Evaluation;
 use nfs_mount_guard::engine::fix::{Scope, fix_all};
@@ -46,7 +46,7 @@ fn of<T>(object: &Value, look: impl FnOnce(&Subject<'_>, &Evaluation) -> T) -> T
     judge(&object.to_string(), &Policy::default(), look)
 }
 
-/// What the mount gets.
+/// The recovery that the mount gets, and its softreval.
 fn outcome(subject: &Subject<'_>) -> (Recovery, bool) {
     let settings = subject.options.settings();
     (settings.recovery, settings.softreval)

@@ -97,6 +97,32 @@ fn an_option_means_what_its_value_says() {
     }
 }
 
+/// The kernel keeps the family of a `proto=` before a `tcp`: both count.
+#[test]
+fn a_family_that_stays_is_named_and_not_dropped() {
+    for (options, stays) in
+        [(["proto=tcp6", "tcp"], true), (["proto=rdma6", "rdma"], true), (["proto=rdma", "tcp"], false)]
+    {
+        for object in objects(&options) {
+            of(&object, |subject, evaluation| {
+                let mut found =
+                    evaluation.findings.iter().filter(|judged| judged.rule.name == "ambiguous-options");
+                let finding = &found.next().expect("a conflict").finding;
+                let is_named =
+                    finding.message.remedy.as_deref().is_some_and(|remedy| remedy.contains("IPv6"));
+                assert_eq!((is_named, finding.fix.is_none()), (stays, stays), "{options:?}");
+                let conflicts = Explanation::of(subject, "", 0, None).conflicts;
+                let about = conflicts.first().and_then(|conflict| conflict.about.as_deref());
+                assert_eq!(
+                    about.is_some_and(|about| about.contains("IPv6")),
+                    stays,
+                    "{options:?}: {about:?}"
+                );
+            });
+        }
+    }
+}
+
 /// Before 6.5 no kernel knows `xprtsec`, and since then it is for TCP.
 #[test]
 fn security_of_another_transport_than_tcp_is_refused_by_every_kernel() {

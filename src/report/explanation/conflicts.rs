@@ -148,9 +148,16 @@ fn conflict(subject: &Subject<'_>, group: Group, tokens: &[&Token<'_>]) -> Optio
     let keeps =
         options.iter().skip(off.map_or(0, |at| at + 1)).any(|option| is_of(OptionId::Softerr)(&option))
             && is_of(OptionId::Soft)(&options.last()?);
+    let about = if keeps {
+        Some("the error; the softreval of softerr stays on since Linux 5.6")
+    } else if group.id() == OptionId::Proto && saying::keeps_ipv6(options.iter().copied()) {
+        Some("the transport; the kernel takes IPv6 addresses alone")
+    } else {
+        None
+    };
     Some(Conflict {
         winner,
-        about: keeps.then(|| "the error; the softreval of softerr stays on since Linux 5.6".to_owned()),
+        about: about.map(ToOwned::to_owned),
         depends,
         options: options.iter().map(|option| option.text().to_owned()).collect(),
     })

@@ -1,4 +1,4 @@
-//! What an option says, however it is spelled: two options of one group say the same, or one of them
+//! The saying of an option, however it is spelled: two options of one group say the same, or one of them
 //! loses.
 
 use super::acceptance::{Transport, are_rivals};
@@ -64,11 +64,20 @@ impl<'o> Saying<'o> {
     }
 }
 
-/// Returns true for a `proto=` or a `mountproto=` that asks for IPv6.
+/// Returns true for a `proto=` or a `mountproto=` that requests IPv6.
 pub fn is_ipv6(option: &MountOption<'_>) -> bool {
     let is_netid = |id| matches!(id, OptionId::Proto | OptionId::Mountproto);
     option.entry().is_some_and(|entry| is_netid(entry.id))
         && option.value().is_some_and(|value| value.ends_with('6'))
+}
+
+/// Returns true if the kernel takes IPv6 addresses alone, although the last word on the transport leaves them
+/// open: it keeps the family of a `proto=` before a `tcp` (Linux `nfs_fs_context_parse_param`, `Opt_proto`).
+pub fn keeps_ipv6<'o, 'm: 'o>(options: impl DoubleEndedIterator<Item = &'o MountOption<'m>>) -> bool {
+    let is_proto =
+        |option: &&MountOption<'_>| option.entry().is_some_and(|entry| entry.id == OptionId::Proto);
+    let mut from_last = options.rev().filter(|option| transport(option).is_some());
+    from_last.next().is_some_and(|last| !is_proto(&last)) && from_last.find(is_proto).is_some_and(is_ipv6)
 }
 
 /// Returns the row of what an option says: `rdirplus=none` is `nordirplus`.
@@ -136,6 +145,21 @@ mod tests {
             let [one, other] = [one, other].map(MountOption::new);
             assert_eq!(agree(&one, &other), is_same, "{one:?} {other:?}");
             assert_eq!(agree(&other, &one), is_same, "{other:?} {one:?}");
+        }
+    }
+
+    #[test]
+    fn a_flag_leaves_the_family_of_a_proto_before_it() {
+        for (list, is_kept) in [
+            (&["proto=tcp6", "tcp"][..], true),
+            (&["proto=tcp", "proto=rdma6", "hard", "rdma"], true),
+            (&["proto=tcp6", "proto=tcp", "tcp"], false),
+            (&["tcp", "proto=tcp6"], false),
+            (&["tcp"], false),
+            (&[], false),
+        ] {
+            let options: Vec<_> = list.iter().map(|text| MountOption::new(*text)).collect();
+            assert_eq!(keeps_ipv6(options.iter()), is_kept, "{list:?}");
         }
     }
 

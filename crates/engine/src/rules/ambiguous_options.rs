@@ -229,7 +229,7 @@ fn check_group<'c, 'm>(check: &mut RuleContext<'c, 'm>, of_group: Group, written
     let way = match of_group {
         Group::RECOVERY => recovery::way_out(check, &losers, winner),
         Group::LOCKING if !is_kept => Way { remedy: None, fix: locks::keep_nolock(check, &written, &losers) },
-        _ => Way { remedy: drop_udp(check, winner), fix: all() },
+        _ => Way { remedy: transport_remedy(check, of_group, winner), fix: all() },
     };
     let message = Sentence { what: message.into(), remedy: way.remedy.map(Into::into) };
     // Whatever went, some kernel would mount something else than before.
@@ -255,12 +255,16 @@ fn is_cut_off(check: &RuleContext<'_, '_>, winner: &Token<'_>) -> bool {
     pieces.next().is_some_and(|piece| disguised::is_rest_of_value(piece.text))
 }
 
-/// Returns the remedy where the winner is a `udp`, which NMG013 rejects.
-fn drop_udp(check: &RuleContext<'_, '_>, winner: &Token<'_>) -> Option<String> {
+/// Returns the remedy where the winner is a `udp`, which NMG013 rejects, and where what loses still counts.
+fn transport_remedy(check: &RuleContext<'_, '_>, of_group: Group, winner: &Token<'_>) -> Option<String> {
     let is_udp = |token: &&Token<'_>| acceptance::transport(&token.option) == Some(Transport::Udp);
-    let is_written = winner.site.is_some() && is_udp(&winner);
-    is_written
-        .then(|| format!("drop {}", soft_mount::names(&check.options().filter(is_udp).collect::<Vec<_>>())))
+    if winner.site.is_some() && is_udp(&winner) {
+        let udp: Vec<&Token<'_>> = check.options().filter(is_udp).collect();
+        return Some(format!("drop {}", soft_mount::names(&udp)));
+    }
+    let of_transport = check.subject.options.effective().map(|token| &token.option);
+    let is_kept = of_group.id() == OptionId::Proto && saying::keeps_ipv6(of_transport);
+    is_kept.then(|| "keep one of them; with both the kernel takes IPv6 addresses alone".to_owned())
 }
 
 /// Reports `ro` and `rw` of which one has a value; false where none has. A value of `ro`
