@@ -17,7 +17,6 @@ use crate::nfs::acceptance::{Overlooked, Refusal};
 use crate::nfs::catalog::{Effect, Entry, OptionId};
 use crate::nfs::kernel::Kernel;
 use crate::nfs::reading::Reader;
-use crate::nfs::saying;
 use crate::nfs::value::kernel_number;
 use crate::nfs::version::Versions;
 use crate::site::Site;
@@ -387,7 +386,7 @@ fn unknown(subject: &Subject<'_>, token: &Token<'_>) -> &'static str {
 }
 
 fn meaning(subject: &Subject<'_>, entry: &Entry, value: Option<&str>) -> String {
-    let entry = saying::entry_of(entry, value);
+    let entry = crate::nfs::saying::entry_of(entry, value);
     let is_v3_possible = !subject.options.settings().versions.and(Versions::V3).is_empty();
     match entry.effect {
         Effect::None(why) => format!("{}; no effect: {why}", entry.meaning),

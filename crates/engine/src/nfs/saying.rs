@@ -64,7 +64,7 @@ impl<'o> Saying<'o> {
     }
 }
 
-/// Returns true for a `proto=` or a `mountproto=` that asks for IPv6.
+/// Returns true for a `proto=` or a `mountproto=` that requests IPv6.
 pub fn is_ipv6(option: &MountOption<'_>) -> bool {
     let is_netid = |id| matches!(id, OptionId::Proto | OptionId::Mountproto);
     option.entry().is_some_and(|entry| is_netid(entry.id))
