@@ -170,3 +170,12 @@ fn a_rule_is_named_only_where_its_option_was_written() {
     let first = "nfs-mount-guard wrote fg in place of bg in mountOptions (NMG001)";
     assert_eq!(told.first().map(String::as_str), Some(first), "{told:?}");
 }
+
+/// Next to `sloppy` the kernel ignores `fg=1`, which is no fg either.
+#[test]
+fn a_plain_fg_is_added_where_a_value_of_it_is_only_warned_of() {
+    let list = ["sloppy", "fg=1", "timeo=600", "retrans=2", "nfsvers=4.1"];
+    let (stored, response) = stored("rules: {sloppy: {action: warn}}", &class(&list));
+    assert_eq!(stored, json!(list.iter().chain(&["fg"]).collect::<Vec<_>>()));
+    assert_eq!(response["allowed"], true, "{response}");
+}

@@ -12,6 +12,7 @@ use crate::count::{Grouped, grouped};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity};
 use crate::kind::{Reach, Refuses};
 use crate::nfs::option::{self, MountOption};
+use crate::nfs::quotation::quoted;
 use crate::policy::Policy;
 use crate::policy::exemption::annotation_names;
 use crate::rules::{
@@ -102,7 +103,7 @@ fn evaluate_as_written(policy: &Policy, subject: &Subject<'_>, today: Date) -> E
             }
         }
     }
-    drop_repeated(&mut evaluation.findings);
+    drop_repeated(subject, &mut evaluation.findings);
     fix::winners::demote(subject, &mut evaluation.findings);
     evaluation.findings.sort_by_key(order);
     evaluation
@@ -110,7 +111,7 @@ fn evaluate_as_written(policy: &Policy, subject: &Subject<'_>, today: Date) -> E
 
 /// Drops what another finding, no milder, says already: one fault, one finding. A missing option is
 /// there and misspelled, or an unknown one is a disguised `bg`.
-fn drop_repeated(findings: &mut Vec<Judged>) {
+fn drop_repeated(subject: &Subject<'_>, findings: &mut Vec<Judged>) {
     let may_be_repeated =
         |judged: &Judged| judged.rule.about == About::Absence || judged.rule == UNKNOWN_OPTION;
     if !findings.iter().any(may_be_repeated) {
@@ -123,7 +124,7 @@ fn drop_repeated(findings: &mut Vec<Judged>) {
         .collect();
     let mut respelt: Vec<(String, Action)> = Vec::new();
     let mut background: Vec<(Site, Action)> = Vec::new();
-    let mut valued_flags: Vec<String> = Vec::new();
+    let mut valued_flags: Vec<(String, Site, Action)> = Vec::new();
     for Judged { rule, finding, action, .. } in findings.iter() {
         if *rule == BACKGROUND_MOUNT {
             background.extend(finding.site.clone().map(|site| (site, *action)));
@@ -131,10 +132,10 @@ fn drop_repeated(findings: &mut Vec<Judged>) {
             continue;
         }
         for edit in finding.fix.iter().flat_map(|fix| &fix.edits) {
-            let Edit::Replace { with, .. } = edit else { continue };
+            let Edit::Replace { with, site } = edit else { continue };
             // `fg=1` is refused, and is no fg: that is two faults.
             if *rule == REFUSED_VALUE && *finding.keyword == **with {
-                valued_flags.push((*with).to_string());
+                valued_flags.push(((*with).to_string(), site.clone(), *action));
                 continue;
             }
             for keyword in missing.iter().filter(|keyword| with.contains(**keyword)) {
@@ -145,9 +146,19 @@ fn drop_repeated(findings: &mut Vec<Judged>) {
             }
         }
     }
-    // The repair of the value writes the word.
-    for Judged { rule, finding, .. } in findings.iter_mut() {
-        if rule.about == About::Absence && valued_flags.iter().any(|flag| *flag == finding.keyword) {
+    for Judged { finding, action, .. } in
+        findings.iter_mut().filter(|judged| judged.rule.about == About::Absence)
+    {
+        let Some((flag, site, its)) = valued_flags.iter().find(|(flag, ..)| *flag == finding.keyword) else {
+            continue;
+        };
+        let element = subject.carriers.get(site.carrier).and_then(|carrier| carrier.elements.get(site.element));
+        let written = element.and_then(|element| element.get(site.range.clone())).unwrap_or_default();
+        // The node's nfsmount.conf does not apply: mount.nfs reads the name alone.
+        finding.message =
+            format!("{} is not {flag}: the option takes no value", quoted(written, element.copied())).into();
+        // The repair of the value writes the word.
+        if its >= action {
             finding.fix = None;
         }
     }
