@@ -152,7 +152,8 @@ fn drop_repeated(subject: &Subject<'_>, findings: &mut Vec<Judged>) {
         let Some((flag, site, its)) = valued_flags.iter().find(|(flag, ..)| *flag == finding.keyword) else {
             continue;
         };
-        let element = subject.carriers.get(site.carrier).and_then(|carrier| carrier.elements.get(site.element));
+        let element =
+            subject.carriers.get(site.carrier).and_then(|carrier| carrier.elements.get(site.element));
         let written = element.and_then(|element| element.get(site.range.clone())).unwrap_or_default();
         // The node's nfsmount.conf does not apply: mount.nfs reads the name alone.
         finding.message =
