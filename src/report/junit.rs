@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::plain::is_unseen;
-use super::{Report, Reported, exempted};
+use super::{FindingReport, Report, Reported, exempted};
 
 /// Returns the report as a test run.
 pub fn write(report: &Report) -> String {
@@ -51,34 +51,25 @@ pub fn write(report: &Report) -> String {
             }
             cases.push_str("    </failure>\n");
         }
-        let milder: Vec<String> = told
-            .iter()
-            .filter(|(finding, _)| finding.action < Reported::Deny)
-            .map(|(finding, list)| {
-                format!(
-                    "{}:{}:{}: {} {} {}: {}{from}",
-                    subject.file,
-                    finding.line,
-                    finding.column,
-                    finding.action.as_str(),
-                    finding.code,
-                    finding.name,
-                    finding.advised(*list)
-                )
-            })
-            .chain(exempt.iter().map(|(finding, reason)| {
-                format!(
-                    "{}:{}:{}: {} {} {}: {} (reason: {reason}){from}",
-                    subject.file,
-                    finding.line,
-                    finding.column,
-                    finding.action.as_str(),
-                    finding.code,
-                    finding.name,
-                    finding.message
-                )
-            }))
-            .collect();
+        let line = |finding: &FindingReport, said: &str| {
+            format!(
+                "{}:{}:{}: {} {} {}: {said}{from}",
+                subject.file,
+                finding.line,
+                finding.column,
+                finding.action.as_str(),
+                finding.code,
+                finding.name,
+            )
+        };
+        let milder: Vec<String> =
+            told.iter()
+                .filter(|(finding, _)| finding.action < Reported::Deny)
+                .map(|(finding, list)| line(finding, &finding.advised(*list)))
+                .chain(exempt.iter().map(|(finding, reason)| {
+                    line(finding, &format!("{} (reason: {reason})", finding.message))
+                }))
+                .collect();
         if !milder.is_empty() {
             let _ = writeln!(cases, "    <system-out>{}</system-out>", escape(&milder.join("\n")));
         }
