@@ -78,11 +78,54 @@ fn every_other_piece_is_judged_and_bg_always() {
         (&["${X}", "sloppy"], 14),
         (&["${X}", "mounthost=a", "nfsvers=3"], 19),
         (&["nfsvers=${V}", "soft", "timeo=10", "retrans=2"], 6),
+        (&["${X}", "soft", "timeo=10", "retrans=2"], 6),
+        (&["timeo=${T}", "soft", "timeo=10", "retrans=2"], 6),
+        (&["soft", "timeo=10", "retrans=2", "x-${X}"], 6),
+        (&["soft", "timeo=10", "retrans=2", "no${X}"], 6),
+        (&["soft", "timeo=10", "retrans=2", "a${X}b=c"], 6),
+        (&["soft", "retrans=0", "timeo=${T}"], 6),
     ] {
         in_file(&class(options), |_, found| {
             assert!(found.contains(&(code, Action::Deny)), "{options:?}: {found:?}");
         });
     }
+}
+
+/// A driver that sorts its list, or keeps one of each word, gives a placeholder a place by what it becomes.
+#[test]
+fn a_placeholder_before_a_soft_mount_counts_only_where_the_driver_moves_it() {
+    let options = ["${X}", "soft", "timeo=10", "retrans=2"];
+    let tells = |object: &Value| in_file(object, |_, found| found.iter().any(|(code, _)| *code == 6));
+    let in_tree = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a"},
+        "spec": {"nfs": {"server": "a", "path": "/a"}, "mountOptions": options, "accessModes": ["ReadWriteMany"]},
+    });
+    assert!(tells(&class(&options)));
+    assert!(!tells(&in_tree), "kubelet sorts the list");
+}
+
+#[test]
+fn a_soft_mount_is_not_judged_while_a_later_placeholder_may_change_it() {
+    for options in [
+        &["soft", "timeo=10", "retrans=2", "${X}"][..],
+        &["soft", "timeo=10", "h${X}", "retrans=2"],
+        &["soft", "timeo=10", "${X}"],
+        &["soft", "timeo=10", "retrans=2", "timeo=${T}"],
+        &["${X}", "timeo=10", "soft"],
+    ] {
+        let codes =
+            in_file(&class(options), |_, found| found.iter().map(|(code, _)| *code).collect::<Vec<_>>());
+        assert!(codes.contains(&5) && !codes.contains(&6), "{options:?}: {codes:?}");
+    }
+}
+
+/// Over UDP each retry doubles the wait: 40 s over TCP are a minute over UDP.
+#[test]
+fn a_soft_mount_is_judged_by_the_longer_timeout_while_the_transport_may_come() {
+    let tells = |options: &[&str]| in_file(&class(options), |_, found| found.contains(&(6, Action::Deny)));
+    assert!(tells(&["soft", "timeo=100", "retrans=3"]));
+    assert!(!tells(&["${X}", "soft", "timeo=100", "retrans=3"]));
+    assert!(tells(&["${X}", "soft", "timeo=100", "retrans=3", "proto=tcp"]));
 }
 
 #[test]

@@ -3,32 +3,37 @@
 use std::time::Duration;
 
 use super::{Behind, DeadServer};
-use crate::nfs::catalog::OptionId;
+use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::settings::Recovery;
 use crate::nfs::timeouts::{self, Retry};
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 
-/// The options whose values the effect depends on.
-const DECIDING: [OptionId; 8] = [
+/// The options that decide on the effect.
+const DECIDING: OptionSet = OptionSet::of(&[
     OptionId::Timeo,
     OptionId::Retrans,
     OptionId::Retry,
     OptionId::Vers,
+    OptionId::VersFlag,
     OptionId::Minorversion,
     OptionId::Proto,
+    OptionId::Tcp,
+    OptionId::Udp,
+    OptionId::Rdma,
     OptionId::Bg,
+    OptionId::Fg,
+    OptionId::Hard,
     OptionId::Soft,
-];
+    OptionId::Softerr,
+    OptionId::Ro,
+    OptionId::Rw,
+]);
 
-/// Returns the options that decide on the effect once they are rendered: one whose name is not
-/// known may be any.
+/// Returns the options that decide on the effect once they are rendered.
 pub(super) fn undecided(subject: &Subject<'_>) -> Vec<String> {
-    let decides = |token: &&Token<'_>| {
-        // `bg` is bg whatever follows its `=`.
-        let is_background = token.option.keyword() == "bg";
-        token.has_open_name() || !is_background && token.id().is_some_and(|id| DECIDING.contains(&id))
-    };
+    // `bg` is bg whatever follows its `=`.
+    let decides = |token: &&Token<'_>| token.option.keyword() != "bg" && token.may_become(DECIDING);
     subject.options.unrendered().filter(decides).map(|token| token.option.text().to_owned()).collect()
 }
 

@@ -108,11 +108,14 @@ pub fn refused_mount(retry: Retry, background: bool) -> Duration {
     }
 }
 
+/// The major timeouts below which a call on `NFSv4` may wait longer.
+pub const LONGER_BELOW: Duration = Duration::from_secs(30);
+
 /// Returns true if a call on a soft mount may wait longer than the major timeout: `NFSv4` with short
 /// timeouts (measured: `timeo=10,retrans=1` 13 to 22 s, `timeo=50,retrans=2` 16 to 30 s,
 /// `timeo=100,retrans=2` 30 s; `NFSv3` waits its major timeout).
 pub fn is_longer(settings: &Settings) -> bool {
-    settings.versions != Versions::V3 && major_timeout(settings) < Duration::from_secs(30)
+    settings.versions != Versions::V3 && major_timeout(settings) < LONGER_BELOW
 }
 
 /// The time for which mount.nfs queries an `NFSv3` server if packets are dropped (measured: 14 to 38 s).

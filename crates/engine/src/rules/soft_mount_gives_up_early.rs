@@ -3,21 +3,22 @@
 use super::soft_mount::soft_option;
 use super::{About, Actions, Example, Rule, RuleContext, Setting};
 use crate::finding::{Action, Code, Sentence, Severity};
-use crate::nfs::catalog::OptionId;
+use crate::nfs::acceptance::Transport;
+use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::settings::Settings;
-use crate::nfs::timeouts::{default_retrans, default_timeo, is_longer, major_timeout};
+use crate::nfs::timeouts::{LONGER_BELOW, default_retrans, default_timeo, is_longer, major_timeout};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(6),
     name: "soft-mount-gives-up-early",
     title: "Soft mount that gives up early",
     summary: "a soft mount with a short major timeout, or without retries",
-    why: "A soft mount fails every call at its major timeout: `timeo / 10 * (1 + retrans)` seconds over TCP. \
-A server that restarts or fails over is away for 30 to 120 seconds, and an NFSv4 server then needs up to 90 \
-seconds of grace. A mount that gives up earlier loses writes at every such event. `timeo` is in tenths of a \
-second: `timeo=10` is one second, not ten. `retrans=0` fails after one timeout, without a retry. \
-With NFSv4, short timeouts take longer than that: `timeo=10,retrans=1` failed after 13 to 22 s, `timeo=50,retrans=2` \
-after 16 to 30 s, so a finding says \"at least\".",
+    why: "A soft mount fails every call at its major timeout: `timeo / 10 * (1 + retrans)` seconds over TCP. A \
+server that restarts or fails over is away for 30 to 120 seconds. An NFSv4 server then needs up to 90 seconds of \
+grace. A mount that gives up earlier loses writes at every such event. `timeo` is in tenths of a second: \
+`timeo=10` is one second, not ten. `retrans=0` fails after one timeout, without a retry. With NFSv4, short \
+timeouts take longer than that, so a finding says \"at least\": `timeo=10,retrans=1` failed after 13 to 22 s, \
+`timeo=50,retrans=2` after 16 to 30 s.",
     remedy: "Use `hard`, or raise `timeo` and `retrans`: `timeo=600,retrans=2` is 180 s.",
     actions: Actions::all(Action::Deny),
     lesser: Some((Actions::all(Action::Warn), "the volume is only read")),
@@ -61,30 +62,30 @@ fn check(check: &mut RuleContext<'_, '_>) {
     let Some(token) = soft_option(check) else {
         return;
     };
-    // It may become another timeout, or hard.
-    if check.subject.options.may_hold_others() {
+    // What is not known yet may become hard, or a timeout that is long enough.
+    let may_come = |words| check.subject.options.may_override(words);
+    let is_timeo_open = may_come(OptionSet::of(&[OptionId::Timeo]));
+    let settings = check.subject.options.settings();
+    if may_come(RECOVERY)
+        || may_come(OptionSet::of(&[OptionId::Retrans]))
+        || is_timeo_open && settings.retrans != Some(0)
+    {
         return;
     }
-    let settings = check.subject.options.settings();
-    let major = major_timeout(settings);
+    let (shortest, longest, is_longer) = range(settings, may_come(TRANSPORT), may_come(VERSION));
     let least = check.setting("seconds");
-    // A value that is not known yet may be long enough.
-    let is_open = |word| check.subject.options.unrendered().any(|token| token.id() == Some(word));
-    let (timeo_is_open, retrans_is_open) = (is_open(OptionId::Timeo), is_open(OptionId::Retrans));
-    let at_least = if is_longer(settings) { "at least " } else { "" };
-    let message = if retrans_is_open || timeo_is_open && settings.retrans != Some(0) {
-        return;
+    let at_least = if is_longer { "at least " } else { "" };
+    let message = if settings.retrans == Some(0) && is_timeo_open {
+        format!("{} with retrans=0 fails calls after one timeout", check.quote(token))
     } else if settings.retrans == Some(0) {
         format!(
-            "{} with retrans=0 fails calls after one timeout ({at_least}{} s)",
-            check.quote(token),
-            major.as_secs_f64()
+            "{} with retrans=0 fails calls after one timeout ({at_least}{shortest} s)",
+            check.quote(token)
         )
-    } else if major.as_secs_f64() < f64::from(least) {
+    } else if longest < f64::from(least) {
         format!(
-            "{} fails calls after {at_least}{} s; a failover takes longer (minimum: {least} s)",
-            check.quote(token),
-            major.as_secs_f64()
+            "{} fails calls after {at_least}{shortest} s; a failover takes longer (minimum: {least} s)",
+            check.quote(token)
         )
     } else {
         return;
@@ -95,6 +96,27 @@ fn check(check: &mut RuleContext<'_, '_>) {
         None => Sentence::with_remedy(message, "use hard"),
     };
     check.report(token, severity, message, None);
+}
+
+const RECOVERY: OptionSet = OptionSet::of(&[OptionId::Hard, OptionId::Soft, OptionId::Softerr]);
+const TRANSPORT: OptionSet =
+    OptionSet::of(&[OptionId::Proto, OptionId::Tcp, OptionId::Udp, OptionId::Rdma, OptionId::VersFlag]);
+const VERSION: OptionSet = OptionSet::of(&[OptionId::Vers, OptionId::VersFlag]);
+
+/// Returns the shortest and the longest major timeout in seconds, and true if a call may wait longer than
+/// the shortest, where the transport or the version may not be known yet.
+fn range(settings: &Settings, is_transport_open: bool, is_version_open: bool) -> (f64, f64, bool) {
+    let major = major_timeout(settings).as_secs_f64();
+    let is_longer = is_longer(settings) || is_version_open && major < LONGER_BELOW.as_secs_f64();
+    if !is_transport_open {
+        return (major, major, is_longer);
+    }
+    let over = |transport| {
+        let settings = Settings { transport: Some(transport), ..settings.clone() };
+        major_timeout(&settings).as_secs_f64()
+    };
+    let (tcp, udp) = (over(Transport::Tcp), over(Transport::Udp));
+    (tcp.min(udp), tcp.max(udp), true)
 }
 
 /// Most tries that the remedy requests: more belong into `timeo`.

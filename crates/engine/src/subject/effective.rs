@@ -4,11 +4,9 @@
 mod layout;
 mod shell;
 
-use std::ops::Range;
-
 use super::driver::Driver;
 use crate::nfs::acceptance::{self, Acceptance};
-use crate::nfs::catalog::{Entry, OptionId, OptionSet};
+use crate::nfs::catalog::{Entry, OptionId, OptionSet, entries};
 use crate::nfs::disguised::Meant;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::placeholder::placeholders;
@@ -91,10 +89,18 @@ impl<'m> Token<'m> {
         self.site.is_some() && self.in_force && !self.is_drivers_own && !self.is_unrendered
     }
 
-    /// Returns true if a program may still fill in its name, or a part of it.
-    pub fn has_open_name(&self) -> bool {
-        let is_in_name = |place: Range<usize>| place.start < self.option.keyword().len();
-        self.is_unrendered && placeholders(self.option.text()).any(is_in_name)
+    /// Returns true if it may be one of these words once a program has filled its placeholders in: its
+    /// name is one of them, or a name of theirs begins with what is before its first placeholder.
+    pub fn may_become(&self, words: OptionSet) -> bool {
+        let text = self.option.text();
+        let in_name = placeholders(text).next().filter(|place| place.start < self.option.keyword().len());
+        let is_named = match in_name.and_then(|place| text.get(..place.start)) {
+            Some(start) => {
+                entries().any(|(keyword, entry)| words.contains(entry.id) && keyword.starts_with(start))
+            }
+            None => self.id().is_some_and(|id| words.contains(id)),
+        };
+        self.is_unrendered && is_named
     }
 
     /// Returns true if it is the keyword `bg`, whatever its value. With `fold`, also in capitals or
@@ -152,6 +158,15 @@ impl Malformation {
     }
 }
 
+/// An option that has a placeholder.
+#[derive(Debug, Clone, Copy)]
+struct Unrendered {
+    /// Index into `tokens`.
+    token: usize,
+    /// How many of `order` come before it; the largest number where the driver decides that by its text.
+    place: usize,
+}
+
 /// All options of a subject, and the order in which mount.nfs gets those that
 /// reach it.
 #[derive(Debug, Clone, Default)]
@@ -167,8 +182,10 @@ pub struct Options<'m> {
     irregular: Vec<(usize, usize)>,
     /// The words of what is written.
     words: OptionSet,
-    has_unrendered: bool,
-    may_hold_others: bool,
+    /// Those with placeholders that may reach the mount, in the order of `tokens`.
+    unrendered: Vec<Unrendered>,
+    /// True if a placeholder elsewhere decides which options there are.
+    may_hold_any: bool,
     is_cut_short: bool,
     is_several_words: bool,
     adds_words: bool,
@@ -231,13 +248,20 @@ impl<'m> Options<'m> {
     /// Returns true if an option that reaches the mount has a placeholder: what is missing may be
     /// there once the file is rendered.
     pub const fn has_unrendered(&self) -> bool {
-        self.has_unrendered
+        self.may_hold_any || !self.unrendered.is_empty()
     }
 
-    /// Returns true if options that are not named may reach the mount once the file is rendered: a
-    /// placeholder in the value of an option leaves its name.
-    pub const fn may_hold_others(&self) -> bool {
-        self.may_hold_others
+    /// Returns true if an option of these words may reach the mount after the last one that is known,
+    /// once the file is rendered.
+    pub fn may_override(&self, words: OptionSet) -> bool {
+        let is_of = |token: &Token<'_>| token.id().is_some_and(|id| words.contains(id));
+        let is_last = |token: Option<&Token<'_>>| token.is_some_and(|it| !it.is_drivers_own && is_of(it));
+        let last = self.order.iter().rposition(|index| is_last(self.tokens.get(*index)));
+        let may_come = |open: &Unrendered| {
+            last.is_none_or(|last| last < open.place)
+                && self.tokens.get(open.token).is_some_and(|token| token.may_become(words))
+        };
+        self.may_hold_any || self.unrendered.iter().any(may_come)
     }
 
     /// Returns the options that reach the mount and have placeholders.

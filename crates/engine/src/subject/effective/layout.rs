@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::{Options, Token};
+use super::{Options, Token, Unrendered};
 use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::placeholder::placeholders;
@@ -76,8 +76,7 @@ pub(crate) fn lay_out<'m>(
     let is_open = facts.may_be_any_driver
         || facts.is_in_tree_nfs && facts.unrendered_annotation.is_some()
         || facts.unrendered_keys().next().is_some() && reads_keys();
-    options.has_unrendered |= is_open;
-    options.may_hold_others |= is_open;
+    options.may_hold_any = is_open;
     (options, defaults)
 }
 
@@ -352,28 +351,36 @@ impl<'m> Assembly<'m> {
             ..
         } = self;
         let mut order = Vec::with_capacity(tokens.len());
-        // `bg` is bg whatever follows its `=`.
-        let is_known = |index: &usize| {
-            tokens.get(*index).is_some_and(|token| !token.is_unrendered || token.option.keyword() == "bg")
-        };
-        order.extend(parts.iter().chain(&kept_back).flat_map(|part| part.tokens.clone()).filter(is_known));
+        let mut places = Vec::new();
+        for index in parts.iter().chain(&kept_back).flat_map(|part| part.tokens.clone()) {
+            let Some(token) = tokens.get(index) else { continue };
+            // `bg` is bg whatever follows its `=`.
+            if !token.is_unrendered || token.option.keyword() == "bg" {
+                order.push(index);
+            } else {
+                places.push((index, order.len()));
+            }
+        }
         mark_sloppy(&mut tokens, &order);
         let mut words = OptionSet::default();
         for word in tokens.iter().filter(|token| token.is_written()).filter_map(Token::id) {
             words.insert(word);
         }
         let may_reach = |token: &Token<'_>| token.in_force || !driver.known.is_read();
-        let mut unrendered = tokens.iter().filter(|token| token.is_unrendered && may_reach(token)).peekable();
-        let has_unrendered = unrendered.peek().is_some();
-        let may_hold_others = unrendered.any(Token::has_open_name);
+        let is_open = |(_, token): &(usize, &Token<'_>)| token.is_unrendered && may_reach(token);
+        let unrendered = tokens.iter().enumerate().filter(is_open).map(|(token, _)| {
+            let found = places.iter().find(|(index, _)| *index == token).filter(|_| keeps_places(driver));
+            Unrendered { token, place: found.map_or(usize::MAX, |(_, place)| *place) }
+        });
+        let unrendered = unrendered.collect();
         let mut options = Options {
             tokens,
             order,
             parts,
             irregular,
             words,
-            has_unrendered,
-            may_hold_others,
+            unrendered,
+            may_hold_any: false,
             is_cut_short,
             is_several_words,
             adds_words,
@@ -386,6 +393,12 @@ impl<'m> Assembly<'m> {
 
 fn by_version<'d>(version: Option<&str>, v3: &'d [&'d str], v4: &'d [&'d str]) -> &'d [&'d str] {
     if version.is_some_and(|version| version.starts_with('4')) { v4 } else { v3 }
+}
+
+/// Returns true if the driver passes each element at the place where it is written, whatever its text.
+fn keeps_places(driver: &Driver) -> bool {
+    let moves = |step: &Step| matches!(step, Step::Sort | Step::KeepFirstOfEqual | Step::OnePerKeyword);
+    !driver.steps.iter().any(moves)
 }
 
 fn mark_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {
