@@ -24,10 +24,11 @@ pub(super) static RULE: Rule = Rule {
     name: "ambiguous-options",
     title: "Conflicting options",
     summary: "two options that contradict each other",
-    why: "Of `hard` and `soft`, `ro` and `rw`, or two values of `timeo`, the last one in the string wins. Which \
-one is last is another question: the kubelet sorts the list of an in-tree NFS volume, so `[soft, hard]` is mounted \
-soft, `timeo=7` beats `timeo=600`, and an `rw` undoes `readOnly: true`; a CSI driver may append options of its \
-own; `lock` with `local_lock=` depends on the kernel. The manifest then shows another option than the one in effect.",
+    why: "Of `hard` and `soft`, `ro` and `rw`, or two values of `timeo`, the last one in the string wins. The \
+last one written need not be that one. The kubelet sorts the list of an in-tree NFS volume, so `[soft, hard]` is \
+mounted soft, `timeo=7` beats `timeo=600`, and an `rw` undoes `readOnly: true`. A CSI driver may append options \
+of its own. The effect of `lock` with `local_lock=` depends on the kernel. The manifest then shows another \
+option than the one in effect.",
     remedy: "Keep the intended one and remove the other.",
     actions: Actions::all(Action::Deny),
     lesser: Some((Actions::all(Action::Warn), "every layer agrees on the one that is written last")),

@@ -22,13 +22,13 @@ pub(super) static RULE: Rule = Rule {
     name: "background-mount",
     title: "Failed mount reported as success (bg)",
     summary: "bg in any place that contains options: a failed mount looks successful",
-    why: "With `bg`, mount.nfs exits 0 although the mount failed, and retries in the background. The kubelet trusts \
-the exit code: the Pod starts on an empty directory of the node's local disk and writes \
-there. When the mount succeeds later, perhaps after days, it hides those files. The keyword counts in any place \
-and with any value: `hard,bg` in one element, `bg=0`, in the legacy annotation, in \
-`volumeAttributes`, and as `BG` where the driver lower-cases its options. Quotes and backslashes hide nothing: \
-mount(8) before and since util-linux 2.40, mount.nfs and drivers that run a shell read them differently, so every \
-text between two commas counts, as in `context=\"a,bg,c\"`, `\"bg\"` or `b\\g`.",
+    why: "With `bg`, mount.nfs exits 0 although the mount failed, and retries in the background. The kubelet \
+trusts the exit code: the Pod starts on an empty directory of the node's local disk and writes there. When the \
+mount succeeds later, perhaps after days, it hides those files. The keyword counts in any place and with any \
+value: `hard,bg` in one element, `bg=0`, in the legacy annotation, in `volumeAttributes`, and as `BG` where the \
+driver lower-cases its options. Quotes and backslashes hide nothing: mount(8), mount.nfs and drivers that run a \
+shell read them differently. So every text between two commas counts, as in `context=\"a,bg,c\"`, `\"bg\"` or \
+`b\\g`.",
     remedy: "Replace `bg` with `fg`. A class's parameters, a volume's attributes and the volumes of a Pod are \
 immutable: delete and recreate the object. The Pod template of a workload can be changed, but for that of a Job.",
     actions: Actions::all(Action::Deny),

@@ -11,9 +11,9 @@ pub(super) static RULE: Rule = Rule {
     name: "cost-or-staleness",
     title: "Costly or stale attribute cache",
     summary: "noac, actimeo=0, nocto, or attributes cached for very long",
-    why: "`noac` and `actimeo=0` ask the server for attributes before every operation, and `noac` makes every \
-write synchronous: slow, a load that can bring a server down, and no replacement for locks. `nocto` and long \
-cache times do the opposite: a Pod does not see for minutes what another one wrote.",
+    why: "`noac` and `actimeo=0` request attributes from the server before every operation, and `noac` makes \
+every write synchronous. Both are slow, can overload a server, and do not replace locks. `nocto` and long cache \
+times do the opposite: a Pod does not see for minutes what another one wrote.",
     remedy: "Keep the defaults (3 to 60 seconds); use locks where Pods share files.",
     actions: Actions::all(Action::Audit),
     lesser: None,

@@ -8,10 +8,10 @@ pub(super) static RULE: Rule = Rule {
     name: "duplicate-volume-handle",
     title: "Volume handle used twice",
     summary: "a PersistentVolume whose CSI driver and volumeHandle another one has, too",
-    why: "The kubelet knows a CSI volume by its driver and its `volumeHandle` alone. Two PersistentVolumes with the \
-same handle are one volume to it, also if their attributes are equal: a Pod that mounts both never starts, and on one \
-node the second Pod may get the server, the share and the options of the first. The API server and the drivers accept \
-such volumes.",
+    why: "The kubelet knows a CSI volume by its driver and its `volumeHandle` alone. Two PersistentVolumes with \
+the same handle are one volume to it, also if their attributes are equal. A Pod that mounts both never starts. \
+On one node the second Pod may get the server, the share and the options of the first. The API server and the \
+drivers accept such volumes.",
     remedy: "Give each PersistentVolume a `volumeHandle` of its own, such as `SERVER#SHARE#NAME`. A handle cannot be \
 changed, so the volume has to be deleted and recreated. If several claims need the same share, create a volume for each.",
     actions: Actions::all(Action::Warn),

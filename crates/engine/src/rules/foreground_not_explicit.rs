@@ -10,9 +10,9 @@ pub(super) static RULE: Rule = Rule {
     name: "foreground-not-explicit",
     title: "Foreground mount not requested (no fg)",
     summary: "fg is not set: nfsmount.conf of the node decides whether a failed mount is reported",
-    why: "Leaving `bg` out is not enough. mount.nfs also reads the node's `/etc/nfsmount.conf`, and a line \
-`Background=True` there makes every mount a background mount whose options have no `fg`. The Kubernetes API \
-does not show that file. `fg=1` is not `fg`: the kernel refuses it.",
+    why: "Leaving `bg` out is not enough. mount.nfs also reads the node's `/etc/nfsmount.conf`. A line \
+`Background=True` there makes every mount without `fg` a background mount. The Kubernetes API does not show that \
+file. `fg=1` is not `fg`: the kernel refuses it.",
     remedy: "Add `fg`. It is the default of mount.nfs, so nothing else changes.",
     actions: Actions::all(Action::Deny).relaxed(Action::Warn),
     lesser: None,

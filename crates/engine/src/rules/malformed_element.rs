@@ -31,16 +31,18 @@ rules. A comma inside an element makes two options of it, which defeats every ch
 elements, and the kubelet's sort as well. Whitespace is part of the option's name: ` bg` is not `bg`, it is an \
 unknown option. A double quote hides a comma from mount.nfs but not from the kernel, so `x=\"a,soft,b\"` \
 smuggles `soft` past the one and into the other. A quote that only another element closes makes one option of \
-the text between them. mount(8) of util-linux 2.40 and newer takes a comma after a backslash as a part of the \
-option, that of 2.42 a quote as well; older ones, mount.nfs and the kernel do not. A driver that runs mount through a \
-shell lets `$`, `;` and their like make other options, or commands, of an element. Only the SELinux `context=` options may be \
-quoted, and both quotes belong in one element. A quote or backslash that changes the meaning is also denied on a \
-provisioner's volume, and, next to an option that only NFS has, if the object does not show whether it is NFS.
+the text between them. For mount(8) of util-linux 2.40 and newer a comma after a backslash is a part of the \
+option, since 2.42 a quote as well. Older ones, mount.nfs and the kernel read them otherwise. A driver that runs \
+mount through a shell lets `$`, `;` and their like make other options, or commands, of an element. Only the \
+SELinux `context=` options may be quoted, and both quotes belong in one element. A quote or backslash that \
+changes the meaning is also denied on a provisioner's volume. If the object does not show whether it is NFS, it \
+is denied next to an option that only NFS has.
 
-Options that are longer than the 4,096 bytes that mount accepts, or more than 1,365, are not evaluated. They are denied whatever the policy \
-says, also if the rule is off or an exemption matches, because anything may be among them. An update that leaves them unchanged is \
-admitted. If the object does not show whether it is NFS, they are denied only if a `bg` may be in them, also next to a quote, \
-a backslash or another special character; an option that only NFS has is a warning.",
+Options that are longer than the 4,096 bytes that mount accepts, or more than 1,365, are not evaluated. They are \
+denied whatever the policy says, also if the rule is off or an exemption matches, because anything may be among \
+them. An update that leaves them unchanged is admitted. If the object does not show whether it is NFS, they are \
+denied only if a `bg` may be in them, also next to a special character such as a quote. An option that only NFS \
+has is a warning then.",
     remedy: "Write one option per element, without whitespace, quotes or backslashes. Shorten options that are too long. If the driver \
 mounts no NFS, declare that in the policy: `drivers: [{name: my-driver.example.com, nfs: false}]`. The other way out is \
 `mode: observe`, which denies nothing.",

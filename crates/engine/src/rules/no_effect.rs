@@ -14,9 +14,9 @@ pub(super) static RULE: Rule = Rule {
     name: "no-effect",
     title: "Option without effect",
     summary: "an option without effect in its place",
-    why: "`intr` has done nothing since Linux 2.6.25; `nofail`, `noauto`, `_netdev` and `x-` are for \
-/etc/fstab processing, and a volume has no such file; `nolock` and `local_lock=` do nothing with NFSv4. \
-They are harmless, but suggest an effect that they do not have.",
+    why: "`intr` has done nothing since Linux 2.6.25. `nofail`, `noauto`, `_netdev` and `x-` are for /etc/fstab \
+processing, and a volume has no such file. `nolock` and `local_lock=` do nothing with NFSv4. They are harmless, \
+but suggest an effect that they do not have.",
     remedy: "Drop it, or use the option with the intended effect: `retry=` for the time at the mount, the claim's access \
 mode for write access.",
     actions: Actions::all(Action::Audit),

@@ -11,10 +11,10 @@ pub(super) static RULE: Rule = Rule {
     name: "redirected-mount",
     title: "Mount redirected elsewhere",
     summary: "an option that mounts another export, address or directory, or nothing",
-    why: "`mounthost=` and `mountaddr=` let another host answer for the export, `addr=` pretends to; \
-`X-mount.subdir=` mounts a directory below it, `X-mount.owner=` and its kin change the export's root; `helper=` \
-chooses the program that unmounts; `bind`, `move`, `remount` and the propagation words do not mount the \
-export at all. A reviewer of the object sees `server` and `path`, which do not apply. So it is denied on a \
+    why: "`mounthost=` and `mountaddr=` let another host respond for the export, `addr=` pretends to. \
+`X-mount.subdir=` mounts a directory below it, and `X-mount.owner=` and its like change the export's root. \
+`helper=` chooses the program that unmounts. `bind`, `move`, `remount` and the propagation words do not mount \
+the export at all. A reviewer of the object sees `server` and `path`, which do not apply. So it is denied on a \
 provisioner's volume, too.",
     remedy: "Drop it, and name the server and the path in the object.",
     actions: Actions::all(Action::Deny),

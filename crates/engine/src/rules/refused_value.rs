@@ -35,10 +35,10 @@ pub(super) static RULE: Rule = Rule {
     name: "refused-value",
     title: "Value or version that the mount rejects",
     summary: "a value that the mount rejects, two protocol versions, or options of different versions",
-    why: "The mount fails at every try, and Pods stay in ContainerCreating: a flag with a value, a number out \
-of range, a word the option does not have, a protocol version that does not exist, two version options \
-(even two that agree, or one next to the driver's own), an option of NFSv3 with `vers=4.1`. If only some \
-kernels refuse it, the mount depends on the node, and the finding names them.",
+    why: "The mount fails at every try, and Pods stay in ContainerCreating. Refused are a flag with a value, a \
+number out of range, a word that the option does not have, and a version that does not exist. So are two version \
+options (even two that agree, or one next to the driver's own), and an option of NFSv3 with `vers=4.1`. If only \
+some kernels refuse it, the mount depends on the node, and the finding names them.",
     remedy: "Correct the value, or drop the option.",
     actions: Actions::all(Action::Deny),
     lesser: Some((

@@ -10,9 +10,9 @@ pub(super) static RULE: Rule = Rule {
     name: "retrans-not-set",
     title: "Number of retries not set (no retrans)",
     summary: "retrans is not set: nfsmount.conf of the node or the kernel decides how often a request is repeated",
-    why: "`retrans` is how often a request is sent again before the major timeout: the moment a soft mount \
-gives up and a hard one says that the server is not responding. Without it the node's `/etc/nfsmount.conf` \
-or the kernel decides. With UDP nothing is filled in.",
+    why: "`retrans` is how often a request is sent again before the major timeout. Then a soft mount gives up, \
+and a hard one logs \"server not responding\". Without `retrans` the node's `/etc/nfsmount.conf` or the kernel decides. \
+With UDP nothing is filled in.",
     remedy: "Add `retrans=2`, the kernel's own value over TCP: the behavior stays, unless nfsmount.conf has another.",
     actions: Actions::all(Action::Deny).relaxed(Action::Warn),
     lesser: None,

@@ -8,12 +8,13 @@ pub(super) static RULE: Rule = Rule {
     name: "shared-superblock",
     title: "Options overruled by an earlier mount",
     summary: "an option that another mount of the same server or share sets otherwise, and the first mount decides",
-    why: "On a node, mounts of one server with the same version and transport use the same connections, so the \
-`nconnect` of the first mount counts for all of them, with `nosharecache`, too. Mounts of one share whose other options \
-are equal use the same superblock, and with it the `timeo` and `retrans` of the first mount, unless `nosharecache` is \
-set. The kernel says nothing about it. So the options that a Pod gets depend on which Pod was started first on its \
-node, and a corrected volume gets its new options only after every mount that it shares with is gone. Mounts that \
-differ in version, `sec`, `rsize`, `wsize`, cache times or `hard` and `soft` share nothing.",
+    why: "On a node, mounts of one server with the same version and transport use the same connections. So the \
+`nconnect` of the first mount counts for all of them, with `nosharecache`, too. Mounts of one share whose other \
+options are equal use the same superblock, unless `nosharecache` is set. With it they get the `timeo` and \
+`retrans` of the first mount. The kernel says nothing about it. So the options that a Pod gets depend on which \
+Pod was started first on its node. A corrected volume gets its new options only after every mount that it shares \
+with is gone. Mounts that differ in version, `sec`, `rsize`, `wsize`, cache times or `hard` and `soft` share \
+nothing.",
     remedy: "Set the same values in every StorageClass and PersistentVolume of the server. For `timeo` and `retrans` \
 `nosharecache` is the other way, which keeps a cache for each mount.",
     actions: Actions::all(Action::Warn),

@@ -11,10 +11,9 @@ pub(super) static RULE: Rule = Rule {
     name: "soft-mount",
     title: "Soft mount on a writable volume",
     summary: "soft or softerr on a writable volume: I/O fails when the server does not respond",
-    why: "A soft mount gives up: at the major timeout a read or a write fails with an error (`softerr`: \
-another error). Data that the program wrote and the kernel had not sent yet is then dropped, and the error \
-is reported once, at the next fsync or close. Programs that do not check it lose data silently. \
-nfs(5) warns of silent data corruption.",
+    why: "A soft mount gives up: at the major timeout a read or a write fails with an error (`softerr`: another \
+error). The kernel then drops data that it had not sent yet, and reports the error once, at the next fsync or \
+close. Programs that do not check it lose data silently. nfs(5) warns of silent data corruption.",
     remedy: "Use `hard`. If a hanging server must not hold a Pod indefinitely, keep `soft` and give it time: \
 see soft-mount-gives-up-early.",
     actions: Actions::all(Action::Warn).strict(Action::Deny),

@@ -14,13 +14,14 @@ pub(super) static RULE: Rule = Rule {
     name: "timeout-value",
     title: "Timeout value that is misread or out of range",
     summary: "a timeo, retrans or retry that is read otherwise than it looks, or is out of range",
-    why: "`timeo` is in tenths of a second, `retry` in minutes, `retrans` counts tries. mount.nfs and the \
-kernel read numbers differently: the kernel takes `0600` for octal 384 and `0x258` for 600, refuses `60s` \
-(that is NMG012) and cuts `timeo` at 6000; mount.nfs reads `retry=1h` as one minute and turns `retry=-1` or `retry=abc` into its \
-default without failing. A long `retry` outlives the two minutes that the kubelet gives a CSI driver, and leaves \
-a mount.nfs process that may mount over another mount later. Without `retry` mount.nfs tries for 2 minutes, and \
-some drivers give up before that: `nfs.csi.k8s.io` after 110 s, `blob.csi.azure.com` after 90 s, \
-`nfs.manila.csi.openstack.org` after 110 s, `tns.csi.io` after 30 s. `explain -f FILE` names the `retry` that fits.",
+    why: "`timeo` is in tenths of a second, `retry` in minutes, `retrans` counts tries. mount.nfs and the kernel \
+read numbers differently. The kernel takes `0600` for octal 384 and `0x258` for 600, refuses `60s` (that is \
+NMG012) and cuts `timeo` at 6000. mount.nfs reads `retry=1h` as one minute, and `retry=-1` or `retry=abc` as its \
+default. A long `retry` outlives the two minutes that the kubelet gives a CSI driver. It leaves a mount.nfs \
+process that may mount over another mount later. Without `retry` mount.nfs tries for 2 minutes. Some drivers \
+give up before that: `nfs.csi.k8s.io` after 110 s, `blob.csi.azure.com` after 90 s, \
+`nfs.manila.csi.openstack.org` after 110 s, `tns.csi.io` after 30 s. `explain -f FILE` names the `retry` that \
+fits.",
     remedy: "Write a plain decimal number, `timeo` between 100 and 6000, `retrans` between 2 and 10, `retry` \
 at most 2.",
     actions: Actions::all(Action::Warn).strict(Action::Deny),

@@ -11,9 +11,9 @@ pub(super) static RULE: Rule = Rule {
     title: "NFS over UDP",
     summary: "udp, proto=udp or proto=udp6",
     why: "A large request over UDP is cut into fragments with a 16-bit identity. On a fast link the identities \
-come round again within the time a fragment may live, and fragments of different requests are put together: \
-data is corrupted without a word. Kernels since 5.6 are built without it and refuse the mount. `mountproto=udp` \
-is another thing and harmless.",
+repeat while a fragment may still live. Then fragments of different requests are put together, and data is \
+corrupted without an error. Kernels since 5.6 are built without it and refuse the mount. `mountproto=udp` is \
+another thing and harmless.",
     remedy: "Use TCP, which is the default.",
     actions: Actions::all(Action::Deny),
     lesser: None,

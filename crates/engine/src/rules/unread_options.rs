@@ -26,9 +26,9 @@ pub(super) static RULE: Rule = Rule {
     why: "Kubernetes and most drivers drop a key that they do not know without a word, and the volume is mounted \
 without its options. Some drivers refuse a StorageClass with such a parameter: csi-driver-nfs takes no \
 `parameters.mountOptions` and no `parameters.nfsVersion`, so no volume is ever made. A PersistentVolumeClaim, a \
-template of claims, a Pod and its `nfs` volumes have no place for options, and an annotation of another name than the \
-one that the kubelet reads gives none. The API server rejects a CSI volume with \
-`volume.beta.kubernetes.io/mount-options`. Options of a class do not reach a volume that is made by hand.",
+template of claims, a Pod and its `nfs` volumes have no place for options. The kubelet reads one annotation, and \
+none of another name. The API server rejects a CSI volume with `volume.beta.kubernetes.io/mount-options`. \
+Options of a class do not reach a volume that is made by hand.",
     remedy: "Write the options in `mountOptions` of the class, or in `spec.mountOptions` of the volume. The parameters of a \
 class are immutable: delete and recreate a class with a refused one.",
     actions: Actions::all(Action::Deny),

@@ -10,9 +10,9 @@ pub(super) static RULE: Rule = Rule {
     name: "version-not-pinned",
     title: "NFS version not pinned",
     summary: "no protocol version: every node negotiates its own",
-    why: "mount.nfs tries 4.2, 4.1, 4.0 and then 3, and takes the first that the server supports. A server that restarts in the \
-middle, or an option that only NFSv3 takes, leaves some nodes on version 3 and others on 4: their locks and \
-caches do not know of each other.",
+    why: "mount.nfs tries 4.2, 4.1, 4.0 and then 3, and takes the first that the server supports. A server that \
+restarts meanwhile, or an option that only NFSv3 takes, leaves some nodes on version 3 and others on 4. Their \
+locks and caches do not know of each other.",
     remedy: "Set `nfsvers=4.1`, or the version of the server.",
     actions: Actions::all(Action::Audit).strict(Action::Deny),
     lesser: None,
