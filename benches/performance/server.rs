@@ -91,7 +91,7 @@ impl Server {
     /// Ends it in order.
     pub fn stop(&mut self) {
         let id = self.id().to_string();
-        let _ = Command::new("kill").args(["-s", "INT", &id]).status();
+        let _ = Command::new("kill").args(["-s", "TERM", &id]).status();
         let _ = self.process.0.wait();
     }
 

@@ -3,7 +3,7 @@
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use nfs_mount_guard::admission::wire::FullReview;
-use nfs_mount_guard::admission::{Endpoint, Question, json, review};
+use nfs_mount_guard::admission::{Endpoint, Question, review};
 use nfs_mount_guard::policy::Policy;
 use serde::de::IgnoredAny;
 use time::macros::date;
@@ -51,7 +51,7 @@ fn memcpy_alone(bencher: Bencher<'_, '_>, body: Body) {
 
 #[divan::bench(args = BODIES)]
 fn quick_reader_of_the_guard(bencher: Bencher<'_, '_>, body: Body) {
-    each(bencher, body, |bytes| assert!(json::read::<FullReview<'_>>(bytes).is_some()));
+    each(bencher, body, |bytes| assert!(nfs_mount_guard_json::read::<FullReview<'_>>(bytes).is_some()));
 }
 
 /// Measures the rest when nothing is checked: finding the end of the text that brackets outside of
