@@ -121,7 +121,7 @@ impl Respond for Webhook {
             }
             if let Some(path) = path {
                 let (status, duration) = (response.status().as_u16(), begun.elapsed().as_micros());
-                tracing::debug!(path, status, duration_us = %duration, "request answered");
+                tracing::debug!(path, status, duration_us = %duration, "response sent");
             }
             if is_closed_by_header && self.shared.draining.load(Ordering::Relaxed) {
                 // The caller opens its next connection to a replica that stays.

@@ -190,7 +190,7 @@ fn log_level() -> Result<(), Failed> {
         assert_eq!(caller::call(&guard, None), Some(200), "{level}");
         guard.wait_for(|event| event["target"] == "decision" && event["decision"] == "deny");
         if has_debug {
-            guard.wait_for(|event| event["message"] == "request answered" && event["path"] == "/validate");
+            guard.wait_for(|event| event["message"] == "response sent" && event["path"] == "/validate");
         }
         let log = guard.log();
         assert_eq!(log.iter().any(|event| event["level"] == "DEBUG"), has_debug, "{level}: {log:#?}");
