@@ -62,7 +62,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
     let Some(token) = soft_option(check) else {
         return;
     };
-    // What is not known yet may become hard, or a timeout that is long enough.
+    // An option that is not known yet may become hard, or a timeout that is long enough.
     let may_come = |words| check.subject.options.may_override(words);
     let is_timeo_open = may_come(OptionSet::of(&[OptionId::Timeo]));
     let settings = check.subject.options.settings();
