@@ -165,6 +165,28 @@ fn bg_in_another_text_of_the_mount_command_is_denied() {
     }
 }
 
+/// A shell takes the quotes of a label away, and mount.nfs gets `context=a,soft`.
+#[test]
+fn an_option_in_the_quotes_that_a_shell_removes_is_denied() {
+    let with = |driver: &str, element: &str| {
+        let attributes = json!({"server": "1.1.1.1", "path": "/x"});
+        denied(
+            &csi(driver, "backend.vol", attributes, &[element, "vers=3", "fg", "timeo=600", "retrans=2"]),
+            None,
+        )
+    };
+    for element in [r#"context="a,soft""#, r#"context="a,mounthost=b""#, r#"fscontext="s0:c12,c34""#] {
+        for driver in ["csi.huawei.com", "nas.csi.cds.net"] {
+            let denied = with(driver, element);
+            assert!(denied.contains(&"NMG009".to_owned()), "{driver} {element}: {denied:?}");
+        }
+        assert_eq!(with("nfs.csi.k8s.io", element), Vec::<String>::new(), "no shell: {element}");
+    }
+    for driver in ["csi.huawei.com", "nas.csi.cds.net"] {
+        assert_eq!(with(driver, r#"context="a""#), Vec::<String>::new(), "{driver}");
+    }
+}
+
 #[test]
 fn an_element_that_the_driver_drops_holds_no_fg() {
     let efs = |options: &[&str]| csi("efs.csi.aws.com", "fs-0123456789abcdef0", json!({}), options);

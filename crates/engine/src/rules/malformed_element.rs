@@ -303,6 +303,9 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
         Malformation::Quote => {
             ("contains a quote, which mount.nfs and the kernel read differently", Severity::Hidden)
         }
+        Malformation::Unquoted => {
+            ("loses its quotes to the driver's shell: each comma in them ends an option", Severity::Hidden)
+        }
         // Measured: `=hard` and `=` exit 1 with mount(8) of util-linux 2.38 to 2.42.
         Malformation::NoKeyword => {
             let is_read = check.subject.driver.known.is_read();
@@ -357,8 +360,7 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
 
 /// Returns the remedy for an option whose intended text is not known, if it has one of its own.
 fn remedy_of(malformation: Malformation) -> Option<Cow<'static, str>> {
-    let is_control = malformation == Malformation::Control;
-    is_control.then_some(Cow::Borrowed("delete the control character"))
+    (malformation == Malformation::Control).then_some(Cow::Borrowed("delete the control character"))
 }
 
 /// Returns true if kernels ignore an option beside `sloppy` (measured: `sloppy,foo` exit 0). mount(8)

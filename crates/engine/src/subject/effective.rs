@@ -127,6 +127,8 @@ pub enum Malformation {
     Blank,
     /// A double quote where none may stand.
     Quote,
+    /// A double quote that the driver's shell removes, so that a comma in it ends the option.
+    Unquoted,
     /// Nothing before its `=`.
     NoKeyword,
     /// The intended option, alone or with the text that follows, is written otherwise.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Assembly, Part, disguise};
 use crate::nfs::acceptance::names_version;
 use crate::nfs::option::{self, MountOption};
-use crate::subject::effective::Token;
 use crate::subject::effective::shell::{further_words, is_several_words, shell_word};
+use crate::subject::effective::{Malformation, Token};
 
 impl<'m> Assembly<'m> {
     /// Makes a part of every option. Options that the mount helper keeps for itself are removed,
@@ -83,6 +83,10 @@ impl<'m> Assembly<'m> {
             }
             if tokens.len() > 1 {
                 disguise::mark_again(tokens);
+            }
+        } else if pieces.len() > tokens.len() {
+            for token in tokens.iter_mut().filter(|token| token.option.text().contains('"')) {
+                token.malformation = Some(Malformation::Unquoted);
             }
         }
         part.text = changed.into();
