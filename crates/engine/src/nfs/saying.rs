@@ -5,6 +5,7 @@ use super::acceptance::{Transport, are_rivals};
 use super::acceptance::{mount_takes, transport, version_request};
 use super::catalog::{self, Consumers, Entry, OptionId};
 use super::option::MountOption;
+use super::timeouts::Retry;
 use super::value::{Grammar, kernel_number};
 use super::version::Request;
 
@@ -21,6 +22,7 @@ pub struct Saying<'o> {
 enum Value<'o> {
     None,
     Number(u32),
+    Retry(Retry),
     Version(Request),
     Transport {
         transport: Transport,
@@ -51,6 +53,7 @@ impl<'o> Saying<'o> {
                 let number = kernel_number(value).map_or(Value::Text(value), Value::Number);
                 say(entry.id, entry.negated, number)
             }
+            (_, OptionId::Retry, value) => say(entry.id, false, Value::Retry(Retry::read(Some(value)))),
             // Linux `nfs_fs_context_parse_param`; measured: `rdirplus=none` is shown as `nordirplus`.
             (_, OptionId::Rdirplus, "none") => say(entry.id, true, Value::None),
             (_, OptionId::Lookupcache, "positive") => say(entry.id, false, Value::Text("pos")),
@@ -132,6 +135,9 @@ mod tests {
             ("rsize=0x100000", "rsize=1048576", true),
             // mount.nfs reads decimal numbers here.
             ("retry=010", "retry=8", false),
+            ("retry=02", "retry=2", true),
+            ("retry=1h", "retry=1", true),
+            ("retry=2", "retry=3", false),
             ("v4.0", "vers=4.0", true),
             ("nfsvers=4.1", "vers=4.1", true),
             ("v3", "v4", false),

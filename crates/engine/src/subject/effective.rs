@@ -165,7 +165,7 @@ impl Malformation {
 struct Unrendered {
     /// Index into `tokens`.
     token: usize,
-    /// How many of `order` come before it; the largest number where the driver decides that by its text.
+    /// The number of entries of `order` before it; the largest number where the driver orders by the text.
     place: usize,
 }
 
