@@ -271,14 +271,14 @@ impl Checker<'_> {
             let place = Places { layout: object.layout(), text: object.text(), lines };
             let uid = || object.bound_volume()?.uid();
             tie.uid = tie.uid.or_else(|| if reading.is_live { uid() } else { None });
-            tie.exempted = live::exempted(self.policy, &subject, &verdict.evaluation, &place, object);
+            tie.exempted = live::exempted(self.policy, &subject, &verdict.evaluation, &place, object).into();
         }
         SubjectReport {
             kind: object.kind.as_str(),
             api_version: version(part.manifest.api_version.as_deref().unwrap_or_default()),
             name: subject.name.to_owned(),
-            namespace: subject.namespace.map(ToOwned::to_owned),
-            path: subject.volume.map(|volume| volume.to_string()),
+            namespace: subject.namespace.map(Into::into),
+            path: subject.volume.map(|volume| volume.to_string().into()),
             driver: reading.texts.share(subject.driver_name),
             nfs: IsNfs::of(subject.nfs),
             decision,

@@ -184,10 +184,10 @@ pub struct SubjectReport {
     /// Its name.
     pub name: String,
     /// The namespace that is written.
-    pub namespace: Option<String>,
+    pub namespace: Option<Box<str>>,
     /// The inline volume of the object that it is, as in
     /// `spec.template.spec.volumes[1]`; `None` for the object itself.
-    pub path: Option<String>,
+    pub path: Option<Box<str>>,
     /// The driver that mounts it; empty if the object names none.
     pub driver: SharedText,
     /// The verdict on whether it is NFS.

@@ -30,7 +30,7 @@ pub struct Tie {
     /// The identity that a cluster gave it, where something is to be said of it.
     pub uid: Option<Uid>,
     /// The exempt findings.
-    pub exempted: Vec<Exempted>,
+    pub exempted: Box<[Exempted]>,
     /// The pairs that another object may form with it.
     pub pairs: Option<Box<Pairs>>,
 }

@@ -102,7 +102,7 @@ impl PageReader for Templates<'_> {
         let subjects = std::mem::take(&mut page.subjects);
         let judged = subjects.len();
         let is_made = |subject: &SubjectReport| {
-            let name = (subject.namespace.clone().unwrap_or_default(), subject.name.clone());
+            let name = (String::from(subject.namespace.clone().unwrap_or_default()), subject.name.clone());
             made.contains(&name)
         };
         let others = subjects.into_iter().filter(|subject| !is_made(subject));

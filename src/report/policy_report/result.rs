@@ -85,7 +85,7 @@ impl Reference {
         Self {
             api_version: subject.api_version.clone().into_owned(),
             kind: subject.kind,
-            namespace: subject.namespace.clone(),
+            namespace: subject.namespace.clone().map(String::from),
             name: subject.name.clone(),
             uid: subject.tie.uid.map(|uid| uid.to_string()),
         }

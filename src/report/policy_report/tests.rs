@@ -203,7 +203,7 @@ fn each_action_has_its_result_and_what_is_only_counted_has_none() {
         expires: Some("2027-03-31".to_owned()),
     };
     let mut object = volume(2, Vec::new());
-    object.tie.exempted = vec![exempt];
+    object.tie.exempted = Box::new([exempt]);
     report.live.take_exempted(&mut object, 10);
     let error = |file: &str, message: &str| ReadError {
         file: file.to_owned(),
