@@ -179,3 +179,17 @@ fn a_plain_fg_is_added_where_a_value_of_it_is_only_warned_of() {
     assert_eq!(stored, json!(list.iter().chain(&["fg"]).collect::<Vec<_>>()));
     assert_eq!(response["allowed"], true, "{response}");
 }
+
+/// A shell drops what follows the white space: the option that does so is put right, and the rest is added.
+#[test]
+fn a_list_that_a_shell_cuts_off_is_put_right_and_filled_in_by_one_patch() {
+    for list in [&["bg ", "vers=3", "hard"][..], &["bg;", "vers=3"], &["-o bg", "vers=3"], &["b${Z}g"]] {
+        let mut object = class(list);
+        object["provisioner"] = json!("nas.csi.cds.net");
+        let (stored, response) = stored("", &object);
+        assert_eq!(response["allowed"], true, "{list:?} -> {stored}: {response}");
+        let options: Vec<&str> =
+            stored.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        assert!(["fg", "timeo=600", "retrans=2"].iter().all(|option| options.contains(option)), "{stored}");
+    }
+}

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::fix::{Elements, Scope, changed_once};
-use super::{Evaluation, Judged};
+use super::judge::{Case, owned};
+use super::{Evaluation, Judged, evaluate};
 use crate::finding::{Action, Code, Finding};
 use crate::nfs::reading;
 use crate::rules::{MALFORMED_ELEMENT, REDIRECTED_MOUNT};
@@ -120,14 +121,27 @@ fn is_worse(old: &Subject<'_>, new: &Subject<'_>) -> bool {
 /// `None` where it leaves them. On an update that leaves the options alone there is no
 /// patch, for binding or labelling an old volume must not rewrite it.
 pub(super) fn repaired<'e>(
-    scope: Scope,
+    case: &Case<'_, '_>,
     subject: &'e Subject<'_>,
     evaluation: &'e Evaluation,
     before: Option<Before<'_, '_>>,
 ) -> Option<Elements<'e>> {
+    let scope = if case.is_status { Scope::STATUS } else { Scope::WEBHOOK };
     // An update of labels, for example, must not change options that its author left alone.
     let untouched = before.is_some_and(|before| same_options(before.subject, subject));
-    if untouched || subject.opts_out_of_patching { None } else { changed_once(subject, evaluation, scope) }
+    if untouched || subject.opts_out_of_patching {
+        return None;
+    }
+    let once = changed_once(subject, evaluation, scope)?;
+    // Nothing is added to a list that a shell cuts off: the text that does so has to go first.
+    if !subject.runs_a_shell() || subject.options.irregular_elements().is_empty() {
+        return Some(once);
+    }
+    let current = subject.with_elements(&once);
+    let again = evaluate(case.policy, &current, case.today);
+    let twice = changed_once(&current, &again, scope).map(owned);
+    drop(current);
+    Some(twice.unwrap_or(once))
 }
 
 /// Returns true if everything that is looked at is the same in both objects.

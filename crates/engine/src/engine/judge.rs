@@ -136,7 +136,7 @@ pub fn judge(case: &Case<'_, '_>) -> Verdict {
     let before = case.before.zip(old.as_ref());
     let elements = before
         .filter(|_| !case.subject.opts_out_of_patching)
-        .and_then(|(subject, evaluation)| decide::repaired(scope(case), subject, evaluation, None));
+        .and_then(|(subject, evaluation)| decide::repaired(case, subject, evaluation, None));
     let repaired = case.before.zip(elements.as_ref()).map(|(old, elements)| old.with_elements(elements));
     let as_repaired = repaired.as_ref().map(|old| evaluate(case.policy, old, case.today));
     let repaired = repaired.as_ref().zip(as_repaired.as_ref());
@@ -147,10 +147,6 @@ pub fn judge(case: &Case<'_, '_>) -> Verdict {
     }
 }
 
-const fn scope(case: &Case<'_, '_>) -> Scope {
-    if case.is_status { Scope::STATUS } else { Scope::WEBHOOK }
-}
-
 fn validated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<'_, '_>>) -> Verdict {
     let refused = decide::refused(case.subject, &evaluation, before);
     let is_enforced = case.policy.mode() == Mode::Enforce;
@@ -159,9 +155,8 @@ fn validated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<
         || evaluation.findings.iter().any(|judged| judged.demanded == Action::Deny);
     let mut treatments = treatments(&evaluation, &refused.denials);
     // With both webhooks `/validate` sees what is left of a repair.
-    let elements = (!is_enforced && stays)
-        .then(|| decide::repaired(scope(case), case.subject, &evaluation, before))
-        .flatten();
+    let elements =
+        (!is_enforced && stays).then(|| decide::repaired(case, case.subject, &evaluation, before)).flatten();
     let left = elements.map(|elements| after_repair(case, &evaluation, &elements, before, &mut treatments));
     let left = left.unwrap_or_default();
     let is_denied = treatments.contains(&Treatment::Denied) || !left.is_empty();
@@ -209,7 +204,7 @@ fn after_repair(
 
 fn mutated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<'_, '_>>) -> Verdict {
     let is_enforced = case.policy.mode() == Mode::Enforce;
-    let Some(elements) = decide::repaired(scope(case), case.subject, &evaluation, before) else {
+    let Some(elements) = decide::repaired(case, case.subject, &evaluation, before) else {
         let refused = decide::refused(case.subject, &evaluation, before);
         let treatments = treatments(&evaluation, &refused.denials);
         let left = refused.denials.into_iter().cloned().collect();
@@ -316,7 +311,8 @@ impl<'f> Remains<'f> {
     }
 }
 
-fn owned(elements: Elements<'_>) -> Elements<'static> {
+/// Returns the same, which borrows nothing.
+pub(super) fn owned(elements: Elements<'_>) -> Elements<'static> {
     let owned = |element: Cow<'_, str>| Cow::Owned(element.into_owned());
     elements.into_iter().map(|elements| elements.into_iter().map(owned).collect()).collect()
 }
