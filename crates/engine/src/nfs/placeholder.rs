@@ -6,6 +6,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::option::Piece;
+use super::reading::every_piece;
+
 /// The syntax of a placeholder.
 struct Form {
     open: &'static str,
@@ -87,26 +90,101 @@ pub fn is_leftover(text: &str) -> bool {
 }
 
 /// Functions of templates of which a text in quotes is the result. Others compare with one.
-const CHOICES: [&str; 3] = ["default ", "ternary ", "coalesce "];
+const CHOICES: [&str; 4] = ["default ", "ternary ", "coalesce ", "list "];
 
-/// Returns the texts in the placeholders of `text` that may come in their place, each with its beginning:
-/// what `${X:=bg}`, `${X:-bg}` and `${X:+bg}` name, and the texts in quotes of `{{ default "bg" x }}`.
-pub fn literals(text: &str) -> Vec<(usize, &str)> {
+/// Actions of templates that decide about the text around them.
+const CONTROL: [&str; 5] = ["if", "else", "end", "with", "range"];
+
+/// A text that a program may write in the place of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Literal<'t> {
+    /// Its first byte.
+    pub start: usize,
+    /// The text itself.
+    pub text: &'t str,
+    /// The bytes in the place of which it comes.
+    pub within: Range<usize>,
+}
+
+/// Returns the texts of `text` that may come in the place of its placeholders: what `${X:=bg}`, `${X:-bg}` and
+/// `${X:+bg}` name, the texts in quotes of `{{ "bg" }}` and `{{ default "bg" x }}`, and those between
+/// `{{ if }}`, `{{ else }}` and `{{ end }}`.
+pub fn literals(text: &str) -> Vec<Literal<'_>> {
     let mut found = Vec::new();
+    let mut control: Vec<Range<usize>> = Vec::new();
     for range in placeholders(text) {
         let Some(placeholder) = text.get(range.clone()) else { continue };
-        if let Some(inner) = placeholder.strip_prefix("${").and_then(|inner| inner.strip_suffix('}')) {
-            let name = inner.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-            let Some((at, rest)) = name.and_then(|at| Some((at, inner.get(at..)?))) else { continue };
-            let operator = [":-", ":=", ":+", "-", "=", "+"].into_iter().find(|sign| rest.starts_with(sign));
-            let Some(value) = operator.and_then(|sign| rest.get(sign.len()..)) else { continue };
-            // Past `${`, the name and the operator.
-            found.push((range.start + 2 + at + rest.len() - value.len(), value));
-        } else if placeholder.starts_with("{{") && CHOICES.iter().any(|choice| placeholder.contains(choice)) {
-            found.extend(quoted(placeholder).into_iter().map(|(at, literal)| (range.start + at, literal)));
+        if let Some((at, value)) = value_of_variable(placeholder) {
+            let start = range.start + at;
+            found.push(Literal { start, text: value, within: range.clone() });
+            // A value may name another variable, with a value of its own.
+            found.extend(literals(value).into_iter().map(|inner| Literal {
+                start: start + inner.start,
+                within: range.clone(),
+                ..inner
+            }));
+        } else if let Some(action) = placeholder.strip_prefix("{{") {
+            let action = action.trim_start_matches(['-', ' ']);
+            if CONTROL.iter().any(|word| action.starts_with(word)) {
+                control.push(range);
+            } else if action.starts_with(['"', '`']) || CHOICES.iter().any(|choice| action.contains(choice)) {
+                let quoted = quoted(placeholder).into_iter();
+                found.extend(quoted.map(|(at, text)| Literal {
+                    start: range.start + at,
+                    text,
+                    within: range.clone(),
+                }));
+            }
         }
     }
+    let (first, last) = (control.first().cloned(), control.last().cloned());
+    if let (Some(first), Some(last)) = (first, last) {
+        let branches = control.windows(2).filter_map(|pair| match pair {
+            [before, after] => Some((before.end, text.get(before.end..after.start)?)),
+            _ => None,
+        });
+        let within = first.start..last.end;
+        found.extend(branches.map(|(start, text)| Literal { start, text, within: within.clone() }));
+    }
     found
+}
+
+/// Returns the value that `${X:=value}` and its like name, and its beginning.
+fn value_of_variable(placeholder: &str) -> Option<(usize, &str)> {
+    let inner = placeholder.strip_prefix("${")?.strip_suffix('}')?;
+    let at = inner.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')?;
+    let rest = inner.get(at..)?;
+    let operator = [":-", ":=", ":+", "-", "=", "+"].into_iter().find(|sign| rest.starts_with(sign))?;
+    let value = rest.get(operator.len()..)?;
+    // Past `${`, the name and the operator.
+    Some((2 + at + operator.len(), value))
+}
+
+/// Returns the options that a literal may become: without its first piece where that is only a part of an
+/// option, as in `fsc=${X:-bg}`, and without its last where another text continues it.
+pub fn options_of<'t>(text: &str, literal: &Literal<'t>) -> impl Iterator<Item = Piece<'t>> {
+    let is_joined = |rest: &str| !masked_out(rest).trim().is_empty();
+    let before = text.get(..literal.within.start).unwrap_or_default();
+    let before = masked(before).rfind(',').map_or(0, |comma| comma + 1);
+    let head = is_joined(text.get(before..literal.within.start).unwrap_or_default());
+    let after = text.get(literal.within.end..).unwrap_or_default();
+    let after = after.get(..masked(after).find(',').unwrap_or(after.len())).unwrap_or_default();
+    // `bg` is bg whatever follows its `=`.
+    let tail = is_joined(after) && !masked_out(after).starts_with('=');
+    let length = literal.text.len();
+    every_piece(literal.text)
+        .filter(move |piece| !(head && piece.range.start == 0 || tail && piece.range.end == length))
+}
+
+/// Returns `text` without its placeholders.
+fn masked_out(text: &str) -> String {
+    let (mut rest, mut at) = (String::new(), 0);
+    for range in placeholders(text) {
+        rest.push_str(text.get(at..range.start).unwrap_or_default());
+        at = range.end;
+    }
+    rest.push_str(text.get(at..).unwrap_or_default());
+    rest
 }
 
 /// Returns the texts between two quotes of one sort, each with its beginning.
@@ -191,15 +269,44 @@ mod tests {
             ("{{ .Values.mode | default \"bg\" }}", vec![(27, "bg")]),
             ("{{ ternary `bg` 'fg' .x }}", vec![(12, "bg"), (17, "fg")]),
             ("{{ if eq .mode \"bg\" }}", vec![]),
+            ("{{ \"bg\" }}", vec![(4, "bg")]),
+            ("{{ list \"hard\" \"bg\" | join \",\" }}", vec![(9, "hard"), (16, "bg"), (28, ",")]),
+            ("{{ if .x }}bg{{ else }}fg{{ end }}", vec![(11, "bg"), (23, "fg")]),
+            ("${A:-${B:-bg}}", vec![(5, "${B:-bg}"), (10, "bg")]),
             ("${MODE}", vec![]),
             ("${#A}", vec![]),
             ("$(MODE)", vec![]),
             ("{{ \"bg }}", vec![]),
         ] {
-            assert_eq!(literals(text), wanted, "{text}");
+            let found: Vec<_> = literals(text).iter().map(|literal| (literal.start, literal.text)).collect();
+            assert_eq!(found, wanted, "{text}");
             let is_there =
                 |(at, literal): &(usize, &str)| text.get(*at..).is_some_and(|rest| rest.starts_with(literal));
-            assert!(literals(text).iter().all(is_there), "{text}");
+            assert!(found.iter().all(is_there), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_literal_that_is_a_part_of_an_option_is_none() {
+        let options = |text: &str| {
+            let literals = literals(text);
+            let of = |literal: &Literal<'_>| {
+                options_of(text, literal).map(|piece| piece.text.to_owned()).collect::<Vec<_>>()
+            };
+            literals.iter().flat_map(of).collect::<Vec<_>>()
+        };
+        for (text, wanted) in [
+            ("${MODE:-bg}", vec!["bg"]),
+            ("hard,${MODE:-bg}", vec!["bg"]),
+            ("fsc=${TAG:-bg}", vec![]),
+            ("fsc=${TAG:-a,bg}", vec!["bg"]),
+            ("${TAG:-bg}x", vec![]),
+            ("${TAG:-bg}=1", vec!["bg"]),
+            ("${A}${TAG:-bg}${B}", vec!["bg"]),
+            ("x,{{ if .x }}bg{{ else }}fg{{ end }},y", vec!["bg", "fg"]),
+            ("timeo={{ if .x }}bg{{ end }}", vec![]),
+        ] {
+            assert_eq!(options(text), wanted, "{text}");
         }
     }
 

@@ -116,7 +116,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
             let literals =
                 if carrier.takes_placeholders { placeholder::literals(element) } else { Vec::new() };
             let is_literal =
-                |at: usize| literals.iter().any(|(start, text)| (*start..start + text.len()).contains(&at));
+                |at: usize| literals.iter().any(|it| (it.start..it.start + it.text.len()).contains(&at));
             for (word, piece) in pieces {
                 // An exemption and a baseline name the keyword, which must not depend on its
                 // letters.
@@ -141,10 +141,10 @@ fn check_placeholders(
     text: &str,
     latitude: Latitude,
 ) {
-    for (start, literal) in placeholder::literals(text) {
-        for piece in reading::every_piece(literal) {
+    for literal in placeholder::literals(text) {
+        for piece in placeholder::options_of(text, &literal) {
             if let Some(keyword) = reading::background_word(piece.text, latitude) {
-                let range = start + piece.range.start..start + piece.range.end;
+                let range = literal.start + piece.range.start..literal.start + piece.range.end;
                 let site = Site { carrier, element, range };
                 report(check, site, piece.text, keyword, None, Ambiguity::Placeholder);
             }
