@@ -132,8 +132,13 @@ pub fn silent_try(settings: &Settings) -> Duration {
 /// `NFSv4` 182 s, because its first try takes longer than `retry`).
 pub fn silent_mount(single: Duration, retry: Retry) -> Duration {
     let minutes = u64::try_from(retry.minutes(false)).unwrap_or(0);
-    let tries = Duration::from_secs(minutes.saturating_mul(60));
-    if single >= tries { single } else { tries.saturating_add(single) }
+    let all = u128::from(minutes.saturating_mul(60)).saturating_mul(1000);
+    let (whole, rest) = (all / single.as_millis().max(1), all % single.as_millis().max(1));
+    // mount.nfs reads the clock after each try. One of the kernel's ends a second or two late (measured: 182 s
+    // for 180 s), so that a multiple of it is over; one of NFSv3 ends before its 15 s.
+    let is_further = rest > 0 || single <= SILENT_NFSV3;
+    let tries = whole.saturating_add(u128::from(is_further)).max(1);
+    Duration::from_millis(u64::try_from(tries.saturating_mul(single.as_millis())).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -172,7 +177,10 @@ mod tests {
             ("vers=3", Retry::Default, 135),
             ("vers=3", Retry::Minutes(0), 15),
             ("", Retry::Default, 180),
-            ("vers=4.1", Retry::Minutes(10), 780),
+            ("vers=4.1", Retry::Minutes(10), 720),
+            ("vers=4.1", Retry::Minutes(5), 360),
+            ("vers=4.1", Retry::Minutes(3), 180),
+            ("vers=4.1,timeo=300", Retry::Minutes(2), 180),
         ] {
             let options: Vec<_> = split(list).map(|piece| MountOption::new(piece.text)).collect();
             let single = silent_try(&Settings::of(&options));
