@@ -110,7 +110,10 @@ fn main() -> ExitCode {
             }
         };
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // They wait for servers most of the time: two cores run four of them.
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    arguments.test_threads.get_or_insert(2 * cores);
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(program::trials());
     trials.extend(tls::trials());
