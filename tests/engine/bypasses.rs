@@ -7,7 +7,7 @@ use nfs_mount_guard::admission::{Endpoint, Question, review};
 use nfs_mount_guard::policy::Policy;
 use serde_json::{Value, json};
 
-use crate::fixture::TODAY;
+use crate::fixture::{TODAY, judge};
 
 /// Returns the rules that `/validate` denies `object` for, as an update where there is an `old` one.
 fn denied(object: &Value, old: Option<&Value>) -> Vec<String> {
@@ -255,4 +255,58 @@ fn a_default_that_the_driver_adds_beside_a_joined_element_mounts() {
         let denied = denied(&object, None);
         assert!(!denied.contains(&"NMG008".to_owned()), "{denied:?} {object}");
     }
+}
+
+/// No spelling of its categories reaches the mount: quotes are removed, and the comma ends it without them.
+#[test]
+fn a_label_with_categories_gets_no_quotes_that_a_shell_removes() {
+    use nfs_mount_guard::engine::fix::{Scope, fix_all};
+    let list = &["vers=3", "context=u:object_r:t:s0:c12,c34", "fg", "hard", "timeo=600", "retrans=2"];
+    let object = csi("nas.csi.cds.net", "v", json!({"server": "1.1.1.1", "path": "/x"}), list);
+    judge(&object.to_string(), &Policy::default(), |subject, evaluation| {
+        let found = evaluation.findings.iter().find(|judged| judged.finding.code.0 == 9).expect("NMG009");
+        let remedy = found.finding.message.remedy.as_deref().unwrap_or_default();
+        assert!(remedy.contains("drop the categories") && found.finding.fix.is_none(), "{found:?}");
+        assert_eq!(fix_all(&Policy::default(), subject, TODAY, Scope::FILE_UNSAFE)[0], *list);
+    });
+}
+
+#[test]
+fn the_rest_of_a_label_beside_sloppy_is_a_warning() {
+    let list = &["nfsvers=4.1", "context=u:object_r:t:s0:c1", "c2", "fg", "timeo=600", "retrans=2"];
+    let codes = |list: &[&str]| denied(&volume(json!({"nfs": {"server": "a", "path": "/a"}}), list), None);
+    assert!(codes(list).contains(&"NMG011".to_owned()));
+    assert!(!codes(&[&["sloppy"], &list[..]].concat()).contains(&"NMG011".to_owned()));
+}
+
+#[test]
+fn a_word_of_smb_or_of_the_server_is_named_as_such() {
+    for (option, program) in [
+        ("nosharesock", "mount.cifs(8)"),
+        ("multiuser", "mount.cifs(8)"),
+        ("max_channels=4", "mount.cifs(8)"),
+        ("File_Mode=0777", "mount.cifs(8)"),
+        ("no_pnfs", "exports(5)"),
+        ("ROOT_SQUASH", "exports(5)"),
+        ("no-root-squash", "exports(5)"),
+        ("anon_uid=1", "exports(5)"),
+    ] {
+        let object = volume(json!({"nfs": {"server": "a", "path": "/a"}}), &["fg", option]);
+        judge(&object.to_string(), &Policy::default(), |_, evaluation| {
+            let unknown = evaluation.findings.iter().find(|judged| judged.finding.code.0 == 11);
+            let remedy = unknown.and_then(|judged| judged.finding.message.remedy.as_deref());
+            assert!(remedy.is_some_and(|text| text.contains(program)), "{option}: {remedy:?}");
+        });
+    }
+}
+
+#[test]
+fn a_word_of_x_mount_that_changes_no_mount_is_admitted() {
+    for option in ["X-mount.noloop", "X-mount.nocanonicalize", "X-mount.auto-fstypes=nfs", "X-mount.mkdir"] {
+        let object = volume(json!({"nfs": {"server": "a", "path": "/a"}}), &[&[option], GOOD].concat());
+        assert_eq!(denied(&object, None), Vec::<String>::new(), "{option}");
+    }
+    let object =
+        volume(json!({"nfs": {"server": "a", "path": "/a"}}), &[&["X-mount.subdir=b"], GOOD].concat());
+    assert_eq!(denied(&object, None), ["NMG019"]);
 }

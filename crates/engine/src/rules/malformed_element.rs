@@ -1,8 +1,7 @@
 //! NMG009: an element that is not one clean option.
 
-mod rewritten;
+pub(super) mod rewritten;
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use super::unknown_option::{MISSING_VALUE, OtherVersion};
@@ -19,7 +18,7 @@ use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use crate::subject::driver::Case;
 use crate::subject::effective::{Malformation, Token};
-use rewritten::{can_be_split, move_to_list, rests_of_remarks, trimmed, written_as_meant};
+use rewritten::{can_be_split, move_to_list, remedy_of, rests_of_remarks, trimmed, written_as_meant};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(9),
@@ -356,11 +355,6 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
             ),
         },
     }
-}
-
-/// Returns the remedy for an option whose intended text is not known, if it has one of its own.
-fn remedy_of(malformation: Malformation) -> Option<Cow<'static, str>> {
-    (malformation == Malformation::Control).then_some(Cow::Borrowed("delete the control character"))
 }
 
 /// Returns true if kernels ignore an option beside `sloppy` (measured: `sloppy,foo` exit 0). mount(8)

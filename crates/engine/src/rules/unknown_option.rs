@@ -1,6 +1,7 @@
 //! NMG011: an option that nothing knows.
 
 mod cut_off;
+mod other_program;
 mod other_version;
 
 use super::{
@@ -16,6 +17,8 @@ use crate::nfs::vendor::{self, is_of_client_module};
 use crate::nfs::version::Versions;
 use crate::subject::effective::Token;
 use other_version::version_keyword;
+pub use other_program::is_of_another_program;
+use other_program::other_program;
 pub(super) use other_version::{OtherVersion, names_version};
 
 pub(super) static RULE: Rule = Rule {
@@ -222,40 +225,6 @@ pub(super) fn is_denied_word(option: &MountOption<'_>) -> bool {
     is_of(redirected_mount::WORDS)
         || is_of(OptionSet::of(&[OptionId::Sloppy]))
         || transport(option) == Some(Transport::Udp)
-}
-
-/// Options of exports(5), which a server reads, by their keywords.
-const OF_EXPORTS: &[&str] = &[
-    "all_squash", "alldirs", "anongid", "anonuid", "auth_nlm", "crossmnt", "fsid", "hide", "insecure",
-    "insecure_locks", "mapall", "maproot", "mountpoint", "mp", "no_acl", "no_all_squash", "no_auth_nlm",
-    "no_root_squash", "no_subtree_check", "no_wdelay", "nohide", "pnfs", "refer", "replicas", "root_squash",
-    "secure", "secure_locks", "security_label", "subtree_check", "wdelay",
-];
-
-/// Options of mount.cifs(8), by their keywords.
-const OF_SMB: &[&str] = &[
-    "cache", "cifsacl", "cred", "credentials", "cruid", "dir_mode", "dom", "domain", "echo_interval",
-    "file_mode", "forcegid", "forceuid", "gid", "guest", "handletimeout", "iocharset", "max_credits",
-    "mfsymlinks", "multichannel", "nobrl", "nohandlecache", "noperm", "noserverino", "nounix", "pass",
-    "password", "persistenthandles", "seal", "serverino", "setuids", "snapshot", "uid", "username",
-];
-
-/// Returns true if another program than mount.nfs(8) has an option with this keyword.
-pub fn is_of_another_program(keyword: &str) -> bool {
-    other_program(keyword).is_some()
-}
-
-/// Returns the program that reads an option that is none of mount.nfs(8).
-fn other_program(keyword: &str) -> Option<&'static str> {
-    if OF_EXPORTS.contains(&keyword) {
-        Some("it is an option of exports(5): set it on the NFS server")
-    } else if OF_SMB.contains(&keyword) {
-        Some("it is an option of mount.cifs(8), for SMB: an NFS mount has no such option")
-    } else if matches!(keyword, "-o" | "--options") {
-        Some("it is a flag of mount(8), which gets the list itself; remove it")
-    } else {
-        None
-    }
 }
 
 /// Returns the keyword that is the same but for its case.

@@ -226,7 +226,7 @@ impl Obstacle {
             }
             Self::OneElement => "write all options into one element: some clusters cannot mount two",
             Self::NoneWord => "write the options in place of the word that means none",
-            Self::Trap => "remove the quote or the backslash first, which would change it",
+            Self::Trap => "remove the quote or special character first, which would change it",
             Self::Leftover => "set the value that the template misses first",
             Self::CutShort => "remove the whitespace first: the driver drops the rest",
         };

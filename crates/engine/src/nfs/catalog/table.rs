@@ -275,6 +275,9 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("unbindable", entry(OptionId::Propagation, Grammar::Flag, "it cannot be bind-mounted").read_by(Consumers::MOUNT)),
     ("runbindable", entry(OptionId::Propagation, Grammar::Flag, "it cannot be bind-mounted").read_by(Consumers::MOUNT)),
     // Rows of their own, because other `X-mount.` words change the mount.
+    ("X-mount.noloop", fstab(OptionId::Private, "no loop device is made").without_effect("an NFS export is no file that mount(8) would put on a loop device")),
+    ("X-mount.nocanonicalize", fstab(OptionId::Private, "paths are taken as they are written").without_effect("the kubelet and drivers pass a mount point without symbolic links")),
+    ("X-mount.auto-fstypes", fstab(OptionId::Private, "the file systems that mount(8) tries").without_effect("the kubelet and drivers name the file system")),
     ("X-mount.mkdir", fstab(OptionId::Private, "the mount point is made when it is missing").without_effect("the kubelet and drivers make the mount point before they mount")),
     ("x-mount.mkdir", fstab(OptionId::Private, "the mount point is made when it is missing").without_effect("the kubelet and drivers make the mount point before they mount")),
 ];

@@ -1,5 +1,7 @@
 //! Writes an element as it was meant, where it can stand like that.
 
+use std::borrow::Cow;
+
 use crate::finding::{Edit, Fix};
 use crate::nfs::catalog::{self, OptionId};
 use crate::nfs::disguised::{Meant, is_rest_of_value, rest_of_remark};
@@ -93,6 +95,19 @@ pub(super) fn move_to_list(text: &str) -> String {
     format!("move all options to spec.mountOptions, with {text} as one element")
 }
 
+/// The remedy for a label whose quotes do not reach mount.nfs.
+pub(in crate::rules) const UNQUOTED: &str =
+    "drop the categories after its comma: the driver's shell removes the quotes that they need";
+
+/// Returns the remedy for an option whose intended text is not known, if it has one of its own.
+pub(super) fn remedy_of(malformation: Malformation) -> Option<Cow<'static, str>> {
+    match malformation {
+        Malformation::Control => Some("delete the control character".into()),
+        Malformation::Unquoted => Some(UNQUOTED.into()),
+        _ => None,
+    }
+}
+
 /// Returns what to write for an option and those after it, and the fix where that can stand
 /// there: a list that is split at every comma cuts it.
 pub(super) fn written_as_meant(
@@ -109,6 +124,9 @@ pub(super) fn written_as_meant(
     let is_cut = carrier.form == Form::SplitEverywhere && meant.options.iter().any(|text| text.contains(','));
     if is_cut {
         return Some((move_to_list(&meant.options.join(", ")), None));
+    }
+    if subject.runs_a_shell() && meant.options.iter().any(|text| text.contains('"')) {
+        return Some((UNQUOTED.to_owned(), None));
     }
     let (carrier, element) = (site.carrier, site.element);
     let whole = Site { range: site.range.start..end, ..site };

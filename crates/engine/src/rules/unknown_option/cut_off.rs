@@ -1,5 +1,6 @@
 //! Finds what an unknown word is the rest of: a comma, or a new element, cut it off.
 
+use super::super::malformed_element::rewritten::UNQUOTED;
 use super::super::{RuleContext, offer};
 use crate::finding::{Edit, Sentence, Severity};
 use crate::nfs::disguised::{self, MOST_PIECES, is_category_range, may_continue, rest_of_remark};
@@ -20,9 +21,9 @@ pub(super) fn report(check: &mut RuleContext<'_, '_>, token: &Token<'_>, seeks_r
     true
 }
 
-fn severity(check: &RuleContext<'_, '_>) -> Severity {
-    // A driver whose source was not read may take the word itself.
-    if check.subject.driver.known.is_read() { Severity::CannotMount } else { Severity::Lesser }
+fn severity(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Severity {
+    // A driver whose source was not read may take the word itself, and a kernel overlooks it beside `sloppy`.
+    if check.subject.driver.known.is_read() && !token.is_beside_sloppy { Severity::CannotMount } else { Severity::Lesser }
 }
 
 /// An option of which each piece is an element.
@@ -74,8 +75,13 @@ fn report_rest(check: &mut RuleContext<'_, '_>, token: &Token<'_>, whole: Whole)
         let option = Edit::Replace { site: head, with: text.clone().into() };
         offer(std::iter::once(option).chain(gone).collect())
     });
-    let severity = severity(check);
-    check.report(token, severity, Sentence::with_remedy(message, format!("use {text}")), fix);
+    let severity = severity(check, token);
+    let (remedy, fix) = if check.subject.runs_a_shell() && text.contains('"') {
+        (UNQUOTED.into(), None)
+    } else {
+        (format!("use {text}"), fix)
+    };
+    check.report(token, severity, Sentence::with_remedy(message, remedy), fix);
 }
 
 /// Returns the sites of a remark and of its rest, to which `token` belongs, and true if that is the
@@ -105,6 +111,6 @@ fn report_remark(check: &mut RuleContext<'_, '_>, token: &Token<'_>, remark: &[S
     let message = format!("unknown option {}: the comma ends the value before it", check.quote(token));
     let edits = remark.iter().cloned().map(|site| Edit::Remove { site }).collect();
     let fix = is_first.then(|| offer(edits));
-    let severity = severity(check);
+    let severity = severity(check, token);
     check.report(token, severity, Sentence::with_remedy(message, format!("drop {whole}")), fix);
 }
