@@ -53,14 +53,17 @@ pub(super) fn other_program(keyword: &str) -> Option<&'static str> {
 /// Returns true if one of the words is the keyword, also in capitals and with other marks between its
 /// parts: `ROOT_SQUASH`, `no-root-squash`.
 fn is_among(words: &[&str], keyword: &str) -> bool {
-    if words.contains(&keyword) {
-        return true;
-    }
-    // A text of a mebibyte is none of them; one that NFS has in small letters is meant as that.
-    if keyword.len() > LONGEST || catalog::find(&keyword.to_ascii_lowercase()).is_some() {
-        return false;
-    }
-    words.iter().any(|word| letters(word).eq(letters(keyword)))
+    let Some(first) = keyword.bytes().next().map(|byte| byte.to_ascii_lowercase()) else { return false };
+    // Words in the order of the alphabet: a list may have hundreds of unknown ones.
+    let start = words.partition_point(|word| word.bytes().next() < Some(first));
+    let alike = words.get(start..).unwrap_or_default().iter();
+    let mut alike = alike.take_while(|word| word.bytes().next() == Some(first));
+    // One that NFS has in small letters is meant as that.
+    alike.any(|word| *word == keyword || letters(word).eq(letters(keyword)) && !is_of_nfs(keyword))
+}
+
+fn is_of_nfs(keyword: &str) -> bool {
+    catalog::find(&keyword.to_ascii_lowercase()).is_some()
 }
 
 /// Returns the letters of a word without its case and the marks between its parts.
@@ -68,5 +71,12 @@ fn letters(word: &str) -> impl Iterator<Item = u8> {
     word.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase())
 }
 
-/// The longest keyword that is compared letter by letter.
-const LONGEST: usize = 32;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_in_order() {
+        assert!(OF_EXPORTS.is_sorted() && OF_SMB.is_sorted());
+    }
+}
