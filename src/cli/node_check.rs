@@ -45,7 +45,8 @@ use watch::{Silent, Task, Watch};
 Finds NFS volumes of Pods whose directory on the node is not a mount point, so
 that the Pods write to the node's local disk, and mounts that are still retried
 in the background. Reads nfsmount.conf and warns of what it does to mounts.
-With --objects, compares each mount with what its object asks. Never writes.
+With --objects, compares each mount with the options of its object. It never
+writes.
 
 Examples:
   sudo nfs-mount-guard node-check
@@ -59,8 +60,8 @@ Examples:
 Exit codes:
   0  no volume without its mount
   1  a volume without its mount, a background mount, bg in nfsmount.conf, or a
-     mount that is not as its object asks; with npd only the first two, with
-     npd-settings only the third
+     mount whose options are not those of its object; with npd only the first
+     two, with npd-settings only the third
   2  wrong use
   3  nothing found, and a part of the node could not be read (2 with npd)")]
 pub struct Args {

@@ -49,7 +49,7 @@ pub struct Args {
     /// The recorded AdmissionReview, JSON or YAML; - or no FILE is standard input
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Webhook that responds [default: both]
+    /// Webhook that responds; without it, both respond
     #[arg(long, value_enum, value_name = "WEBHOOK", env = "NFS_MOUNT_GUARD_ENDPOINT")]
     endpoint: Option<Webhook>,
     /// Format of the response

@@ -33,7 +33,7 @@ const SORTED: &[Step] = &[Step::List, Step::Others, Step::Sort];
 
 pub(super) static NFS_CSI: Driver = Driver {
     names: &["nfs.csi.k8s.io", "nfs*.csi.k8s.io"],
-    title: "csi-driver-nfs, also under a name of one's own",
+    title: "csi-driver-nfs, also under a custom name",
     carriers: &[
         carrier("mountOptions", On::Volume, Role::Joined),
         // CreateVolume answers "invalid parameter", so nothing is provisioned:
