@@ -110,6 +110,13 @@ pub struct Literal<'t> {
 /// `${X:+bg}` name, the texts in quotes of `{{ "bg" }}` and `{{ default "bg" x }}`, and those between
 /// `{{ if }}`, `{{ else }}` and `{{ end }}`.
 pub fn literals(text: &str) -> Vec<Literal<'_>> {
+    literals_to(text, MOST_NESTED)
+}
+
+/// Most values that are looked for inside of values: a text may be hostile, and nest without end.
+const MOST_NESTED: usize = 32;
+
+fn literals_to(text: &str, nested: usize) -> Vec<Literal<'_>> {
     let mut found = Vec::new();
     let mut control: Vec<Range<usize>> = Vec::new();
     for range in placeholders(text) {
@@ -118,14 +125,17 @@ pub fn literals(text: &str) -> Vec<Literal<'_>> {
             let start = range.start + at;
             found.push(Literal { start, text: value, within: range.clone() });
             // A value may name another variable, with a value of its own.
-            found.extend(literals(value).into_iter().map(|inner| Literal {
+            let inner = nested.checked_sub(1).map(|nested| literals_to(value, nested));
+            found.extend(inner.into_iter().flatten().map(|inner| Literal {
                 start: start + inner.start,
                 within: range.clone(),
                 ..inner
             }));
         } else if let Some(action) = placeholder.strip_prefix("{{") {
             let action = action.trim_start_matches(['-', ' ']);
-            if CONTROL.iter().any(|word| action.starts_with(word)) {
+            let word =
+                action.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default();
+            if CONTROL.contains(&word) {
                 control.push(range);
             } else if action.starts_with(['"', '`']) || CHOICES.iter().any(|choice| action.contains(choice)) {
                 let quoted = quoted(placeholder).into_iter();
@@ -284,6 +294,20 @@ mod tests {
                 |(at, literal): &(usize, &str)| text.get(*at..).is_some_and(|rest| rest.starts_with(literal));
             assert!(found.iter().all(is_there), "{text}");
         }
+    }
+
+    #[test]
+    fn values_that_nest_without_end_are_read_to_a_bound() {
+        let nested = |depth: usize| format!("{}bg{}", "${A:-".repeat(depth), "}".repeat(depth));
+        let has_background =
+            |depth: usize| literals(&nested(depth)).iter().any(|literal| literal.text == "bg");
+        assert!(has_background(MOST_NESTED));
+        assert_eq!(literals(&nested(100_000)).len(), MOST_NESTED + 1);
+    }
+
+    #[test]
+    fn a_function_whose_name_begins_as_an_action_makes_no_branch() {
+        assert_eq!(literals("{{ endpoint }}bg{{ iffy }}"), []);
     }
 
     #[test]
